@@ -1,0 +1,279 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Configuration of Mobile-VideoGPT, and the reading of the published repositories' flat `config.json`."""
+
+import math
+from dataclasses import fields
+from typing import Any
+
+from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig, CLIPVisionConfig, PreTrainedConfig
+from transformers.configuration_utils import SubConfigSpec
+
+from .configuration_videomamba import VideoMambaConfig
+
+
+RELEASE_MODEL_TYPE = "MobileVideoGPT_qwen"
+
+# CLIP ViT-B/16: transformers' own defaults are ViT-B/32, the same but for the patches.
+_PUBLISHED_VISION = {"patch_size": 16}
+_PUBLISHED_TEXT_0_5B = {
+    "hidden_size": 896,
+    "intermediate_size": 4864,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 14,
+    "num_key_value_heads": 2,
+    "max_window_layers": 24,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0},
+    "tie_word_embeddings": True,
+    "bos_token_id": 151643,
+    "eos_token_id": 151645,
+}
+
+
+@strict
+class MobileVideoGPTConfig(PreTrainedConfig):
+    r"""
+    Configuration of a [`MobileVideoGPTModel`]. The defaults are Mobile-VideoGPT-0.5B (arXiv 2503.21782).
+
+    Args:
+        vision_config (`CLIPVisionConfig` or `dict`, *optional*):
+            The image encoder, CLIP ViT-B/16 at 224 pixels unless said otherwise.
+        video_config (`VideoMambaConfig` or `dict`, *optional*):
+            The video encoder, VideoMamba-M on 8 frames unless said otherwise.
+        text_config (`PreTrainedConfig` or `dict`, *optional*):
+            The language model, Qwen2.5-0.5B unless said otherwise.
+        num_frames (`int`, defaults to 16):
+            Frames F that the model sees of each video.
+        frames_per_chunk (`int`, defaults to 8):
+            Frames are scored against the frames of their chunk (paper § 3.2); F is a multiple of it.
+        num_selected_frames (`int`, defaults to 4):
+            Frames k of each chunk that go on to the video encoder. A square number, since the patches of the k frames
+            are laid on one square grid.
+        select_most_attended (`bool`, defaults to `True`):
+            Keep the frames that draw the most attention; `False` keeps those that draw the least.
+        vision_feature_layer (`int`, defaults to -2):
+            Which of the image encoder's hidden states (embeddings first) are the image features. Layers beyond it
+            never run.
+        image_grid_size (`int`, defaults to 12):
+            The image projector makes `image_grid_size ** 2` rows per frame.
+        video_grid_size (`int`, defaults to 7):
+            Selected frames are pooled to `video_grid_size ** 2` patches each, and the video projector makes as many
+            rows per chunk.
+        image_token_id, video_token_id (`int`, defaults to 151655 and 151656):
+            Placeholders `<|image_pad|>` and `<|video_pad|>`.
+        tie_word_embeddings (`bool`, *optional*):
+            Share input and output embeddings; `text_config`'s value unless given.
+        image_mm_vision_tower, mm_vision_tower (`str`, *optional*):
+            Where a published repository says that its image and its video encoder come from.
+
+    Raises:
+        `StrictDataclassClassValidationError`: on sizes that do not fit each other, naming them and what would fit.
+
+    Example:
+
+    ```python
+    >>> from transformers_mvgpt import MobileVideoGPTConfig, MobileVideoGPTForConditionalGeneration
+
+    >>> config = MobileVideoGPTConfig()
+    >>> config.num_video_tokens
+    2402
+    >>> model = MobileVideoGPTForConditionalGeneration(config)
+    ```"""
+
+    model_type = "mobile_videogpt"
+    sub_configs_defaults = {
+        "vision_config": SubConfigSpec(config_class=CLIPVisionConfig, init_kwargs=_PUBLISHED_VISION),
+        "video_config": SubConfigSpec(config_class=VideoMambaConfig),
+        "text_config": SubConfigSpec(config_class=AutoConfig, model_type="qwen2", init_kwargs=_PUBLISHED_TEXT_0_5B),
+    }
+    keys_to_ignore_at_inference = ["past_key_values", "mm_encoder_outputs"]
+
+    vision_config: dict | PreTrainedConfig | None = None
+    video_config: dict | PreTrainedConfig | None = None
+    text_config: dict | PreTrainedConfig | None = None
+    num_frames: int = 16
+    frames_per_chunk: int = 8
+    num_selected_frames: int = 4
+    select_most_attended: bool = True
+    vision_feature_layer: int = -2
+    image_grid_size: int = 12
+    video_grid_size: int = 7
+    image_token_id: int = 151655
+    video_token_id: int = 151656
+    tie_word_embeddings: bool | None = None
+    image_mm_vision_tower: str | None = None
+    mm_vision_tower: str | None = None
+
+    def __post_init__(self, **kwargs):
+        if isinstance(self.vision_config, dict):
+            self.vision_config = {**_PUBLISHED_VISION, **self.vision_config}
+        super().__post_init__(**kwargs)
+        if self.tie_word_embeddings is None:
+            self.tie_word_embeddings = self.text_config.tie_word_embeddings
+
+    @property
+    def num_chunks(self) -> int:
+        """Chunks C of a video."""
+        return self.num_frames // self.frames_per_chunk
+
+    @property
+    def num_vision_layers(self) -> int:
+        """Layers of the image encoder that run."""
+        return self.vision_feature_layer % (self.vision_config.num_hidden_layers + 1)
+
+    @property
+    def num_image_tokens(self) -> int:
+        """Rows that the language model gets for an image, or for the image stream of a frame."""
+        return self.image_grid_size**2
+
+    @property
+    def num_video_tokens(self) -> int:
+        """Rows that the language model gets for a video."""
+        return self.num_frames * self.num_image_tokens + self.num_chunks * self.video_grid_size**2
+
+    def validate_architecture(self):
+        """Part of `@strict`-powered validation."""
+        self._validate_frames()
+        self._validate_grids()
+        self._validate_widths()
+        num_states = self.vision_config.num_hidden_layers + 1
+        if not -num_states <= self.vision_feature_layer < num_states:
+            raise ValueError(
+                f"`vision_feature_layer` ({self.vision_feature_layer}) must be one of the {num_states} hidden states of "
+                f"the image encoder: {-num_states} to {num_states - 1}."
+            )
+        if self.image_token_id == self.video_token_id:
+            raise ValueError(f"`image_token_id` and `video_token_id` must differ, both are {self.image_token_id}.")
+
+    def _validate_frames(self):
+        frames, chunk, selected = self.num_frames, self.frames_per_chunk, self.num_selected_frames
+        if chunk < 1 or frames < 1 or frames % chunk:
+            below = max(chunk, 1) * max(1, frames // max(chunk, 1))
+            raise ValueError(
+                f"`num_frames` ({frames}) must be a multiple of `frames_per_chunk` ({chunk}): "
+                f"{below} or {below + max(chunk, 1)} would fit."
+            )
+        if not 1 <= selected <= chunk:
+            raise ValueError(f"`num_selected_frames` ({selected}) must be from 1 to `frames_per_chunk` ({chunk}).")
+        if math.isqrt(selected) ** 2 != selected:
+            patches = self.video_grid_size**2
+            squares = [n * n for n in range(1, math.isqrt(chunk) + 1)]
+            raise ValueError(
+                f"`num_selected_frames` * `video_grid_size`**2 = {selected} * {patches} = {selected * patches} patches "
+                "of a chunk cannot be laid on a square grid: `num_selected_frames` must be a square number; "
+                f"{' or '.join(map(str, squares))} would fit."
+            )
+        video = self.video_config
+        if video.tubelet_size != 1:
+            raise ValueError(
+                f"`video_config.tubelet_size` ({video.tubelet_size}) must be 1: frames are scored one by one."
+            )
+        if self.num_chunks * selected != video.num_frames:
+            raise ValueError(
+                f"{self.num_chunks} chunks of {selected} selected frames are {self.num_chunks * selected} frames, but "
+                f"the video encoder takes `video_config.num_frames` = {video.num_frames}: "
+                f"`num_frames` = {video.num_frames * chunk / selected:g} or `video_config.num_frames` = "
+                f"{self.num_chunks * selected} would fit."
+            )
+
+    def _validate_grids(self):
+        vision = self.vision_config
+        if not isinstance(vision.image_size, int) or not isinstance(vision.patch_size, int):
+            raise ValueError(
+                f"`vision_config.image_size` ({vision.image_size}) and `patch_size` ({vision.patch_size}) must be "
+                "integers: frames are square."
+            )
+        if vision.image_size % vision.patch_size:
+            raise ValueError(
+                f"`vision_config.image_size` ({vision.image_size}) must be a multiple of `vision_config.patch_size` "
+                f"({vision.patch_size})."
+            )
+        grids = (
+            ("image_grid_size", self.image_grid_size, "vision_config", vision.image_size // vision.patch_size),
+            ("video_grid_size", self.video_grid_size, "video_config", self.video_config.patch_grid_size),
+        )
+        for name, grid, encoder, patches in grids:
+            if not 1 <= grid <= patches:
+                raise ValueError(
+                    f"`{name}` ({grid}) must be from 1 to {patches}, the patches along a side of a frame in `{encoder}`."
+                )
+
+    def _validate_widths(self):
+        text = self.text_config
+        heads, kv_heads = text.num_attention_heads, text.num_key_value_heads
+        if getattr(text, "head_dim", None) is None and text.hidden_size % heads:
+            raise ValueError(
+                f"`text_config.hidden_size` ({text.hidden_size}) must be a multiple of "
+                f"`text_config.num_attention_heads` ({heads})."
+            )
+        if heads % kv_heads:
+            raise ValueError(
+                f"`text_config.num_attention_heads` ({heads}) must be a multiple of "
+                f"`text_config.num_key_value_heads` ({kv_heads})."
+            )
+
+    @classmethod
+    def get_config_dict(cls, *args, **kwargs) -> tuple[dict[str, Any], dict[str, Any]]:
+        """As [`~PreTrainedConfig.get_config_dict`]; a published repository's flat dictionary is returned nested."""
+        config_dict, kwargs = super().get_config_dict(*args, **kwargs)
+        return _nested_release_config(config_dict), kwargs
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs):
+        """
+        As [`~PreTrainedConfig.from_dict`]. Keyword arguments that are fields are set together with the dictionary's,
+        so that only their combination has to fit; a published repository's flat dictionary is understood too.
+        """
+        config_dict = _nested_release_config(config_dict)
+        names = {field.name for field in fields(cls)} - set(cls.sub_configs_defaults) - {"dtype"}
+        given = {name: kwargs.pop(name) for name in names & set(kwargs)}
+        return super().from_dict({**config_dict, **given}, **kwargs)
+
+
+@strict
+class MobileVideoGPTReleaseConfig(MobileVideoGPTConfig):
+    """Stands for the published repositories' `model_type`; reading one gives a [`MobileVideoGPTConfig`]."""
+
+    model_type = RELEASE_MODEL_TYPE
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs):
+        return MobileVideoGPTConfig.from_dict(config_dict, **kwargs)
+
+
+def _nested_release_config(flat: dict[str, Any]) -> dict[str, Any]:
+    """
+    The nested form of a published `config.json`, which has the language model's fields at top level beside `mm_*` ones.
+    Any other dictionary is returned as it is.
+
+    Raises:
+        ValueError: if it asks for something that no published model has.
+    """
+    if flat.get("model_type") != RELEASE_MODEL_TYPE:
+        return flat
+    for name, expected in (
+        ("mm_projector_type", "etp"),
+        ("image_mm_projector_type", "etp"),
+        ("mm_vision_select_feature", "patch"),
+    ):
+        if flat.get(name, expected) != expected:
+            raise ValueError(f"`{name}` is {flat[name]!r} in this config.json; only {expected!r} is supported.")
+
+    own_names = {field.name for field in fields(MobileVideoGPTConfig)}
+    shared = {field.name for field in fields(PreTrainedConfig)}
+    nested = {name: flat[name] for name in own_names - shared if name in flat}
+    nested["model_type"] = MobileVideoGPTConfig.model_type
+    if "mm_vision_select_layer" in flat:
+        nested["vision_feature_layer"] = flat["mm_vision_select_layer"]
+    dtype = flat.get("dtype", flat.get("torch_dtype"))
+    if dtype is not None:
+        nested["dtype"] = dtype
+
+    qwen2 = AutoConfig.for_model("qwen2")
+    legacy_rope = {"rope_theta", "rope_scaling"}
+    text_names = {field.name for field in fields(qwen2)} - shared | legacy_rope | {"head_dim"}
+    nested["text_config"] = {name: flat[name] for name in text_names if flat.get(name) is not None}
+    return nested
+
+
+__all__ = ["MobileVideoGPTConfig"]

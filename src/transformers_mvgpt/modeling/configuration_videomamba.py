@@ -1,0 +1,114 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Configuration of VideoMamba, the bidirectional Mamba video encoder."""
+
+import math
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+
+@strict
+class VideoMambaConfig(PreTrainedConfig):
+    r"""
+    Configuration of a [`VideoMambaModel`]. The defaults are VideoMamba-M on 8 frames of 224 x 224 pixels. Names shared
+    with [`~transformers.MambaConfig`] mean the same.
+
+    Args:
+        hidden_size (`int`, defaults to 576):
+            Width of the encoder.
+        num_hidden_layers (`int`, defaults to 32):
+            Number of bidirectional Mamba blocks.
+        state_size (`int`, defaults to 16):
+            Size N of the state of each channel.
+        expand (`int`, defaults to 2):
+            The mixers work on `expand * hidden_size` channels.
+        conv_kernel (`int`, defaults to 4):
+            Kernel of the causal depthwise convolutions, in tokens.
+        time_step_rank (`int` or `"auto"`, defaults to `"auto"`):
+            Rank of the projection to the time step; `"auto"` is `ceil(hidden_size / 16)`.
+        layer_norm_epsilon (`float`, defaults to 1e-5):
+            Epsilon of the RMS norms.
+        hidden_act (`str`, defaults to `"silu"`):
+            Activation after the convolution and of the gate.
+        residual_in_fp32 (`bool`, defaults to `True`):
+            Keep the residual stream in float32 whatever the dtype of the weights.
+        image_size (`int`, defaults to 224):
+            Height and width of the frames, in pixels.
+        patch_size (`int`, defaults to 16):
+            Height and width of a patch, in pixels.
+        tubelet_size (`int`, defaults to 1):
+            Number of frames that one patch spans.
+        num_frames (`int`, defaults to 8):
+            Number of frames of a video.
+        num_channels (`int`, defaults to 3):
+            Colour channels of a frame.
+        clip_decoder_size (`int`, *optional*, defaults to 512):
+            Width of the head that the published weights were pre-trained with. Nothing reads it; it is kept so that
+            checkpoints go in and out unchanged. `None` leaves it out.
+        initializer_range (`float`, defaults to 0.02):
+            Standard deviation of freshly initialised weights.
+        time_step_min, time_step_max, time_step_floor (`float`, defaults to 0.001, 0.1 and 1e-4):
+            Range of the freshly initialised time steps.
+
+    Raises:
+        `StrictDataclassClassValidationError`: on sizes that do not fit each other, naming them and what would fit.
+    """
+
+    model_type = "videomamba"
+    base_config_key = "video_config"
+
+    hidden_size: int = 576
+    num_hidden_layers: int = 32
+    state_size: int = 16
+    expand: int = 2
+    conv_kernel: int = 4
+    time_step_rank: str | int = "auto"
+    layer_norm_epsilon: float = 1e-5
+    hidden_act: str = "silu"
+    residual_in_fp32: bool = True
+    image_size: int = 224
+    patch_size: int = 16
+    tubelet_size: int = 1
+    num_frames: int = 8
+    num_channels: int = 3
+    clip_decoder_size: int | None = 512
+    initializer_range: float = 0.02
+    time_step_min: float = 0.001
+    time_step_max: float = 0.1
+    time_step_floor: float = 1e-4
+
+    def __post_init__(self, **kwargs):
+        if self.time_step_rank == "auto":
+            self.time_step_rank = math.ceil(self.hidden_size / 16)
+        super().__post_init__(**kwargs)
+
+    @property
+    def intermediate_size(self) -> int:
+        """Number of channels of a mixer."""
+        return self.expand * self.hidden_size
+
+    @property
+    def patch_grid_size(self) -> int:
+        """Patches along one side of a frame."""
+        return self.image_size // self.patch_size
+
+    def validate_architecture(self):
+        """Part of `@strict`-powered validation."""
+        counts = ("hidden_size", "num_hidden_layers", "state_size", "expand", "conv_kernel", "num_channels")
+        for name in (*counts, "image_size", "patch_size", "tubelet_size", "num_frames"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` ({getattr(self, name)}) must be at least 1.")
+        if isinstance(self.time_step_rank, str) or self.time_step_rank < 1:
+            raise ValueError(f"`time_step_rank` ({self.time_step_rank!r}) must be 'auto' or at least 1.")
+        if self.image_size % self.patch_size:
+            raise ValueError(
+                f"`image_size` ({self.image_size}) must be a multiple of `patch_size` ({self.patch_size}): "
+                f"{self.patch_grid_size * self.patch_size} or {(self.patch_grid_size + 1) * self.patch_size} would fit."
+            )
+        if self.num_frames % self.tubelet_size:
+            raise ValueError(
+                f"`num_frames` ({self.num_frames}) must be a multiple of `tubelet_size` ({self.tubelet_size})."
+            )
+
+
+__all__ = ["VideoMambaConfig"]

@@ -1,0 +1,60 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""
+Attention-based frame scoring (paper § 3.2): which frames of a video go on to the video encoder. It has no parameters.
+
+Symbols in the shape comments: V videos, F frames, C chunks, n frames per chunk, P patches per frame, D width.
+"""
+
+import math
+
+import torch
+
+
+@torch.no_grad()
+def score_frames(image_features: torch.Tensor, frames_per_chunk: int) -> torch.Tensor:
+    r"""
+    How much attention each frame draws from the patches of its chunk, A = softmax(X Xᵀ / sqrt(D)).
+
+    Args:
+        image_features (`torch.Tensor` of shape `(num_videos, num_frames, num_patches, hidden_size)`):
+            Features X of the image encoder.
+        frames_per_chunk (`int`):
+            Number n of consecutive frames that are scored against each other.
+
+    Returns:
+        `torch.Tensor` of shape `(num_videos, num_frames)` and dtype float32, whatever the dtype of the features: close
+        scores would tie in a 16-bit one. The scores of a chunk add up to its n * P patches.
+    """
+    num_videos, num_frames, num_patches, hidden_size = image_features.shape
+    chunks = image_features.float().reshape(-1, frames_per_chunk * num_patches, hidden_size)  # (V * C, n * P, D)
+    # autocast would bring the 16-bit scores back
+    with torch.autocast(image_features.device.type, enabled=False):
+        # chunk by chunk: the attention matrix of one is all that has to be held
+        received = [torch.softmax(x @ x.T / math.sqrt(hidden_size), dim=-1).sum(0) for x in chunks]
+    return torch.stack(received).reshape(num_videos, num_frames, num_patches).sum(-1)
+
+
+def select_frames(
+    frame_scores: torch.Tensor, frames_per_chunk: int, num_selected_frames: int, most_attended: bool = True
+) -> torch.Tensor:
+    r"""
+    The frames of each chunk with the highest scores, in time order. Of equal scores the earlier frame counts.
+
+    Args:
+        frame_scores (`torch.Tensor` of shape `(num_videos, num_frames)`):
+            What [`score_frames`] returns.
+        frames_per_chunk (`int`):
+            Number of frames that compete with each other.
+        num_selected_frames (`int`):
+            Number k of frames to keep of each chunk.
+        most_attended (`bool`, defaults to `True`):
+            `False` keeps the lowest scores instead.
+
+    Returns:
+        `torch.Tensor` of shape `(num_videos, num_chunks * num_selected_frames)`: indices into the frames of the video.
+    """
+    chunks = frame_scores.unflatten(1, (-1, frames_per_chunk))  # (V, C, n)
+    order = chunks.sort(dim=-1, descending=most_attended, stable=True).indices
+    in_chunk = order[..., :num_selected_frames].sort(dim=-1).values  # (V, C, k)
+    first = torch.arange(0, frame_scores.shape[1], frames_per_chunk, device=frame_scores.device)
+    return (in_chunk + first[:, None]).flatten(1)

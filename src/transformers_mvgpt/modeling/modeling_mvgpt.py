@@ -1,0 +1,537 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""
+Mobile-VideoGPT (arXiv 2503.21782): a CLIP image encoder, a VideoMamba video encoder and a Qwen2 language model.
+
+Symbols in the shape comments: V videos, F frames, C chunks, k selected frames per chunk, P patches per frame,
+I rows per frame and J rows per chunk for the language model, h its width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import AutoModel, Cache, CLIPVisionModel, GenerationMixin, PreTrainedModel
+from transformers.modeling_outputs import (
+    BaseModelOutput,
+    BaseModelOutputWithPast,
+    BaseModelOutputWithPooling,
+    ModelOutput,
+)
+from transformers.modeling_utils import slice_logits_to_keep
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs, torch_compilable_check
+from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
+
+from .checkpoint_mapping_mvgpt import register_checkpoint_mappings
+from .configuration_mvgpt import MobileVideoGPTConfig
+from .frame_scoring_mvgpt import score_frames, select_frames
+from .modeling_videomamba import VideoMambaModel
+from .projector_mvgpt import MobileVideoGPTProjector
+
+
+register_checkpoint_mappings()
+
+
+@dataclass
+class MobileVideoGPTVideoFeatures(BaseModelOutputWithPooling):
+    r"""
+    Videos as encoded by [`MobileVideoGPTModel.get_video_features`].
+
+    Args:
+        last_hidden_state (`torch.Tensor` of shape `(num_videos, 1 + num_selected * num_patches, video_hidden_size)`):
+            Output of the video encoder.
+        pooler_output (`torch.Tensor` of shape `(num_videos, num_video_tokens, hidden_size)`):
+            The rows that the language model gets.
+        frame_scores (`torch.Tensor` of shape `(num_videos, num_frames)`):
+            Attention that each frame draws, in float32.
+        selected_frames (`torch.Tensor` of shape `(num_videos, num_selected)`):
+            The frames that the video encoder saw: indices into 0 .. num_frames - 1, in time order.
+    """
+
+    frame_scores: torch.Tensor | None = None
+    selected_frames: torch.Tensor | None = None
+
+
+@dataclass
+class MobileVideoGPTModelOutputWithPast(BaseModelOutputWithPast):
+    r"""
+    As [`~modeling_outputs.BaseModelOutputWithPast`], and what became of the visuals.
+
+    Args:
+        image_hidden_states (`torch.Tensor` of shape `(num_images, num_image_tokens, hidden_size)`):
+            Rows of the images, as the language model got them.
+        video_hidden_states (`torch.Tensor` of shape `(num_videos, num_video_tokens, hidden_size)`):
+            Rows of the videos, as the language model got them.
+        frame_scores, selected_frames (`torch.Tensor`):
+            See [`MobileVideoGPTVideoFeatures`].
+    """
+
+    image_hidden_states: torch.Tensor | None = None
+    video_hidden_states: torch.Tensor | None = None
+    frame_scores: torch.Tensor | None = None
+    selected_frames: torch.Tensor | None = None
+
+
+@dataclass
+class MobileVideoGPTCausalLMOutputWithPast(ModelOutput):
+    r"""
+    As [`~modeling_outputs.CausalLMOutputWithPast`], and what became of the visuals: see
+    [`MobileVideoGPTModelOutputWithPast`].
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    past_key_values: Cache | None = None
+    hidden_states: tuple[torch.Tensor] | None = None
+    attentions: tuple[torch.Tensor] | None = None
+    image_hidden_states: torch.Tensor | None = None
+    video_hidden_states: torch.Tensor | None = None
+    frame_scores: torch.Tensor | None = None
+    selected_frames: torch.Tensor | None = None
+
+
+class MobileVideoGPTPreTrainedModel(PreTrainedModel):
+    config: MobileVideoGPTConfig
+    base_model_prefix = "model"
+    input_modalities = ("video", "image", "text")
+    supports_gradient_checkpointing = True
+    _skip_keys_device_placement = ["past_key_values"]
+    _supports_flash_attn = True
+    _supports_sdpa = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _can_compile_fullgraph = True
+
+
+class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
+    """Mobile-VideoGPT without a language modelling head."""
+
+    def __init__(self, config: MobileVideoGPTConfig):
+        super().__init__(config)
+        config.validate_architecture()  # fields may have been set one by one since it was made
+        hidden_size = config.text_config.hidden_size
+        self.vision_tower = CLIPVisionModel(config.vision_config)
+        self.video_tower = VideoMambaModel(config.video_config)
+        self.image_projector = MobileVideoGPTProjector(
+            config.vision_config.hidden_size, hidden_size, config.image_grid_size
+        )
+        self.video_projector = MobileVideoGPTProjector(
+            config.video_config.hidden_size, hidden_size, config.video_grid_size
+        )
+        self.language_model = AutoModel.from_config(config.text_config)
+        self.post_init()
+
+    @merge_with_config_defaults
+    @can_return_tuple
+    def get_image_features(
+        self, pixel_values: torch.Tensor, **kwargs: Unpack[TransformersKwargs]
+    ) -> BaseModelOutputWithPooling:
+        r"""
+        Encodes single images.
+
+        Args:
+            pixel_values (`torch.Tensor` of shape `(num_images, 3, height, width)`):
+                Normalised images.
+
+        Returns:
+            [`~modeling_outputs.BaseModelOutputWithPooling`]: `last_hidden_state` has the features of the image encoder,
+            `(num_images, num_patches, vision_hidden_size)`, `pooler_output` the rows for the language model,
+            `(num_images, num_image_tokens, hidden_size)`.
+
+        Raises:
+            ValueError: if the shape or dtype does not fit the config.
+        """
+        self._check_pixels("pixel_values", pixel_values, self.config.vision_config.image_size, "(num_images, {})")
+        outputs = self._encode_images(pixel_values, **kwargs)
+        return BaseModelOutputWithPooling(
+            last_hidden_state=outputs.last_hidden_state,
+            pooler_output=self.image_projector(outputs.last_hidden_state),
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    @merge_with_config_defaults
+    @can_return_tuple
+    def get_video_features(
+        self,
+        pixel_values_videos: torch.Tensor,
+        context_pixel_values_videos: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> MobileVideoGPTVideoFeatures:
+        r"""
+        Encodes videos: all frames by the image encoder, the selected ones by the video encoder.
+
+        Args:
+            pixel_values_videos (`torch.Tensor` of shape `(num_videos, num_frames, 3, height, width)`):
+                Frames as the video encoder wants them. Fewer frames than the config's are followed by zero frames.
+            context_pixel_values_videos (`torch.Tensor` of shape `(num_videos, num_frames, 3, height, width)`):
+                The same frames as the image encoder wants them.
+
+        Returns:
+            [`MobileVideoGPTVideoFeatures`]. With `output_hidden_states` it has the video encoder's hidden states, with
+            `output_attentions` the image encoder's attentions.
+
+        Raises:
+            ValueError: if the shape or dtype does not fit the config.
+        """
+        config = self.config
+        context, frames = self._check_videos(context_pixel_values_videos, pixel_values_videos)
+        num_videos, num_frames = context.shape[:2]
+
+        image_outputs = self._encode_images(context.flatten(0, 1), **{**kwargs, "output_hidden_states": False})
+        features = image_outputs.last_hidden_state  # (V * F, P, D)
+        image_rows = self.image_projector(features).reshape(num_videos, -1, config.text_config.hidden_size)
+
+        scores = score_frames(features.unflatten(0, (num_videos, num_frames)), config.frames_per_chunk)
+        selected = select_frames(
+            scores, config.frames_per_chunk, config.num_selected_frames, config.select_most_attended
+        )
+        videos = torch.arange(num_videos, device=frames.device)[:, None]
+        video_outputs = self.video_tower(frames[videos, selected.to(frames.device)], return_dict=True, **kwargs)
+        video_rows = self.video_projector(self._pool_patches(video_outputs.last_hidden_state))  # (V * C, J, h)
+        video_rows = video_rows.reshape(num_videos, -1, config.text_config.hidden_size)
+
+        return MobileVideoGPTVideoFeatures(
+            last_hidden_state=video_outputs.last_hidden_state,
+            pooler_output=torch.cat([image_rows, video_rows.to(image_rows.device)], dim=1),  # (V, F * I + C * J, h)
+            hidden_states=video_outputs.hidden_states,
+            attentions=image_outputs.attentions,
+            frame_scores=scores,
+            selected_frames=selected,
+        )
+
+    def _encode_images(self, pixel_values: torch.Tensor, **kwargs) -> BaseModelOutput:
+        """(n, 3, H, W) -> features (n, P, D) of the configured layer. Layers beyond it run only to be recorded."""
+        tower = self.vision_tower
+        recorded = {
+            name: kwargs.get(name, getattr(tower.config, name))
+            for name in ("output_hidden_states", "output_attentions")
+        }
+        if any(recorded.values()):
+            outputs = tower(pixel_values, **{**kwargs, "output_hidden_states": True}, return_dict=True)
+            hidden_states = outputs.hidden_states[self.config.vision_feature_layer]
+            all_hidden_states = outputs.hidden_states if recorded["output_hidden_states"] else None
+            attentions = outputs.attentions if recorded["output_attentions"] else None
+        else:
+            all_hidden_states = attentions = None
+            hidden_states = tower.pre_layrnorm(tower.embeddings(pixel_values))
+            for layer in tower.encoder.layers[: self.config.num_vision_layers]:
+                hidden_states = layer(hidden_states, None)
+        return BaseModelOutput(
+            last_hidden_state=hidden_states[:, 1:],  # without the class token
+            hidden_states=all_hidden_states,
+            attentions=attentions,
+        )
+
+    def _pool_patches(self, video_features: torch.Tensor) -> torch.Tensor:
+        """
+        (V, 1 + C * k * P, D) -> (V * C, k * grid², D): each frame is pooled to a smaller grid. The projector reads the
+        patches of the k frames of a chunk as one square grid, in the order in which they stand here.
+        """
+        config = self.config
+        side, width = config.video_config.patch_grid_size, config.video_config.hidden_size
+        patches = (
+            video_features[:, 1:].reshape(-1, side, side, width).permute(0, 3, 1, 2)
+        )  # (V * C * k, D, side, side)
+        pooled = F.adaptive_avg_pool2d(patches, config.video_grid_size).flatten(2).transpose(1, 2)
+        return pooled.reshape(-1, config.num_selected_frames * config.video_grid_size**2, width)
+
+    def _check_pixels(self, name: str, pixels: torch.Tensor, size: int, leading: str):
+        if not pixels.is_floating_point():
+            raise ValueError(
+                f"`{name}` must be normalised floating point pixels, got {pixels.dtype}: pass what the processor returns."
+            )
+        expected = (3, size, size)
+        if pixels.ndim != leading.count(",") + 4 - 1 or tuple(pixels.shape[-3:]) != expected:
+            raise ValueError(
+                f"`{name}` has the shape {tuple(pixels.shape)}; expected {leading.format('3, %d, %d' % (size, size))}."
+            )
+
+    def _check_videos(self, context: torch.Tensor | None, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The image and the video stream of the videos, checked and filled up with zero frames."""
+        num_frames = self.config.num_frames
+        if context is None:
+            raise ValueError(
+                "A video needs `pixel_values_videos` and `context_pixel_values_videos`, the same frames as the image "
+                "encoder wants them: pass what the processor returns."
+            )
+        streams = {
+            "pixel_values_videos": (frames, self.config.video_config.image_size),
+            "context_pixel_values_videos": (context, self.config.vision_config.image_size),
+        }
+        for name, (pixels, size) in streams.items():
+            self._check_pixels(name, pixels, size, "(num_videos, num_frames, {})")
+        if frames.shape[:2] != context.shape[:2]:
+            raise ValueError(
+                f"`pixel_values_videos` and `context_pixel_values_videos` must hold the same frames, got "
+                f"{tuple(frames.shape[:2])} and {tuple(context.shape[:2])} (num_videos, num_frames)."
+            )
+        given = frames.shape[1]
+        if not 1 <= given <= num_frames:
+            raise ValueError(
+                f"`pixel_values_videos` has {given} frames per video, this model takes 1 to {num_frames}: "
+                f"sample {num_frames} of them."
+            )
+        if given == num_frames:
+            return context, frames
+        padding = (0, 0) * 3 + (0, num_frames - given)
+        return F.pad(context, padding), F.pad(frames, padding)
+
+    def _scatter(
+        self,
+        modality: str,
+        rows: torch.Tensor | list[torch.Tensor] | None,
+        placeholders: torch.Tensor,
+        inputs_embeds: torch.Tensor,
+    ) -> torch.Tensor:
+        """Puts the rows of all images or videos in the place of their placeholders (B, L)."""
+        if rows is None:
+            num_rows, rows = 0, inputs_embeds.new_zeros(0)
+        else:
+            rows = torch.cat(list(rows)).to(inputs_embeds.device, inputs_embeds.dtype)
+            num_rows = rows.shape[0]
+        num_placeholders = placeholders.sum()
+        torch_compilable_check(
+            num_placeholders == num_rows,
+            lambda: (
+                f"The prompt has {int(num_placeholders)} {modality} placeholders, but the {modality}s given make "
+                f"{num_rows} rows: {self._rows_per(modality)} are needed for each {modality}."
+            ),
+        )
+        if num_rows == 0:
+            return inputs_embeds
+        return inputs_embeds.masked_scatter(placeholders[..., None], rows)
+
+    def _rows_per(self, modality: str) -> int:
+        return self.config.num_image_tokens if modality == "image" else self.config.num_video_tokens
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        pixel_values_videos: torch.Tensor | None = None,
+        context_pixel_values_videos: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> MobileVideoGPTModelOutputWithPast:
+        r"""
+        Args:
+            input_ids (`torch.LongTensor` of shape `(batch_size, sequence_length)`):
+                Prompts, with `config.num_image_tokens` placeholders for each image and `config.num_video_tokens` for
+                each video.
+            pixel_values (`torch.Tensor` of shape `(num_images, 3, height, width)`):
+                The images of all prompts, in the order of their placeholders.
+            pixel_values_videos, context_pixel_values_videos (`torch.Tensor` of shape `(num_videos, num_frames, 3, height, width)`):
+                The videos of all prompts, in the order of their placeholders: the same frames for the video and for
+                the image encoder.
+            inputs_embeds (`torch.Tensor` of shape `(batch_size, sequence_length, hidden_size)`):
+                Instead of `input_ids`; placeholders are recognised by their embedding.
+            mm_encoder_outputs (`dict[str, BaseModelOutputWithPooling]`):
+                What `get_image_features` (`"image"`) and `get_video_features` (`"video"`) returned, instead of pixels.
+
+        Raises:
+            ValueError: if placeholders and visuals do not match, or a shape or dtype does not fit the config.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("You must specify exactly one of `input_ids` and `inputs_embeds`.")
+        encoded = self._encode_visuals(
+            mm_encoder_outputs or {}, pixel_values, pixel_values_videos, context_pixel_values_videos
+        )
+        rows = {modality: output.pooler_output for modality, output in encoded.items()}
+
+        # Only a prompt can hold placeholders: a token generated or guessed (prompt lookup) is text whatever its id.
+        length = input_ids.shape[1] if input_ids is not None else inputs_embeds.shape[1]
+        if rows or length >= max(2, self.config.num_image_tokens):
+            placeholders = {
+                "image": self._placeholders(self.config.image_token_id, input_ids, inputs_embeds),
+                "video": self._placeholders(self.config.video_token_id, input_ids, inputs_embeds),
+            }
+        else:
+            placeholders = {}
+        if inputs_embeds is None:
+            # their ids may lie outside the vocabulary
+            lookup_ids = input_ids.masked_fill(input_ids >= self.config.text_config.vocab_size, 0)
+            for mask in placeholders.values():
+                lookup_ids = lookup_ids.masked_fill(mask, 0)
+            inputs_embeds = self.get_input_embeddings()(lookup_ids)
+        for modality, mask in placeholders.items():
+            inputs_embeds = self._scatter(modality, rows.get(modality), mask, inputs_embeds)
+
+        outputs = self.language_model(
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            **kwargs,
+        )
+        video_outputs = encoded.get("video")
+        return MobileVideoGPTModelOutputWithPast(
+            last_hidden_state=outputs.last_hidden_state,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            image_hidden_states=rows.get("image"),
+            video_hidden_states=rows.get("video"),
+            frame_scores=getattr(video_outputs, "frame_scores", None),
+            selected_frames=getattr(video_outputs, "selected_frames", None),
+        )
+
+    def _encode_visuals(
+        self,
+        given: dict[str, BaseModelOutputWithPooling],
+        pixel_values: torch.Tensor | None,
+        pixel_values_videos: torch.Tensor | None,
+        context_pixel_values_videos: torch.Tensor | None,
+    ) -> dict[str, BaseModelOutputWithPooling]:
+        """The encoded images and videos, by modality: those given, and those that come as pixels."""
+        encoded = {modality: output for modality, output in given.items() if output is not None}
+        has_videos = pixel_values_videos is not None or context_pixel_values_videos is not None
+        for modality, has_pixels in (("image", pixel_values is not None), ("video", has_videos)):
+            if has_pixels and modality in encoded:
+                raise ValueError(
+                    f"You cannot pass both pixels and `mm_encoder_outputs` for the modality {modality!r}."
+                )
+        if pixel_values is not None:
+            encoded["image"] = self.get_image_features(pixel_values, return_dict=True)
+        if has_videos:
+            if pixel_values_videos is None:
+                raise ValueError(
+                    "A video needs `pixel_values_videos` beside `context_pixel_values_videos`: pass what the processor "
+                    "returns."
+                )
+            encoded["video"] = self.get_video_features(
+                pixel_values_videos, context_pixel_values_videos, return_dict=True
+            )
+        return encoded
+
+    def _placeholders(
+        self, token_id: int, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Where a placeholder stands, (B, L)."""
+        if input_ids is not None:
+            return input_ids == token_id
+        if token_id >= self.config.text_config.vocab_size:  # it has no embedding that could be recognised
+            return torch.zeros(inputs_embeds.shape[:2], dtype=torch.bool, device=inputs_embeds.device)
+        token = torch.full((), token_id, dtype=torch.long, device=inputs_embeds.device)
+        return (inputs_embeds == self.get_input_embeddings()(token)).all(-1)
+
+
+class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, GenerationMixin):
+    """
+    Mobile-VideoGPT: answers questions about videos and images.
+
+    Example:
+
+    ```python
+    >>> from transformers import AutoProcessor
+    >>> from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
+
+    >>> model = MobileVideoGPTForConditionalGeneration.from_pretrained("Amshaker/Mobile-VideoGPT-0.5B")
+    >>> processor = AutoProcessor.from_pretrained("Amshaker/Mobile-VideoGPT-0.5B")
+    >>> content = [{"type": "video", "path": "clip.mp4"}, {"type": "text", "text": "What is happening?"}]
+    >>> inputs = processor.apply_chat_template(
+    ...     [{"role": "user", "content": content}],
+    ...     add_generation_prompt=True,
+    ...     tokenize=True,
+    ...     return_dict=True,
+    ...     return_tensors="pt",
+    ... )
+    >>> generated = model.generate(**inputs, max_new_tokens=64)
+    >>> processor.decode(generated[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    ```"""
+
+    _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}
+    _tp_plan = {"lm_head": "colwise_gather_output"}
+
+    def __init__(self, config: MobileVideoGPTConfig):
+        super().__init__(config)
+        self.model = MobileVideoGPTModel(config)
+        self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        self.post_init()
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.lm_head
+
+    def get_image_features(
+        self, pixel_values: torch.Tensor, **kwargs: Unpack[TransformersKwargs]
+    ) -> tuple | BaseModelOutputWithPooling:
+        """See [`MobileVideoGPTModel.get_image_features`]."""
+        return self.model.get_image_features(pixel_values, **kwargs)
+
+    def get_video_features(
+        self,
+        pixel_values_videos: torch.Tensor,
+        context_pixel_values_videos: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> tuple | MobileVideoGPTVideoFeatures:
+        """See [`MobileVideoGPTModel.get_video_features`]."""
+        return self.model.get_video_features(pixel_values_videos, context_pixel_values_videos, **kwargs)
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        pixel_values_videos: torch.Tensor | None = None,
+        context_pixel_values_videos: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> MobileVideoGPTCausalLMOutputWithPast:
+        r"""
+        Takes what [`MobileVideoGPTModel.forward`] takes, and
+
+        Args:
+            labels (`torch.LongTensor` of shape `(batch_size, sequence_length)`):
+                Ids to predict; -100 where the loss does not look.
+            logits_to_keep (`int` or `torch.Tensor`, defaults to 0):
+                Logits of this many last positions, or of these positions, are computed; 0 means all.
+        """
+        outputs = self.model(
+            input_ids=input_ids,
+            pixel_values=pixel_values,
+            pixel_values_videos=pixel_values_videos,
+            context_pixel_values_videos=context_pixel_values_videos,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            mm_encoder_outputs=mm_encoder_outputs,
+            return_dict=True,
+            **kwargs,
+        )
+        logits = self.lm_head(slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep))
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(
+                logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size, **kwargs
+            )
+        return MobileVideoGPTCausalLMOutputWithPast(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            image_hidden_states=outputs.image_hidden_states,
+            video_hidden_states=outputs.video_hidden_states,
+            frame_scores=outputs.frame_scores,
+            selected_frames=outputs.selected_frames,
+        )
+
+
+__all__ = [
+    "MobileVideoGPTForConditionalGeneration",
+    "MobileVideoGPTModel",
+    "MobileVideoGPTPreTrainedModel",
+]

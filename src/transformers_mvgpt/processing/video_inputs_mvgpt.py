@@ -1,0 +1,101 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""The forms in which videos are handed over, brought to a flat list with one entry per video."""
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+from transformers.image_utils import is_valid_image
+
+
+def flatten_videos(videos: Any) -> list[Any]:
+    r"""
+    One entry per video, from one video, a list of videos, or a list of the videos of each prompt.
+
+    Args:
+        videos:
+            A video is one of: a path, a URL or a folder of frames (`str` or `os.PathLike`); the `bytes` of a file; frames
+            as a NumPy array or torch tensor of shape `(num_frames, height, width, 3)` or `(num_frames, 3, height,
+            width)`; a list of frames, each a PIL image or an array of three dimensions. An array of five dimensions is
+            a batch. Lists of paths of single frames are told from lists of videos by their depth: three levels deep
+            (prompts, videos, frames), as in chat messages.
+
+    Returns:
+        A list whose entries are paths, `bytes`, arrays of four dimensions, lists of frames or lists of paths.
+
+    Raises:
+        ValueError: if something in there is none of these.
+    """
+    if isinstance(videos, (list, tuple)) and not _is_frame_list(videos):
+        has_frame_paths = any(
+            _is_list(videos_of_prompt) and any(map(_is_path_list, videos_of_prompt)) for videos_of_prompt in videos
+        )
+        if has_frame_paths:
+            return [video for videos_of_prompt in videos for video in videos_of_prompt]
+        return [video for item in videos for video in flatten_videos(item)]
+    if _is_array(videos) and videos.ndim == 5:
+        return list(videos)
+    if is_single_video(videos):
+        return [videos]
+    if is_valid_image(videos):
+        return [[videos]]  # one frame
+    what = f"of shape {tuple(videos.shape)}" if _is_array(videos) else repr(videos)[:80]
+    raise ValueError(
+        f"Not a video: {type(videos).__name__} {what}. Pass a path, a URL, a folder of frames, the bytes of a file, an "
+        "array of shape (num_frames, height, width, 3) or (num_frames, 3, height, width), or a list of frames."
+    )
+
+
+def is_single_video(videos: Any) -> bool:
+    """Whether this is one video in any of its forms, not a list or batch of videos."""
+    return is_source(videos) or _is_frame_list(videos) or (_is_array(videos) and videos.ndim == 4)
+
+
+def frames_to_array(video: Any) -> np.ndarray | torch.Tensor:
+    """
+    Frames as one array of four dimensions, dtype uint8.
+
+    Raises:
+        ValueError: if there are no frames, or their shapes or dtype do not fit.
+    """
+    if isinstance(video, (list, tuple)):
+        frames = [frame if _is_array(frame) else np.asarray(frame.convert("RGB")) for frame in video]
+        shapes = {tuple(frame.shape) for frame in frames}
+        if len(shapes) > 1:
+            raise ValueError(f"The frames of a video must have one size, got {sorted(shapes)}: resize them first.")
+        video = torch.stack(frames) if isinstance(frames[0], torch.Tensor) else np.stack(frames)
+    if len(video) == 0:
+        raise ValueError(f"The video has no frames: an array of shape {tuple(video.shape)}.")
+    if video.dtype not in (np.uint8, torch.uint8):
+        raise ValueError(
+            f"Frames must be uint8 pixels from 0 to 255, got {video.dtype}: convert them, e.g. with "
+            "`(frames * 255).round()` where they are from 0 to 1."
+        )
+    return video
+
+
+def is_source(video: Any) -> bool:
+    """Whether it has to be read: a path, URL or folder, or the bytes of a file."""
+    return isinstance(video, (str, bytes, os.PathLike))
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, torch.Tensor))
+
+
+def _is_path_list(value: Any) -> bool:
+    return _is_list(value) and len(value) > 0 and all(isinstance(item, (str, os.PathLike)) for item in value)
+
+
+def _is_frame_list(value: Any) -> bool:
+    """One video as a list of frames. Arrays of four dimensions would be videos, PIL images have none."""
+    return (
+        _is_list(value)
+        and len(value) > 0
+        and all(is_valid_image(frame) and getattr(frame, "ndim", 3) == 3 and not is_source(frame) for frame in value)
+    )

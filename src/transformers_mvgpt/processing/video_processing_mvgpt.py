@@ -1,0 +1,255 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Both pixel streams of a video, from one decode: one for the video encoder, one for the image encoder."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from transformers.feature_extraction_utils import BatchFeature
+from transformers.image_utils import (
+    IMAGENET_DEFAULT_MEAN,
+    IMAGENET_DEFAULT_STD,
+    OPENAI_CLIP_MEAN,
+    OPENAI_CLIP_STD,
+    PILImageResampling,
+    SizeDict,
+)
+from transformers.processing_utils import Unpack, VideosKwargs
+from transformers.video_processing_utils import BaseVideoProcessor
+from transformers.video_utils import VideoMetadata, default_sample_indices_fn, make_batched_metadata
+
+from .frame_sampling_mvgpt import sample_frame_indices
+from .video_decoding_mvgpt import decode_video
+from .video_inputs_mvgpt import flatten_videos, frames_to_array, is_source
+
+
+class MobileVideoGPTVideoProcessorKwargs(VideosKwargs, total=False):
+    r"""
+    start_seconds, end_seconds (`float`, *optional*):
+        Segment of the video to look at, in seconds; the whole video where they are not given.
+    video_backend (`str`, *optional*):
+        Decoder for files: `"torchcodec"`, `"pyav"`, `"decord"` or `"opencv"`; the first of these that is installed if not
+        given.
+    context_resample (`PILImageResampling`, *optional*):
+        Resampling filter of the image encoder's stream.
+    context_image_mean, context_image_std (`float` or `list[float]`, *optional*):
+        Mean and standard deviation of the image encoder's stream.
+    """
+
+    start_seconds: float | int | None
+    end_seconds: float | int | None
+    video_backend: str | None
+    context_resample: PILImageResampling | int | None
+    context_image_mean: float | list[float] | tuple[float, ...] | None
+    context_image_std: float | list[float] | tuple[float, ...] | None
+
+
+class MobileVideoGPTVideoProcessor(BaseVideoProcessor):
+    r"""
+    Makes `pixel_values_videos` for the video encoder and `context_pixel_values_videos` for the image encoder, both of
+    shape `(num_videos, num_frames, 3, height, width)` and dtype float32.
+
+    | stream | resized | then |
+    |---|---|---|
+    | video | straight to `crop_size`, `resample` (bilinear) without antialias | `image_mean`, `image_std` (ImageNet's) |
+    | image | shortest edge to `size`, `context_resample` (bicubic) with antialias, centre crop to `crop_size` | `context_image_mean`, `context_image_std` (CLIP's) |
+
+    Sampled videos that are shorter than `num_frames` are followed by zero frames, and so are the shorter ones of a batch.
+
+    Example:
+
+    ```python
+    >>> from transformers_mvgpt import MobileVideoGPTVideoProcessor
+
+    >>> processor = MobileVideoGPTVideoProcessor()
+    >>> features = processor("clip.mp4", start_seconds=2, end_seconds=7.5, return_metadata=True, return_tensors="pt")
+    >>> features["pixel_values_videos"].shape
+    torch.Size([1, 16, 3, 224, 224])
+    >>> features["video_metadata"][0].timestamps  # seconds
+    ```"""
+
+    valid_kwargs = MobileVideoGPTVideoProcessorKwargs
+    model_input_names = ["pixel_values_videos", "context_pixel_values_videos"]
+
+    size = {"shortest_edge": 224}
+    crop_size = {"height": 224, "width": 224}
+    default_to_square = False
+    resample = PILImageResampling.BILINEAR
+    context_resample = PILImageResampling.BICUBIC
+    image_mean = IMAGENET_DEFAULT_MEAN
+    image_std = IMAGENET_DEFAULT_STD
+    context_image_mean = OPENAI_CLIP_MEAN
+    context_image_std = OPENAI_CLIP_STD
+    do_resize = True
+    do_center_crop = True
+    do_rescale = True
+    do_normalize = True
+    do_convert_rgb = True
+    do_sample_frames = True
+    num_frames = 16
+    start_seconds = None
+    end_seconds = None
+    video_backend = None
+
+    def preprocess(self, videos: Any, **kwargs: Unpack[MobileVideoGPTVideoProcessorKwargs]) -> BatchFeature:
+        r"""
+        Args:
+            videos:
+                Videos in any form that [`flatten_videos`] takes.
+
+        Raises:
+            ValueError: on an unknown option, on a video that cannot be read, has no frames or does not fit the options.
+            FileNotFoundError: if a file does not exist.
+            ImportError: if no decoder is installed.
+        """
+        unknown = sorted(set(kwargs) - set(self.valid_kwargs.__annotations__))
+        if unknown:
+            raise ValueError(
+                f"Unknown option {', '.join(map(repr, unknown))}; the options of {type(self).__name__} are "
+                f"{', '.join(sorted(self.valid_kwargs.__annotations__))}."
+            )
+        return_tensors = kwargs.pop("return_tensors", None)
+        do_sample_frames = kwargs.pop("do_sample_frames", self.do_sample_frames)
+        names = ("num_frames", "fps", "start_seconds", "end_seconds")
+        sampling = {name: kwargs.pop(name, getattr(self, name, None)) for name in names}
+        read = self._read_videos(
+            videos,
+            kwargs.pop("video_metadata", None),
+            partial(self.sample_frames, **sampling) if do_sample_frames else None,
+            kwargs.pop("video_backend", self.video_backend),
+        )
+        frames, metadata = zip(*read)
+        features = super().preprocess(list(frames), video_metadata=list(metadata), do_sample_frames=False, **kwargs)
+
+        length = max(map(len, frames))
+        if do_sample_frames and sampling["fps"] is None:
+            length = max(length, sampling["num_frames"] or self.num_frames)
+        for name in self.model_input_names:
+            features[name] = [F.pad(video, (0, 0) * 3 + (0, length - len(video))) for video in features[name]]
+        return features.convert_to_tensors(return_tensors, skip_tensor_conversion=["video_metadata"])
+
+    def sample_frames(
+        self,
+        metadata: VideoMetadata,
+        num_frames: int | None = None,
+        fps: float | None = None,
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+        **kwargs,
+    ) -> np.ndarray:
+        r"""
+        Indices of the frames to look at.
+
+        Args:
+            metadata ([`~video_utils.VideoMetadata`]):
+                Number of frames and average frame rate of the video.
+            num_frames (`int`, *optional*, defaults to `self.num_frames`):
+                Number of frames wanted. The default takes fewer from a shorter video; any other number must be there.
+            fps (`float`, *optional*):
+                Sample at this rate instead.
+            start_seconds, end_seconds (`float`, *optional*):
+                Segment to sample from.
+
+        Returns:
+            `np.ndarray` of shape `(n,)`, ascending. See [`sample_frame_indices`].
+
+        Raises:
+            ValueError: if the frames asked for are not there.
+        """
+        explicit = num_frames is not None and num_frames != self.num_frames
+        if fps is not None:
+            if explicit:
+                raise ValueError(
+                    f"`num_frames` ({num_frames}) and `fps` ({fps}) exclude each other: pass one of them."
+                )
+            every = sample_frame_indices(
+                metadata.total_num_frames, metadata.fps, metadata.total_num_frames, start_seconds, end_seconds
+            )
+            segment = VideoMetadata(total_num_frames=int(every[-1] - every[0]) + 1, fps=metadata.fps)
+            return every[0] + default_sample_indices_fn(segment, fps=fps)
+
+        wanted = num_frames if num_frames is not None else self.num_frames
+        indices = sample_frame_indices(metadata.total_num_frames, metadata.fps, wanted, start_seconds, end_seconds)
+        if explicit and len(indices) < wanted:
+            raise ValueError(
+                f"`num_frames` ({wanted}) is more than the {len(indices)} frames there are: pass at most {len(indices)}, "
+                f"or leave it out to have the clip filled up to {self.num_frames} with zero frames."
+            )
+        return indices
+
+    def _read_videos(
+        self, videos: Any, video_metadata: Any, sample_indices_fn: Callable | None, backend: str | None
+    ) -> list[tuple[np.ndarray | torch.Tensor, VideoMetadata]]:
+        """Frames (n, 3, H, W) or (n, H, W, 3) and metadata of each video."""
+        videos = flatten_videos(videos)
+        if not videos:
+            raise ValueError("No video was given.")
+        known = [None] * len(videos) if video_metadata is None else make_batched_metadata(videos, video_metadata)
+        return [
+            decode_video(video, sample_indices_fn, backend=backend)
+            if is_source(video)
+            else self._sample_frames_given(video, metadata, sample_indices_fn)
+            for video, metadata in zip(videos, known)
+        ]
+
+    def _sample_frames_given(
+        self, video: Any, metadata: VideoMetadata | None, sample_indices_fn: Callable | None
+    ) -> tuple[np.ndarray | torch.Tensor, VideoMetadata]:
+        if isinstance(video, (list, tuple)) and isinstance(video[0], (str, os.PathLike)):
+            if sample_indices_fn is not None:
+                raise ValueError(
+                    "Sampling frames from a list of images is not supported! Set `do_sample_frames=False`."
+                )
+            video = [self.process_image(image) for image in self.fetch_images([os.fspath(path) for path in video])]
+        frames = frames_to_array(video)
+        if metadata is None:
+            metadata = VideoMetadata(total_num_frames=len(frames))
+        indices = np.arange(len(frames)) if sample_indices_fn is None else sample_indices_fn(metadata=metadata)
+        metadata.frames_indices = [int(index) for index in indices]
+        return (frames if sample_indices_fn is None else frames[indices]), metadata
+
+    def _prepare_input_videos(self, videos: list[Any], **kwargs) -> list[torch.Tensor]:
+        """uint8 (n, 3, H, W). One by one: the videos of a batch may differ in layout."""
+        return [
+            super(MobileVideoGPTVideoProcessor, self)._prepare_input_videos([video], **kwargs)[0] for video in videos
+        ]
+
+    def _preprocess(
+        self,
+        videos: list[torch.Tensor],
+        do_resize: bool,
+        size: SizeDict,
+        resample: Any,
+        context_resample: Any,
+        do_center_crop: bool,
+        crop_size: SizeDict,
+        do_rescale: bool,
+        rescale_factor: float,
+        do_normalize: bool,
+        image_mean: float | list[float],
+        image_std: float | list[float],
+        context_image_mean: float | list[float],
+        context_image_std: float | list[float],
+        **kwargs,
+    ) -> BatchFeature:
+        features: dict[str, list[torch.Tensor]] = {name: [] for name in self.model_input_names}
+        for frames in videos:
+            frames = context = frames.round().to(torch.uint8) if frames.is_floating_point() else frames
+            if do_resize:
+                context = self.resize(context, size=size, resample=context_resample)
+                frames = self.resize(frames, size=crop_size, resample=resample, antialias=False)
+            if do_center_crop:
+                context = self.center_crop(context, crop_size)
+            streams = ((frames, image_mean, image_std), (context, context_image_mean, context_image_std))
+            for name, (pixels, mean, std) in zip(self.model_input_names, streams):
+                mean, std = (tuple(value) if isinstance(value, list) else value for value in (mean, std))
+                pixels = self.rescale_and_normalize(pixels, do_rescale, rescale_factor, do_normalize, mean, std)
+                features[name].append(pixels)
+        return BatchFeature(data=features)
+
+
+__all__ = ["MobileVideoGPTVideoProcessor"]
