@@ -16,6 +16,7 @@ from transformers import (
 from transformers.models.clip import CLIPImageProcessorPil
 from transformers.pipelines import PIPELINE_REGISTRY
 
+from .conversion import complete_checkpoint
 from .modeling import (
     MobileVideoGPTConfig,
     MobileVideoGPTForConditionalGeneration,
@@ -24,6 +25,7 @@ from .modeling import (
     VideoMambaModel,
 )
 from .modeling.configuration_mvgpt import MobileVideoGPTReleaseConfig
+from .modeling.pretrained_mvgpt import PreTrainedModelWithEncoders
 from .processing import MobileVideoGPTProcessor, MobileVideoGPTVideoProcessor, VideoTextToTextPipeline
 
 
@@ -39,6 +41,8 @@ __all__ = [
     "VideoMambaModel",
     "VideoTextToTextPipeline",
 ]
+
+PreTrainedModelWithEncoders.complete_checkpoint = staticmethod(complete_checkpoint)
 
 AutoConfig.register(MobileVideoGPTConfig.model_type, MobileVideoGPTConfig)
 AutoConfig.register(MobileVideoGPTReleaseConfig.model_type, MobileVideoGPTReleaseConfig)

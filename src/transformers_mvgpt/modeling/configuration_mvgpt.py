@@ -28,6 +28,10 @@ _PUBLISHED_TEXT_0_5B = {
     "bos_token_id": 151643,
     "eos_token_id": 151645,
 }
+_PUBLISHED_ENCODERS = {
+    "image_mm_vision_tower": "openai/clip-vit-base-patch16",
+    "mm_vision_tower": "OpenGVLab/VideoMamba",
+}
 
 
 @strict
@@ -64,7 +68,8 @@ class MobileVideoGPTConfig(PreTrainedConfig):
         tie_word_embeddings (`bool`, *optional*):
             Share input and output embeddings; `text_config`'s value unless given.
         image_mm_vision_tower, mm_vision_tower (`str`, *optional*):
-            Where a published repository says that its image and its video encoder come from.
+            Where a published repository says that its image and its video encoder come from. Loading such a checkpoint
+            never leaves an encoder with random weights.
 
     Raises:
         `StrictDataclassClassValidationError`: on sizes that do not fit each other, naming them and what would fit.
@@ -262,7 +267,7 @@ def _nested_release_config(flat: dict[str, Any]) -> dict[str, Any]:
     own_names = {field.name for field in fields(MobileVideoGPTConfig)}
     shared = {field.name for field in fields(PreTrainedConfig)}
     nested = {name: flat[name] for name in own_names - shared if name in flat}
-    nested["model_type"] = MobileVideoGPTConfig.model_type
+    nested = _PUBLISHED_ENCODERS | nested | {"model_type": MobileVideoGPTConfig.model_type}
     if "mm_vision_select_layer" in flat:
         nested["vision_feature_layer"] = flat["mm_vision_select_layer"]
     dtype = flat.get("dtype", flat.get("torch_dtype"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import AutoModel, Cache, CLIPVisionModel, GenerationMixin, PreTrainedModel
+from transformers import AutoModel, Cache, CLIPVisionModel, GenerationMixin
 from transformers.modeling_outputs import (
     BaseModelOutput,
     BaseModelOutputWithPast,
@@ -27,6 +27,7 @@ from .checkpoint_mapping_mvgpt import register_checkpoint_mappings
 from .configuration_mvgpt import MobileVideoGPTConfig
 from .frame_scoring_mvgpt import score_frames, select_frames
 from .modeling_videomamba import VideoMambaModel
+from .pretrained_mvgpt import PreTrainedModelWithEncoders, is_read
 from .projector_mvgpt import MobileVideoGPTProjector
 
 
@@ -91,7 +92,7 @@ class MobileVideoGPTCausalLMOutputWithPast(ModelOutput):
     selected_frames: torch.Tensor | None = None
 
 
-class MobileVideoGPTPreTrainedModel(PreTrainedModel):
+class MobileVideoGPTPreTrainedModel(PreTrainedModelWithEncoders):
     config: MobileVideoGPTConfig
     base_model_prefix = "model"
     input_modalities = ("video", "image", "text")
@@ -102,6 +103,12 @@ class MobileVideoGPTPreTrainedModel(PreTrainedModel):
     _supports_flex_attn = True
     _supports_attention_backend = True
     _can_compile_fullgraph = True
+
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        # transformers expects of custom code that it initialises weights that were loaded, and in return leaves out
+        # modules without weights of their own, such as CLIP's attention. This code uses transformers.initialization.
+        return False
 
 
 class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
@@ -120,7 +127,14 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
             config.video_config.hidden_size, hidden_size, config.video_grid_size
         )
         self.language_model = AutoModel.from_config(config.text_config)
+        self._freeze_unread_weights()
         self.post_init()
+
+    def _freeze_unread_weights(self):
+        """Weights that checkpoints have and nothing reads would be unused parameters in training."""
+        for name, parameter in self.named_parameters():
+            if not is_read(name, self.config):
+                parameter.requires_grad_(False)
 
     @merge_with_config_defaults
     @can_return_tuple
@@ -142,7 +156,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         Raises:
             ValueError: if the shape or dtype does not fit the config.
         """
-        self._check_pixels("pixel_values", pixel_values, self.config.vision_config.image_size, "(num_images, {})")
+        self._check_pixels("pixel_values", pixel_values, self.config.vision_config.image_size, "num_images")
         outputs = self._encode_images(pixel_values, **kwargs)
         return BaseModelOutputWithPooling(
             last_hidden_state=outputs.last_hidden_state,
@@ -237,16 +251,15 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         pooled = F.adaptive_avg_pool2d(patches, config.video_grid_size).flatten(2).transpose(1, 2)
         return pooled.reshape(-1, config.num_selected_frames * config.video_grid_size**2, width)
 
-    def _check_pixels(self, name: str, pixels: torch.Tensor, size: int, leading: str):
+    def _check_pixels(self, name: str, pixels: torch.Tensor, size: int, *leading: str):
         if not pixels.is_floating_point():
             raise ValueError(
                 f"`{name}` must be normalised floating point pixels, got {pixels.dtype}: pass what the processor returns."
             )
-        expected = (3, size, size)
-        if pixels.ndim != leading.count(",") + 4 - 1 or tuple(pixels.shape[-3:]) != expected:
-            raise ValueError(
-                f"`{name}` has the shape {tuple(pixels.shape)}; expected {leading.format('3, %d, %d' % (size, size))}."
-            )
+        trailing = (3, size, size)
+        if pixels.ndim != len(leading) + len(trailing) or pixels.shape[-3:] != trailing:
+            expected = ", ".join(map(str, leading + trailing))
+            raise ValueError(f"`{name}` has the shape {tuple(pixels.shape)}; expected ({expected}).")
 
     def _check_videos(self, context: torch.Tensor | None, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The image and the video stream of the videos, checked and filled up with zero frames."""
@@ -261,7 +274,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
             "context_pixel_values_videos": (context, self.config.vision_config.image_size),
         }
         for name, (pixels, size) in streams.items():
-            self._check_pixels(name, pixels, size, "(num_videos, num_frames, {})")
+            self._check_pixels(name, pixels, size, "num_videos", "num_frames")
         if frames.shape[:2] != context.shape[:2]:
             raise ValueError(
                 f"`pixel_values_videos` and `context_pixel_values_videos` must hold the same frames, got "
@@ -345,17 +358,14 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         )
         rows = {modality: output.pooler_output for modality, output in encoded.items()}
 
-        # Only a prompt can hold placeholders: a token generated or guessed (prompt lookup) is text whatever its id.
-        length = input_ids.shape[1] if input_ids is not None else inputs_embeds.shape[1]
-        if rows or length >= max(2, self.config.num_image_tokens):
+        placeholders = {}
+        if rows or self._may_hold_unknown_placeholders(input_ids):
             placeholders = {
                 "image": self._placeholders(self.config.image_token_id, input_ids, inputs_embeds),
                 "video": self._placeholders(self.config.video_token_id, input_ids, inputs_embeds),
             }
-        else:
-            placeholders = {}
         if inputs_embeds is None:
-            # their ids may lie outside the vocabulary
+            # Placeholders are not looked up: their ids may lie outside the vocabulary.
             lookup_ids = input_ids.masked_fill(input_ids >= self.config.text_config.vocab_size, 0)
             for mask in placeholders.values():
                 lookup_ids = lookup_ids.masked_fill(mask, 0)
@@ -409,6 +419,18 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
                 pixel_values_videos, context_pixel_values_videos, return_dict=True
             )
         return encoded
+
+    def _may_hold_unknown_placeholders(self, input_ids: torch.Tensor | None) -> bool:
+        """
+        Without visuals, a placeholder inside the vocabulary is a token like any other, as in transformers' own models.
+        One outside has no embedding. A step too short for a visual does not bring one: generated tokens, or guesses that
+        prompt lookup copies from the prompt.
+        """
+        last_id = max(self.config.image_token_id, self.config.video_token_id)
+        shortest = max(2, self.config.num_image_tokens)
+        return (
+            input_ids is not None and last_id >= self.config.text_config.vocab_size and input_ids.shape[1] >= shortest
+        )
 
     def _placeholders(
         self, token_id: int, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor | None
@@ -472,6 +494,23 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Gene
     ) -> tuple | MobileVideoGPTVideoFeatures:
         """See [`MobileVideoGPTModel.get_video_features`]."""
         return self.model.get_video_features(pixel_values_videos, context_pixel_values_videos, **kwargs)
+
+    def generate(self, inputs: torch.Tensor | None = None, *args, **kwargs):
+        """
+        As [`~GenerationMixin.generate`].
+
+        Raises:
+            ValueError: if the prompt is longer than the language model's context. It is said before anything is encoded.
+        """
+        input_ids = kwargs.get("input_ids", inputs)
+        limit = self.config.text_config.max_position_embeddings
+        if input_ids is not None and input_ids.shape[-1] > limit:
+            raise ValueError(
+                f"The prompt has {input_ids.shape[-1]} tokens, the language model takes at most {limit} "
+                "(`text_config.max_position_embeddings`): pass fewer videos or images, or less text. A video takes "
+                f"{self.config.num_video_tokens} tokens, an image {self.config.num_image_tokens}."
+            )
+        return super().generate(inputs, *args, **kwargs)
 
     @can_return_tuple
     def forward(

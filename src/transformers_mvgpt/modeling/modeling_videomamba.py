@@ -116,8 +116,9 @@ class VideoMambaMixer(nn.Module):
         forward = self._scan_inputs(x, self.conv1d, self.x_proj, self.dt_proj)
         backward = self._scan_inputs(x.flip(-1), self.conv1d_b, self.x_proj_b, self.dt_proj_b)
         # one scan for both: the directions are groups of its channels
-        x, dt = (torch.cat(pair, dim=1) for pair in zip(forward[:2], backward[:2]))  # (B, 2 E, L)
-        B, C = (torch.stack(pair, dim=1) for pair in zip(forward[2:], backward[2:]))  # (B, 2, N, L)
+        pairs = list(zip(forward, backward, strict=True))
+        x, dt = (torch.cat(pair, dim=1) for pair in pairs[:2])  # (B, 2 E, L)
+        B, C = (torch.stack(pair, dim=1) for pair in pairs[2:])  # (B, 2, N, L)
         A = -torch.exp(_at_least_float32(torch.cat([self.A_log, self.A_b_log])))  # (2 E, N)
         D = torch.cat([self.D, self.D_b])
         y_forward, y_backward = selective_scan(x, dt, A, B, C, D).chunk(2, dim=1)

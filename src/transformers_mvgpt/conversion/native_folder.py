@@ -1,0 +1,165 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""One folder with everything that a model needs, written whole or not at all."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.utils import CONFIG_NAME
+
+from ..modeling.configuration_mvgpt import MobileVideoGPTConfig
+from ..modeling.modeling_mvgpt import MobileVideoGPTForConditionalGeneration
+from ..processing.processing_mvgpt import MobileVideoGPTProcessor
+from .model_sources import LoadedModel, load_model
+from .weight_files import read_json
+
+
+# What a conversion writes, and so may replace.
+_OWN_FILES = re.compile(
+    r"(config|generation_config|processor_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
+    r"|merges\.txt|chat_template\.jinja|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json"
+)
+
+OnProgress = Callable[[str, int, int], None]
+
+
+def convert(
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    *,
+    image_encoder: str | os.PathLike | None = None,
+    video_encoder: str | os.PathLike | None = None,
+    base_model: str | os.PathLike | None = None,
+    dtype: str | torch.dtype = "auto",
+    overwrite: bool = False,
+    on_progress: OnProgress | None = None,
+) -> None:
+    r"""
+    Writes a complete native folder: weights in safetensors files, config, processor, tokenizer and generation config.
+    It is loaded again and compared with the model, tensor by tensor, before it gets its name.
+
+    Args:
+        source (`str`):
+            Folder or Hub id of a checkpoint, in the release's layout or already native, or an output of the release's
+            training: `mm_projector.bin`, or a LoRA adapter and `non_lora_trainables.bin`.
+        target (`str`):
+            The folder to write; it must not exist or be empty.
+        image_encoder, video_encoder (`str`, *optional*):
+            As for [`MobileVideoGPTForConditionalGeneration.from_pretrained`].
+        base_model (`str`, *optional*):
+            For outputs of training: folder or Hub id of the model that they belong to, or of a Qwen2 language model. By
+            default what a LoRA adapter names.
+        dtype (`str` or `torch.dtype`, defaults to `"auto"`):
+            Of the weights written; `"auto"` is the dtype that the config names.
+        overwrite (`bool`, defaults to `False`):
+            Replace `target` if it is a folder that was converted before.
+        on_progress (`Callable[[str, int, int], None]`, *optional*):
+            Called with a step, and how much of how much of it is done.
+
+    Raises:
+        OSError: if a part of the model is to be found nowhere, or `target` cannot be written.
+        ValueError: if parts do not fit each other, or a file holds anything but tensors.
+        ImportError: if merging a LoRA adapter needs a package that is not installed.
+        RuntimeError: if what was written is not what was read.
+    """
+    source, target = os.fspath(source), Path(target)
+    report = on_progress or (lambda step, completed, total: None)
+    _check_target(target, source, overwrite)
+    encoders = {"image": image_encoder, "video": video_encoder}
+    given = {encoder: os.fspath(path) for encoder, path in encoders.items() if path is not None}
+
+    report(f"Loading {source}", 0, 1)
+    loaded = load_model(source, given, None if base_model is None else os.fspath(base_model), dtype)
+    report(f"Loading {source}", 1, 1)
+    with _replacing(target) as folder:
+        report(f"Writing {target}", 0, 1)
+        state = loaded.model.state_dict()
+        written = {name: tensor for name, tensor in state.items() if name not in loaded.unknown_weights}
+        loaded.model.save_pretrained(
+            folder, state_dict=dict(written), save_original_format=False, max_shard_size="5GB"
+        )
+        loaded.processor.save_pretrained(folder)
+        report(f"Writing {target}", 1, 1)
+        _check_written(folder, loaded, written, report)
+
+
+def _check_target(target: Path, source: str, overwrite: bool) -> None:
+    if not os.path.lexists(target):
+        return
+    if not target.is_dir():
+        raise FileExistsError(f"{target} is a file: choose a folder that does not exist yet.")
+    files = sorted(file.name for file in target.iterdir())
+    if not files:
+        return
+    if os.path.isdir(source) and os.path.samefile(source, target):
+        raise FileExistsError(f"{target} is the source itself: choose another folder.")
+    if not overwrite:
+        raise FileExistsError(
+            f"{target} is not empty: choose another folder, or let it be replaced (`overwrite=True`, `--overwrite`)."
+        )
+    foreign = [name for name in files if not _OWN_FILES.fullmatch(name)]
+    model_type = read_json(str(target / CONFIG_NAME)).get("model_type") if CONFIG_NAME in files else None
+    if foreign or model_type != MobileVideoGPTConfig.model_type:
+        what = (
+            f"it holds {', '.join(foreign[:3])}" if foreign else f"it holds no {MobileVideoGPTConfig.model_type} model"
+        )
+        raise FileExistsError(
+            f"{target} was not made by a conversion and is not replaced ({what}): choose another folder."
+        )
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A folder to write to, which becomes `target` if all goes well and disappears otherwise."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        folder, replaced = staging / "new", staging / "old"
+        folder.mkdir()
+        yield folder
+        if target.exists():
+            target.rename(replaced)
+        folder.rename(target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _check_written(folder: Path, loaded: LoadedModel, written: dict[str, torch.Tensor], report: OnProgress) -> None:
+    processor = MobileVideoGPTProcessor.from_pretrained(folder)
+    model = MobileVideoGPTForConditionalGeneration.from_pretrained(folder)
+    differences = []
+    for name, before, after in (
+        ("config", loaded.model.config, model.config),
+        ("generation config", loaded.model.generation_config, model.generation_config),
+        ("processor", loaded.processor, processor),
+    ):
+        if _comparable(before.to_dict()) != _comparable(after.to_dict()):
+            differences.append(name)
+    state = model.state_dict()
+    for completed, (name, tensor) in enumerate(written.items(), start=1):
+        if not _is_identical(tensor, state[name]):
+            differences.append(name)
+        report("Comparing tensors", completed, len(written))
+    if differences:
+        raise RuntimeError(
+            f"{len(differences)} parts were read differently from what was written, such as {differences[0]}: nothing was "
+            "kept. Is the disk damaged?"
+        )
+
+
+def _comparable(content: dict[str, Any]) -> dict[str, Any]:
+    """Without what says where it came from."""
+    return {name: value for name, value in content.items() if name not in ("_name_or_path", "transformers_version")}
+
+
+def _is_identical(tensor: torch.Tensor, other: torch.Tensor) -> bool:
+    """Bit for bit: a NaN equals itself, and -0 is not 0."""
+    if tensor.dtype != other.dtype or tensor.shape != other.shape:
+        return False
+    return torch.equal(tensor.contiguous().flatten().view(torch.uint8), other.contiguous().flatten().view(torch.uint8))

@@ -1,0 +1,145 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""What the release's training leaves behind: projectors, or a LoRA adapter beside fully trained weights."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from textwrap import shorten
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+from transformers.utils import cached_file
+
+from .weight_files import read_json, read_weights
+from .weight_names import native_names
+
+
+_ADAPTER_CONFIG_FILE = "adapter_config.json"
+_ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
+_FULL_WEIGHTS_FILE = "non_lora_trainables.bin"
+_PROJECTOR_FILE = "mm_projector.bin"
+
+
+@dataclass
+class TrainingOutput:
+    """
+    Args:
+        source (`str`): folder or Hub id.
+        weights (`dict[str, torch.Tensor]`): fully trained weights, by native names.
+        lora_weights (`dict[str, torch.Tensor]`): the adapter's weights, by native names.
+        base_model (`str`, *optional*): what the adapter says that it was trained on.
+        original_names (`dict[str, str]`): native names to those in the files.
+    """
+
+    source: str
+    weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    lora_weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    base_model: str | None = None
+    original_names: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.original_names
+
+    def add(self, file: str) -> None:
+        """
+        Raises:
+            ValueError: if the file holds anything but tensors, or a weight for the second time.
+        """
+        weights = read_weights(file)
+        plain = {name: _without_wrappers(name) for name in weights}
+        natives = native_names(plain.values())
+        for name, tensor in weights.items():
+            native = natives[plain[name]]
+            if not isinstance(tensor, torch.Tensor):
+                raise ValueError(f"{name} in {file} is a {type(tensor).__name__}, not a tensor.")
+            if native in self.original_names:
+                raise ValueError(f"{name} in {file} is there a second time, as {self.original_names[native]}.")
+            self.original_names[native] = name
+            kind = self.lora_weights if ".lora_" in native else self.weights
+            kind[native] = tensor
+
+    def check_names(self, unknown: Iterable[str]) -> None:
+        """
+        Raises:
+            ValueError: if weights of this output are among the unknown native names.
+        """
+        if names := sorted(self.original_names[name] for name in unknown if name in self.original_names):
+            raise ValueError(
+                f"{self.source} has weights that are none of Mobile-VideoGPT's, and none may be lost: "
+                f"{', '.join(names[:10])} ({len(names)} in all)."
+            )
+
+
+def read_training_output(source: str) -> TrainingOutput:
+    """
+    Reads `mm_projector.bin`, or `non_lora_trainables.bin` and a LoRA adapter. The output is empty if there are none.
+
+    Raises:
+        ValueError: if a file holds anything but tensors, or the adapter is none of LoRA.
+        OSError: if the adapter has no weights.
+    """
+    output = TrainingOutput(source)
+    if adapter_config := _find(source, _ADAPTER_CONFIG_FILE):
+        config = read_json(adapter_config)
+        if config.get("peft_type") != "LORA":
+            raise ValueError(
+                f"{adapter_config} is of the type {config.get('peft_type')!r}; only 'LORA' can be merged."
+            )
+        output.base_model = config.get("base_model_name_or_path")
+        adapter = _find(source, *_ADAPTER_FILES)
+        if adapter is None:
+            raise OSError(f"{source} has {_ADAPTER_CONFIG_FILE}, but neither {' nor '.join(_ADAPTER_FILES)}.")
+        output.add(adapter)
+    if file := _find(source, _FULL_WEIGHTS_FILE, _PROJECTOR_FILE):
+        output.add(file)
+    return output
+
+
+def merge_lora(model: PreTrainedModel, output: TrainingOutput) -> None:
+    """
+    Adds the adapter's products B A to the weights of the model.
+
+    Raises:
+        ImportError: without peft.
+        ValueError: if the adapter does not fit the model or its own configuration.
+    """
+    try:
+        import peft
+    except ImportError as error:
+        raise ImportError(
+            f"{output.source} has a LoRA adapter, and merging it needs peft: pip install 'transformers-mvgpt[train]'."
+        ) from error
+    modules = {name: name.partition(".lora_")[0] for name in output.lora_weights}
+    known = dict(model.named_modules())
+    output.check_names(name for name, module in modules.items() if module not in known)
+
+    config = peft.LoraConfig.from_pretrained(output.source)
+    # by their native names, so that no module of another part of the model is meant that has the same last name
+    config.target_modules = sorted(set(modules.values()))
+    config.modules_to_save = config.exclude_modules = config.layers_to_transform = config.layers_pattern = None
+    lora = peft.LoraModel(model, config, "default")
+    weights = {f"model.{name}": tensor for name, tensor in output.lora_weights.items()}
+    try:
+        result: Any = peft.set_peft_model_state_dict(lora, weights)
+    except RuntimeError as error:
+        reason = shorten(str(error), 300)
+        raise ValueError(f"The LoRA adapter of {output.source} does not fit the model: {reason}") from error
+    absent = [name for name in result.missing_keys if ".lora_" in name]
+    if absent or result.unexpected_keys:
+        raise ValueError(
+            f"The LoRA adapter of {output.source} does not fit its configuration: {len(absent)} weights are missing and "
+            f"{len(result.unexpected_keys)} are unexpected, such as {(absent + result.unexpected_keys)[0]}."
+        )
+    lora.merge_and_unload()
+
+
+def _find(source: str, *names: str) -> str | None:
+    files = (cached_file(source, name, _raise_exceptions_for_missing_entries=False) for name in names)
+    return next((file for file in files if file is not None), None)
+
+
+def _without_wrappers(name: str) -> str:
+    """The name in the release's model, without what DeepSpeed and peft put before it."""
+    name = name.removeprefix("module.").removeprefix("base_model.model.")
+    return name if name.startswith(("model.", "lm_head.")) else f"model.{name}"

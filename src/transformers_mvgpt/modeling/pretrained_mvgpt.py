@@ -1,0 +1,126 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Loading that never leaves an encoder with random weights."""
+
+import copy
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.quantizers import AutoQuantizationConfig
+
+
+ENCODER_MODULES = {"image": "vision_tower", "video": "video_tower"}
+# With and without a head: transformers matches these from the start of a module's name.
+UNQUANTIZED_MODULES = (r"(model\.)?(vision_tower|video_tower|image_projector|video_projector)", "lm_head")
+ENCODER_EXAMPLES = {
+    "image": "a Hub id or folder of a CLIP model, such as openai/clip-vit-base-patch16",
+    "video": "a Hub id, folder or .pth file of VideoMamba, such as OpenGVLab/VideoMamba",
+}
+
+
+def is_read(name: str, config: PreTrainedConfig) -> bool:
+    """Whether the model with this config ([`MobileVideoGPTConfig`]) computes anything with the weight of this name."""
+    if re.search(r"\bvideo_tower\.clip_decoder\.|\bvision_tower\.post_layernorm\.", name):
+        return False
+    layer = re.search(r"\bvision_tower\.encoder\.layers\.(\d+)\.", name)
+    return layer is None or int(layer[1]) < config.num_vision_layers
+
+
+def missing_encoder_message(path: str | os.PathLike, encoder: str, names: list[str], where: str) -> str:
+    """
+    Args:
+        path (`str`): the checkpoint.
+        encoder (`str`): `"image"` or `"video"`.
+        names (`list[str]`): the missing weights.
+        where (`str`): a sentence that says where they were looked for.
+    """
+    examples = ", ".join(sorted(names)[:2])
+    return (
+        f"{len(names)} weights of the {encoder} encoder are missing in {path}, such as {examples}. {where} Give "
+        f"`{encoder}_encoder=` ({ENCODER_EXAMPLES[encoder]}), or write a complete folder once: "
+        f"`mvgpt convert {path} TARGET --{encoder}-encoder ...`."
+    )
+
+
+class PreTrainedModelWithEncoders(PreTrainedModel):
+    """A model whose checkpoints may lack an encoder, as the published ones do."""
+
+    # (class, path, encoders, options) -> options that load a completed checkpoint, or None if it is complete. Reading
+    # files is not the model's business: the package sets this. Remote code goes with a complete checkpoint.
+    complete_checkpoint: Callable[..., dict[str, Any] | None] | None = None
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike | None,
+        *model_args,
+        image_encoder: str | os.PathLike | None = None,
+        video_encoder: str | os.PathLike | None = None,
+        **kwargs,
+    ):
+        r"""
+        As [`~PreTrainedModel.from_pretrained`]. Published repositories are completed with the encoders that they lack,
+        taken from where their config says. Quantisation leaves encoders and projectors out, unless the
+        `quantization_config` itself says which modules to leave out.
+
+        Args:
+            image_encoder (`str`, *optional*):
+                Take the image encoder from here: a Hub id or folder of a CLIP model, or a file of its weights.
+            video_encoder (`str`, *optional*):
+                Take the video encoder from here: a Hub id, `<Hub id>/<file name>`, folder or file of VideoMamba.
+
+        Raises:
+            OSError: if weights of an encoder are to be found nowhere.
+            ValueError: if the weights of an encoder do not fit the config.
+        """
+        path = pretrained_model_name_or_path
+        given = {"image": image_encoder, "video": video_encoder}
+        given = {encoder: os.fspath(source) for encoder, source in given.items() if source is not None}
+        if given and (path is None or cls.complete_checkpoint is None):
+            raise ValueError(
+                f"`{next(iter(given))}_encoder` can only be given to the installed package transformers-mvgpt, together "
+                "with the path or Hub id of a checkpoint."
+            )
+        if (quantization_config := kwargs.get("quantization_config")) is not None:
+            kwargs["quantization_config"] = _quantize_language_model_only(quantization_config)
+        completed = None
+        if path is not None and cls.complete_checkpoint is not None:
+            completed = cls.complete_checkpoint(cls, path, given, kwargs)
+
+        output_loading_info = kwargs.pop("output_loading_info", False)
+        if completed is None:
+            model, info = super().from_pretrained(path, *model_args, output_loading_info=True, **kwargs)
+        else:
+            completed["output_loading_info"] = True
+            model, info = super().from_pretrained(None, *model_args, **completed)
+            model.config.name_or_path = model.name_or_path = str(path)
+        if path is not None:
+            _check_encoders(path, model.config, info["missing_keys"])
+        return (model, info) if output_loading_info else model
+
+
+def _quantize_language_model_only(quantization_config: Any) -> Any:
+    """A copy that names the modules to leave out, where the quantisation can and its config does not yet."""
+    if isinstance(quantization_config, dict):
+        quantization_config = AutoQuantizationConfig.from_dict(quantization_config)
+    quantization_config = copy.deepcopy(quantization_config)
+    for name in ("llm_int8_skip_modules", "modules_to_not_convert"):
+        if getattr(quantization_config, name, ()) is None:
+            setattr(quantization_config, name, list(UNQUANTIZED_MODULES))
+    return quantization_config
+
+
+def is_published(config: PreTrainedConfig) -> bool:
+    """Whether the checkpoint came in the published layout, whose repositories lack encoders."""
+    return config.image_mm_vision_tower is not None or config.mm_vision_tower is not None
+
+
+def _check_encoders(path: str | os.PathLike, config: PreTrainedConfig, missing: set[str]):
+    if not is_published(config):
+        return  # transformers reports what it initialised
+    for encoder, module in ENCODER_MODULES.items():
+        names = [name for name in missing if re.match(rf"(model\.)?{module}\.", name) and is_read(name, config)]
+        if names:
+            raise OSError(missing_encoder_message(path, encoder, names, "They are in none of its files."))

@@ -1,0 +1,148 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""
+The selective scan of Mamba (https://arxiv.org/abs/2312.00752, section 3), with one signature for every implementation.
+
+Symbols in the shapes: B samples, L tokens, D channels, N states per channel, G groups of D / G consecutive channels.
+Channels of a group share their B and C. The directions of a bidirectional block are groups: one call scans both.
+"""
+
+import torch
+from torch.nn.functional import silu
+
+from .selective_scan_recurrence_mvgpt import recurrence
+
+
+try:
+    from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
+except ImportError:
+    selective_scan_fn = None
+
+
+def selective_scan(
+    x: torch.Tensor,
+    dt: torch.Tensor,
+    A: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    D: torch.Tensor,
+    z: torch.Tensor | None = None,
+    dt_bias: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """
+    h_t = exp(dt_t A) h_{t-1} + (dt_t B_t) x_t from h = 0, y_t = (C_t . h_t + D x_t) * silu(z_t), where
+    dt = softplus(dt + dt_bias).
+
+    Computes in float32 (float64 if x is), with the fastest implementation that can take x: [`selective_scan_cuda`] if
+    mamba-ssm is installed, else [`selective_scan_torch`]. To choose one, call it by its name.
+
+    Args:
+        x (`torch.Tensor` of shape `(B, D, L)`): Input. Fastest as a transposed `(B, L, D)`.
+        dt (`torch.Tensor` of shape `(B, D, L)`): Step sizes before bias and softplus. Fastest as x is.
+        A (`torch.Tensor` of shape `(D, N)`): Decay rates, negative.
+        B (`torch.Tensor` of shape `(B, G, N, L)`): From the input into the states.
+        C (`torch.Tensor` of shape `(B, G, N, L)`): From the states to the output.
+        D (`torch.Tensor` of shape `(D,)`): From the input straight to the output.
+        z (`torch.Tensor` of shape `(B, D, L)`, *optional*): Gate of the output.
+        dt_bias (`torch.Tensor` of shape `(D,)`, *optional*): Bias of dt.
+
+    Returns:
+        `torch.Tensor` of shape `(B, D, L)`: y in the dtype of x.
+
+    Raises:
+        ValueError: If the shapes do not fit together.
+    """
+    is_kernel_usable = selective_scan_fn is not None and x.is_cuda and x.dtype != torch.float64
+    implementation = selective_scan_cuda if is_kernel_usable else selective_scan_torch
+    return implementation(x, dt, A, B, C, D, z, dt_bias)
+
+
+def selective_scan_torch(
+    x: torch.Tensor,
+    dt: torch.Tensor,
+    A: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    D: torch.Tensor,
+    z: torch.Tensor | None = None,
+    dt_bias: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """[`selective_scan`] in plain PyTorch, for every device: the reference of all other implementations."""
+    _check_shapes(x, dt, A, B, C, D, z, dt_bias)
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    num_groups = B.shape[1]
+    if dt_bias is not None:
+        dt = dt.to(dtype) + dt_bias.to(dtype).unsqueeze(-1)
+    y = recurrence(
+        x.unflatten(1, (num_groups, -1)).transpose(2, 3),  # (B, D, L) -> (B, G, L, D / G)
+        dt.unflatten(1, (num_groups, -1)).transpose(2, 3),
+        A.to(dtype).unflatten(0, (num_groups, -1)).transpose(1, 2).contiguous(),  # (D, N) -> (G, N, D / G)
+        B.to(dtype).transpose(2, 3).contiguous(),  # (B, G, N, L) -> (B, G, L, N)
+        C.to(dtype).transpose(2, 3).contiguous(),
+        D.to(dtype).unflatten(0, (num_groups, -1)),  # (D,) -> (G, D / G)
+    )
+    y = y.transpose(2, 3).flatten(1, 2)  # (B, G, L, D / G) -> (B, D, L)
+    if z is not None:
+        y = y * silu(z.to(dtype))
+    return y.to(x.dtype)
+
+
+def selective_scan_cuda(
+    x: torch.Tensor,
+    dt: torch.Tensor,
+    A: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    D: torch.Tensor,
+    z: torch.Tensor | None = None,
+    dt_bias: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """
+    [`selective_scan`] with the kernel of mamba-ssm, for CUDA tensors of at most 32 bits.
+
+    Raises:
+        ImportError: If mamba-ssm is not installed.
+    """
+    if selective_scan_fn is None:
+        raise ImportError("selective_scan_cuda needs the package mamba-ssm; selective_scan_torch runs without it.")
+    _check_shapes(x, dt, A, B, C, D, z, dt_bias)
+    # the kernel wants one dtype for what has tokens, and float32 for the rest
+    dt, B, C = (tensor.to(x.dtype) for tensor in (dt, B, C))
+    z = None if z is None else z.to(x.dtype)
+    dt_bias = None if dt_bias is None else dt_bias.float()
+    return selective_scan_fn(x, dt, A.float(), B, C, D.float(), z=z, delta_bias=dt_bias, delta_softplus=True)
+
+
+def _check_shapes(
+    x: torch.Tensor,
+    dt: torch.Tensor,
+    A: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    D: torch.Tensor,
+    z: torch.Tensor | None,
+    dt_bias: torch.Tensor | None,
+) -> None:
+    if x.ndim != 3 or B.ndim != 4:
+        raise ValueError(
+            f"x must have 3 dimensions (batch, channels, length) and B 4 (batch, groups, states, length), but their "
+            f"shapes are {tuple(x.shape)} and {tuple(B.shape)}."
+        )
+    batch, channels, length = x.shape
+    groups, states = B.shape[1:3]
+    if channels % groups:
+        raise ValueError(f"The {channels} channels of x must be a multiple of the {groups} groups of B.")
+    needed_shapes = {
+        "dt": (dt, (batch, channels, length)),
+        "A": (A, (channels, states)),
+        "B": (B, (batch, groups, states, length)),
+        "C": (C, (batch, groups, states, length)),
+        "D": (D, (channels,)),
+        "z": (z, (batch, channels, length)),
+        "dt_bias": (dt_bias, (channels,)),
+    }
+    for name, (tensor, shape) in needed_shapes.items():
+        if tensor is not None and tensor.shape != shape:
+            raise ValueError(
+                f"{name} has the shape {tuple(tensor.shape)}, but with x {tuple(x.shape)} and B {tuple(B.shape)} it "
+                f"must be {shape}."
+            )
