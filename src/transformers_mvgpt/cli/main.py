@@ -1,0 +1,49 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Puts the sub-commands together, and turns their errors into one line."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from .ask import ask
+from .convert import convert
+from .demo import demo
+
+
+app = typer.Typer(
+    name="mvgpt",
+    help="Mobile-VideoGPT: questions about videos.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain text, so that an error stays one line
+)
+
+
+def with_one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with any error as one line on stderr and exit code 1, instead of a traceback."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            message = " ".join(str(error).split())
+            if not isinstance(error, (ImportError, OSError, ValueError)) or not message:
+                message = f"{type(error).__name__}: {message}"  # the text alone says little: KeyError("x") reads 'x'
+            typer.echo(f"Error: {message}", err=True)
+            raise typer.Exit(1) from error
+
+    return run
+
+
+for command in (ask, convert, demo):
+    app.command()(with_one_line_errors(command))
+
+
+def main() -> None:
+    """Entry point of the command `mvgpt`."""
+    app()

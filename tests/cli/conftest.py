@@ -1,0 +1,22 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+from pathlib import Path
+
+import pytest
+
+from transformers_mvgpt.demo import write_checkpoint, write_clip
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip of 2 seconds."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    write_clip(path, seconds=2)
+    return path
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model, laid out as the published ones are."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    write_checkpoint(folder)
+    return folder

@@ -1,0 +1,48 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from transformers_mvgpt.cli.main import app, with_one_line_errors
+
+
+def run_failing(error: Exception):
+    failing = typer.Typer()
+
+    @failing.command()
+    @with_one_line_errors
+    def fail() -> None:
+        raise error
+
+    return CliRunner().invoke(failing)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], []], ids=["help", "nothing"])
+def test_help_names_every_command(arguments):
+    result = CliRunner().invoke(app, arguments)
+    for command in ("ask", "convert", "demo"):
+        assert f"\n  {command} " in result.output
+
+
+def test_unknown_command():
+    result = CliRunner().invoke(app, ["train"])
+    assert result.exit_code == 2
+    assert "No such command 'train'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("`num_frames` (3)\nis too low."), "Error: `num_frames` (3) is too low.\n"),
+        (KeyError("weight"), "Error: KeyError: 'weight'\n"),
+        (ValueError(), "Error: ValueError: \n"),
+    ],
+    ids=["message of two lines", "message without meaning", "no message"],
+)
+def test_an_error_is_one_line_on_stderr(error, line):
+    result = run_failing(error)
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", line)
+
+
+def test_a_command_may_set_the_exit_code():
+    assert run_failing(typer.Exit(3)).exit_code == 3

@@ -1,0 +1,44 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""The Python in README.md runs, with the demo's clip and untrained checkpoint, and gives the outputs that it shows."""
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from transformers_mvgpt.demo import write_checkpoint, write_clip
+
+
+README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+PYTHON = "".join(re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
+PUBLISHED = "Amshaker/Mobile-VideoGPT-0.5B"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    write_clip(tmp_path / "clip.mp4")
+    write_clip(tmp_path / "other.mp4", seconds=1)
+    write_checkpoint(tmp_path / PUBLISHED)
+    Image.new("RGB", (64, 48), "red").save(tmp_path / "image.png")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_python_gives_the_outputs_shown(folder):
+    namespace: dict[str, Any] = {"__name__": "readme"}
+    shown = 0
+    lines = PYTHON.splitlines()
+    for statement in ast.parse(PYTHON).body:
+        source = "\n".join(lines[statement.lineno - 1 : statement.end_lineno])
+        if not isinstance(statement, ast.Expr):
+            exec(source, namespace)
+            continue
+        value = eval(source.partition("  # ")[0], namespace)
+        comment = lines[statement.end_lineno] if statement.end_lineno < len(lines) else ""
+        if comment.startswith("# "):
+            pattern = re.escape(comment.removeprefix("# ")).replace(r"\.\.\.", ".*")
+            assert re.fullmatch(pattern, repr(value), re.DOTALL), f"{source}\ngives {value!r}"
+            shown += 1
+    assert shown == len(re.findall(r"^# ", PYTHON, re.MULTILINE))
