@@ -39,7 +39,7 @@ def sample_frame_indices(
         raise ValueError("The video has no frames.")
     if num_frames < 1:
         raise ValueError(f"`num_frames` ({num_frames}) must be at least 1.")
-    first, last = _segment(total_num_frames, fps, start_seconds, end_seconds)
+    first, last = segment_bounds(total_num_frames, fps, start_seconds, end_seconds)
 
     stride = max(1, round(fps)) if fps else 1
     positions = np.arange(first, last + 1, stride)
@@ -52,29 +52,29 @@ def sample_frame_indices(
     return first + stride * np.arange(wanted)
 
 
-def _segment(
+def segment_bounds(
     total_num_frames: int, fps: float | None, start_seconds: float | None, end_seconds: float | None
 ) -> tuple[int, int]:
-    """First and last frame of the segment."""
+    """First and last frame of a segment of a video. See [`sample_frame_indices`]."""
     if start_seconds is None and end_seconds is None:
         return 0, total_num_frames - 1
     if not fps:
         raise ValueError(
             f"A segment ({start_seconds} to {end_seconds} s) needs the frame rate of the video, which is not known: "
-            "pass `video_metadata` with its `fps`, or cut the frames yourself."
+            "pass its frames as an array and `video_metadata` with their `fps`, or leave the segment out."
         )
     for name, seconds in (("start_seconds", start_seconds), ("end_seconds", end_seconds)):
-        if seconds is not None and seconds < 0:
-            raise ValueError(f"`{name}` ({seconds}) must not be negative.")
+        if seconds is not None and not seconds >= 0:  # nor is NaN
+            raise ValueError(f"`{name}` ({seconds}) must be at least 0.")
     if start_seconds is not None and end_seconds is not None:
         start_seconds, end_seconds = min(start_seconds, end_seconds), max(start_seconds, end_seconds)
         if start_seconds == end_seconds:
             end_seconds = start_seconds + 1
-    first = int(start_seconds * fps) if start_seconds is not None else 0
-    last = min(int(end_seconds * fps), total_num_frames - 1) if end_seconds is not None else total_num_frames - 1
+    first = start_seconds * fps if start_seconds is not None else 0
+    last = min(end_seconds * fps, total_num_frames - 1) if end_seconds is not None else total_num_frames - 1
     if first >= total_num_frames:
         raise ValueError(
             f"`start_seconds` ({start_seconds}) lies beyond the end of the video, which has {total_num_frames} frames at "
             f"{fps:g} frames per second: {total_num_frames / fps:.2f} s."
         )
-    return first, last
+    return int(first), int(last)

@@ -1,21 +1,22 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The pipeline `video-text-to-text`: from a video file and a question to an answer."""
 
-from collections.abc import Iterator
+import inspect
+import os
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch.nn import functional as F
-from torch.utils.data import Dataset
-from transformers import GenerationConfig, Pipeline
-from transformers.pipelines.any_to_any import ReturnType
+from torch.nn.utils.rnn import pad_sequence
+from transformers import GenerationConfig, GenerationMixin, Pipeline
 from transformers.utils.chat_template_utils import Chat, is_valid_message
+from transformers.video_utils import VideoMetadata
 
-from .video_inputs_mvgpt import flatten_videos, is_single_video
+from .pipeline_inputs_mvgpt import make_samples, parse_sample
 
 
-_GENERATION_OPTIONS = {name for name in vars(GenerationConfig()) if not name.startswith("_")}
-_GENERATE_ARGUMENTS = {"generation_config", "streamer", "logits_processor", "stopping_criteria", "assistant_model"}
+_GENERATE_OPTIONS = {name for name in vars(GenerationConfig()) if not name.startswith("_")}
+_GENERATE_OPTIONS |= set(inspect.signature(GenerationMixin.generate).parameters) - {"self", "inputs", "kwargs"}
 
 
 class VideoTextToTextPipeline(Pipeline):
@@ -48,75 +49,75 @@ class VideoTextToTextPipeline(Pipeline):
 
     def _sanitize_parameters(
         self,
-        generate_kwargs: dict | None = None,
-        processor_kwargs: dict | None = None,
+        generate_kwargs: dict[str, Any] | None = None,
+        processor_kwargs: dict[str, Any] | None = None,
         stop_sequence: str | list[str] | None = None,
         continue_final_message: bool | None = None,
         return_full_text: bool | None = None,
         return_tensors: bool | None = None,
-        return_type: ReturnType | None = None,
         return_selected_frames: bool | None = None,
         skip_special_tokens: bool | None = None,
         clean_up_tokenization_spaces: bool | None = None,
         **kwargs,
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         generate_kwargs, processor_kwargs = dict(generate_kwargs or {}), dict(processor_kwargs or {})
-        for name, value in kwargs.items():
-            if name in _GENERATION_OPTIONS | _GENERATE_ARGUMENTS:
-                if name in generate_kwargs:
-                    raise ValueError(
-                        f"{name!r} is given twice, in `generate_kwargs` and as an argument: use one of them."
-                    )
-                generate_kwargs[name] = value
-            else:
-                processor_kwargs[name] = value  # which refuses what it does not know
         if stop_sequence is not None:
-            generate_kwargs["stop_strings"] = [stop_sequence] if isinstance(stop_sequence, str) else stop_sequence
-            generate_kwargs["tokenizer"] = self.processor.tokenizer
+            kwargs["stop_strings"] = stop_sequence
+        for name, value in kwargs.items():
+            # the processor refuses what it does not know
+            options, where = (
+                (generate_kwargs, "generate_kwargs")
+                if name in _GENERATE_OPTIONS
+                else (processor_kwargs, "processor_kwargs")
+            )
+            if name in options:
+                raise ValueError(f"{name!r} is given twice, in `{where}` and as an argument: use one of them.")
+            options[name] = value
         if return_full_text is not None and return_tensors is not None:
             raise ValueError("`return_full_text` and `return_tensors` exclude each other: pass one of them.")
-        if return_type is None and return_tensors:
-            return_type = ReturnType.TENSORS
-        if return_type is None and return_full_text is not None:
-            return_type = ReturnType.FULL_TEXT if return_full_text else ReturnType.NEW_TEXT
 
-        preprocess = {"processor_kwargs": processor_kwargs or None, "continue_final_message": continue_final_message}
-        forward = {"generate_kwargs": generate_kwargs or None, "return_selected_frames": return_selected_frames}
-        postprocess = {
-            "return_type": return_type,
-            "continue_final_message": continue_final_message,
-            "skip_special_tokens": skip_special_tokens,
-            "clean_up_tokenization_spaces": clean_up_tokenization_spaces,
-        }
-        # options left out must not hide those given when the pipeline was made
-        return tuple(
-            {name: value for name, value in options.items() if value is not None}
-            for options in (preprocess, forward, postprocess)
+        preprocess = {**processor_kwargs, **_given(continue_final_message=continue_final_message)}
+        forward = {**generate_kwargs, **_given(return_selected_frames=return_selected_frames)}
+        postprocess = _given(
+            return_tensors=return_tensors,
+            return_full_text=return_full_text,
+            skip_special_tokens=skip_special_tokens,
+            clean_up_tokenization_spaces=clean_up_tokenization_spaces,
         )
+        return preprocess, forward, postprocess
 
     def __call__(self, videos: Any = None, text: Any = None, images: Any = None, **kwargs):
         r"""
+        Answers a question about a video, or one question about each of several. Chats (lists of messages) and
+        dictionaries with the keys `"text"`, `"video"` or `"videos"`, `"image"` or `"images"` hold all that belongs to a
+        question: one of them, or a list, generator or dataset of them, is then the only input.
+
         Args:
             videos:
-                A video (path, URL, folder of frames, `bytes`, array, list of frames) or a list of them. Or, instead of
-                everything else: a chat (list of messages), a dictionary with the keys `"text"`, `"video"` or
-                `"videos"`, `"image"` or `"images"`; a list, generator or dataset of such chats or dictionaries.
-            text (`str`, `list[str]`, or chats):
+                A video (path, URL, folder of frames, `bytes`, array, list of frames), a list of them, or a generator or
+                dataset of them.
+            text (`str` or `list[str]`):
                 The question, or one for each video. A text that holds `<|video_pad|>` or `<|image_pad|>` is taken as
                 a complete prompt.
             images:
                 An image (path, URL, PIL image) or a list with one for each text.
             generate_kwargs (`dict`, *optional*):
-                Arguments of `generate`; generation options (`max_new_tokens`, `streamer`, ...) may also be given directly.
+                Arguments of `generate`; they (`max_new_tokens`, `streamer`, ...) may also be given directly.
             processor_kwargs (`dict`, *optional*):
                 Options of the processor; they (`start_seconds`, `num_frames`, ...) may also be given directly.
+            stop_sequence (`str` or `list[str]`, *optional*):
+                Text that ends the answer.
+            continue_final_message (`bool`, *optional*):
+                Whether the answer continues the last message. By default it does if that is the assistant's.
             return_selected_frames (`bool`, *optional*):
                 Also say which frames the video encoder looked at: index in the video, time in seconds, score.
             return_full_text (`bool`, *optional*):
                 Whether the prompt stands in front of the answer. By default it does for chats: the result is the chat
                 with the assistant's message.
             return_tensors (`bool`, *optional*):
-                Return `generated_token_ids` instead of text.
+                Return `generated_token_ids` instead of text, those of the prompt included.
+            skip_special_tokens, clean_up_tokenization_spaces (`bool`, *optional*):
+                How the tokenizer decodes the answer.
             batch_size, num_workers (`int`, *optional*):
                 For lists, generators and datasets.
 
@@ -125,216 +126,159 @@ class VideoTextToTextPipeline(Pipeline):
             of inputs, an iterator over them for generators and datasets.
 
         Raises:
-            ValueError: if numbers of videos, images and texts differ, or on an unknown option.
+            ValueError: if numbers of videos, images and texts differ, there is no question, or on an unknown option.
         """
-        if videos is None and text is None and images is None:
-            raise ValueError("Nothing was given: pass a video and a `text`, a chat, or a dictionary.")
-        if text is None and videos is not None:
-            if is_single_video(videos) or (isinstance(videos, (list, tuple)) and all(map(is_single_video, videos))):
-                raise ValueError("A video needs a question: pass it as `text`.")
-            return super().__call__(list(videos) if isinstance(videos, tuple) else videos, **kwargs)
-        if _is_chat(text) or _is_chat_list(text):
-            if videos is not None or images is not None:
-                raise ValueError("Videos and images of a chat belong into its messages, not beside it.")
-            return super().__call__(text, **kwargs)
-        if isinstance(videos, (Iterator, Dataset)):
-            if not isinstance(text, str) or images is not None:
-                raise ValueError("With a generator or dataset of videos, `text` must be one question for all of them.")
-            return super().__call__(({"video": video, "text": text} for video in videos), **kwargs)
-
-        columns = {"video": _column(videos), "image": _column(images, is_image=True), "text": _column(text)}
-        lengths = {name: len(column) for name, column in columns.items() if isinstance(column, list)}
-        if not lengths:
-            return super().__call__({name: value for name, value in columns.items() if value is not None}, **kwargs)
-        if len(set(lengths.values())) > 1:
-            counts = " and ".join(f"{count} {name}s" for name, count in lengths.items())
-            raise ValueError(f"Lists must be of one length, got {counts}: pass as many of each, or one for all.")
-        samples = [
-            {
-                name: column[row] if isinstance(column, list) else column
-                for name, column in columns.items()
-                if column is not None
-            }
-            for row in range(next(iter(lengths.values())))
-        ]
+        samples = make_samples(videos, text, images)
+        if isinstance(samples, list) and not samples:
+            return []
         return super().__call__(samples, **kwargs)
 
     def preprocess(
-        self,
-        inputs: Chat | dict | str,
-        processor_kwargs: dict | None = None,
-        continue_final_message: bool | None = None,
+        self, inputs: Any, continue_final_message: bool | None = None, **processor_kwargs
     ) -> dict[str, Any]:
-        options = {"return_metadata": True, "return_tensors": "pt", **(processor_kwargs or {})}
+        options = {**processor_kwargs, "return_metadata": True}
+        if isinstance(inputs, (list, tuple)) and inputs and is_valid_message(inputs[0]):
+            inputs = Chat(inputs)  # from a dataset
         if isinstance(inputs, Chat):
-            if continue_final_message is None:
-                continue_final_message = inputs.messages[-1]["role"] == "assistant"
-            model_inputs = self._apply_chat_template(inputs.messages, options, continue_final_message)
+            prompt, messages = inputs, inputs.messages
         else:
-            prompt, visuals = _parse_sample(inputs)
-            if any(token in prompt for token in (self.processor.image_token, self.processor.video_token)):
-                visuals = {name: values for name, values in visuals.items() if values}
-                model_inputs = self.processor(text=prompt, **visuals, **options)
-            else:
-                content = [{"type": "image", "image": image} for image in visuals["images"]]
-                content += [{"type": "video", "video": video} for video in visuals["videos"]]
-                content += [{"type": "text", "text": prompt}]
-                model_inputs = self._apply_chat_template([{"role": "user", "content": content}], options, False)
-            inputs = prompt
-        metadata = model_inputs.pop("video_metadata", [])
-        # nested, so that batches of samples with and without visuals are collated as lists
-        return {"sample": model_inputs.to(dtype=self.dtype), "prompt": inputs, "video_metadata": metadata}
+            prompt, images, videos = parse_sample(inputs)
+            content = [{"type": "image", "image": image} for image in images]
+            content += [{"type": "video", "video": video} for video in videos]
+            messages = [{"role": "user", "content": [*content, {"type": "text", "text": prompt}]}]
 
-    def _apply_chat_template(self, messages: list[dict], options: dict, continue_final_message: bool):
-        return self.processor.apply_chat_template(
-            messages,
-            tokenize=True,
-            return_dict=True,
-            return_tensors=options.pop("return_tensors"),
-            add_generation_prompt=not continue_final_message,
-            continue_final_message=continue_final_message,
-            processor_kwargs=options,
-        )
+        if continue_final_message is None:
+            continue_final_message = messages[-1]["role"] == "assistant"
+        if isinstance(prompt, str) and (self.processor.image_token in prompt or self.processor.video_token in prompt):
+            visuals = {"images": images or None, "videos": [videos] if videos else None}
+            sample = self.processor(text=prompt, **visuals, **{**options, "return_tensors": "pt"})
+        else:
+            sample = self.processor.apply_chat_template(
+                messages,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+                add_generation_prompt=not continue_final_message,
+                continue_final_message=continue_final_message,
+                processor_kwargs=options,
+            )
+        metadata = sample.pop("video_metadata", [])
+        return {
+            "sample": sample.to(dtype=self.dtype),  # nested: samples with and without visuals are collated as lists
+            "prompt": prompt,
+            "continue_final_message": continue_final_message,
+            "video_metadata": metadata,
+        }
 
     def _forward(
-        self,
-        model_inputs: dict[str, Any],
-        generate_kwargs: dict | None = None,
-        return_selected_frames: bool = False,
+        self, model_inputs: dict[str, Any], return_selected_frames: bool = False, **generate_kwargs
     ) -> dict[str, Any]:
         is_batch = isinstance(model_inputs["sample"], list)
-        samples = model_inputs["sample"] if is_batch else [model_inputs["sample"]]
+        if not is_batch:
+            model_inputs = {name: [value] for name, value in model_inputs.items()}
+        samples = model_inputs["sample"]
         batch = self._collate(samples)
-        frames: list[Any] = [None] * len(samples)
-        if return_selected_frames and "pixel_values_videos" in batch:
-            streams = {name: batch.pop(name) for name in ("pixel_values_videos", "context_pixel_values_videos")}
-            features = self.model.get_video_features(**streams, return_dict=True)
-            batch["mm_encoder_outputs"] = {"video": features}
-            scored = iter(zip(features.selected_frames.cpu(), features.frame_scores.cpu()))
-            frames = [[next(scored) for _ in sample.get("pixel_values_videos", ())] for sample in samples]
+        selected_frames: list[Any] = [None] * len(samples)
+        if return_selected_frames:
+            selected_frames = self._select_frames(batch, model_inputs["video_metadata"])
 
-        generated = self.model.generate(**batch, **self._prepare_generate_kwargs(generate_kwargs or {}))
+        generate_kwargs = {"tokenizer": self.processor.tokenizer, **generate_kwargs}  # which stop strings need
+        generated = self.model.generate(**batch, **self._prepare_generate_kwargs(generate_kwargs))
         sequences = generated if isinstance(generated, torch.Tensor) else generated.sequences
         new_ids = sequences[:, batch["input_ids"].shape[1] :].unflatten(0, (len(samples), -1))
-        outputs = {**model_inputs, "new_ids": new_ids, "frames": frames}
-        del outputs["sample"]
-        outputs["input_ids"] = [sample["input_ids"][0] for sample in samples]
-        if is_batch:
-            return outputs
-        return {**outputs, "frames": frames[0], "input_ids": outputs["input_ids"][0], "new_ids": new_ids[0]}
+        outputs = {
+            "prompt": model_inputs["prompt"],
+            "continue_final_message": model_inputs["continue_final_message"],
+            "prompt_ids": [sample["input_ids"] for sample in samples],  # (1, prompt length) each
+            "new_ids": list(new_ids),  # (sequences per sample, length) each
+            "selected_frames": selected_frames,
+        }
+        return outputs if is_batch else {name: values[0] for name, values in outputs.items()}
 
-    def _collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
+    def _collate(self, samples: list[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
         """Prompts padded on the left; images and videos of all samples one after the other."""
-        texts = {name: [sample[name][0] for sample in samples] for name in ("input_ids", "attention_mask")}
-        batch = dict(self.processor.tokenizer.pad(texts, padding_side="left", return_tensors="pt"))
-        batch = {name: tensor.to(samples[0]["input_ids"].device) for name, tensor in batch.items()}
+        batch = {}
+        for name, padding in (("input_ids", self.tokenizer.pad_token_id or 0), ("attention_mask", 0)):
+            rows = [sample[name][0] for sample in samples]
+            batch[name] = pad_sequence(rows, batch_first=True, padding_value=padding, padding_side="left")
         for name in ("pixel_values", "pixel_values_videos", "context_pixel_values_videos"):
-            pixels = [sample[name] for sample in samples if name in sample]
-            if pixels and name != "pixel_values":
-                length = max(videos.shape[1] for videos in pixels)
-                pixels = [F.pad(videos, (0, 0) * 3 + (0, length - videos.shape[1])) for videos in pixels]
-            if pixels:
-                batch[name] = torch.cat(pixels)
+            if visuals := [visual for sample in samples for visual in sample.get(name, ())]:
+                batch[name] = pad_sequence(visuals, batch_first=True)  # videos of fewer frames get zero frames
         return batch
+
+    def _select_frames(self, batch: dict[str, Any], metadata: list[list[VideoMetadata]]) -> list[list[dict[str, Any]]]:
+        """Which frames of which videos each sample selects. Puts encoded videos into the batch instead of pixels."""
+        if "pixel_values_videos" not in batch:
+            return [[] for _ in metadata]
+        streams = {name: batch.pop(name) for name in ("pixel_values_videos", "context_pixel_values_videos")}
+        features = self.model.get_video_features(**streams, return_dict=True)
+        batch["mm_encoder_outputs"] = {"video": features}
+        selections = zip(features.selected_frames.tolist(), features.frame_scores.tolist(), strict=True)
+        return [
+            [
+                frame
+                for number, video in enumerate(videos)
+                for frame in _describe_frames(number, video, *next(selections))
+            ]
+            for videos in metadata
+        ]
 
     def postprocess(
         self,
         model_outputs: dict[str, Any],
-        return_type: ReturnType | None = None,
-        continue_final_message: bool | None = None,
+        return_tensors: bool = False,
+        return_full_text: bool | None = None,
         skip_special_tokens: bool = True,
         **decode_kwargs,
     ) -> list[dict[str, Any]]:
-        prompt = model_outputs["prompt"]
-        new_ids = model_outputs["new_ids"].flatten(0, -2)
-        if return_type == ReturnType.TENSORS:
-            ids = model_outputs["input_ids"].flatten()
-            records = [{"generated_token_ids": torch.cat([ids, new])} for new in new_ids]
+        prompt, new_ids = model_outputs["prompt"], model_outputs["new_ids"].flatten(0, -2)
+        records: list[dict[str, Any]]
+        if return_tensors:
+            prompt_ids = model_outputs["prompt_ids"].flatten()
+            records = [{"generated_token_ids": torch.cat([prompt_ids, ids])} for ids in new_ids]
         else:
-            texts = self.processor.batch_decode(new_ids, skip_special_tokens=skip_special_tokens, **decode_kwargs)
-            is_chat = isinstance(prompt, Chat)
-            if return_type == ReturnType.FULL_TEXT or (return_type is None and is_chat):
-                texts = [
-                    _answered(prompt, answer, continue_final_message) if is_chat else prompt + answer
-                    for answer in texts
-                ]
-            records = [{"generated_text": answer} for answer in texts]
-        if model_outputs["frames"] is not None:
-            frames = _describe_frames(model_outputs["frames"], model_outputs["video_metadata"])
-            records = [{**record, "selected_frames": frames} for record in records]
+            answers = self.processor.batch_decode(new_ids, skip_special_tokens=skip_special_tokens, **decode_kwargs)
+            if return_full_text or (return_full_text is None and isinstance(prompt, Chat)):
+                is_continued = model_outputs["continue_final_message"]
+                answers = [_append(prompt, answer, is_continued) for answer in answers]
+            records = [{"generated_text": answer} for answer in answers]
+        if model_outputs["selected_frames"] is not None:
+            records = [{**record, "selected_frames": model_outputs["selected_frames"]} for record in records]
         return records
 
-
-def _is_chat(value: Any) -> bool:
-    return isinstance(value, Chat) or (
-        isinstance(value, (list, tuple)) and len(value) > 0 and is_valid_message(value[0])
-    )
-
-
-def _is_chat_list(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and len(value) > 0 and all(map(_is_chat, value))
+    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs) -> None:
+        """Saves the model and the processor, which the method of the base class forgets."""
+        self.model.save_pretrained(save_directory, **kwargs)
+        self.processor.save_pretrained(save_directory, **kwargs)
 
 
-def _column(value: Any, is_image: bool = False) -> Any:
-    """A list with one entry per sample, or one value for all samples."""
-    if isinstance(value, str) or value is None:
-        return value
-    if is_image:
-        return list(value) if isinstance(value, (list, tuple)) else value
-    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
-        return list(value)
-    return value if is_single_video(value) else flatten_videos(value)
+def _given(**options: Any) -> dict[str, Any]:
+    """Without those left out, which must not hide what was given when the pipeline was made."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
-def _parse_sample(sample: dict | str) -> tuple[str, dict[str, list[Any]]]:
-    """The text and the visuals of a sample that is no chat."""
-    sample = {"text": sample} if isinstance(sample, str) else dict(sample)
-    images, videos = sample.pop("images", None) or [], sample.pop("videos", None)
-    visuals = {
-        "images": list(images) if isinstance(images, (list, tuple)) else [images],
-        "videos": flatten_videos(videos) if videos is not None else [],
-    }
-    for name, values in visuals.items():
-        if (visual := sample.pop(name.removesuffix("s"), None)) is not None:
-            values.append(visual)
-    text = sample.pop("text", None)
-    if not isinstance(text, str) or sample:
-        raise ValueError(
-            f"A sample needs a `text` and may have `video`, `videos`, `image` or `images`, got text {text!r}"
-            + (f" and {', '.join(map(repr, sample))}." if sample else ".")
-        )
-    return text, visuals
-
-
-def _answered(chat: Chat, answer: str, continue_final_message: bool | None) -> list[dict]:
-    """The chat with the answer: as a new message, or at the end of the assistant's message that it continues."""
-    *earlier, last = chat.messages
-    if continue_final_message is None:
-        continue_final_message = last["role"] == "assistant"
+def _append(prompt: Chat | str, answer: str, continue_final_message: bool) -> list[dict[str, Any]] | str:
+    """The prompt with the answer: at the end of a text or of the message that it continues, or as a new message."""
+    if isinstance(prompt, str):
+        return prompt + answer
     if not continue_final_message:
-        return [*chat.messages, {"role": "assistant", "content": answer}]
+        return [*prompt.messages, {"role": "assistant", "content": answer}]
+    *earlier, last = prompt.messages
     if isinstance(last["content"], str):
         return [*earlier, {**last, "content": last["content"] + answer}]
     *parts, part = last["content"]
     return [*earlier, {**last, "content": [*parts, {**part, "text": part["text"] + answer}]}]
 
 
-def _describe_frames(frames: list[tuple[torch.Tensor, torch.Tensor]], metadata: list[Any]) -> list[dict[str, Any]]:
-    """Selected frames, in time order; those that fill up a short video are none."""
-    described = []
-    for number, ((selected, scores), video) in enumerate(zip(frames, metadata)):
-        times = video.timestamps if video.fps is not None else [None] * len(video.frames_indices)
-        for position in selected.tolist():
-            if position < len(video.frames_indices):
-                described.append(
-                    {
-                        "video": number,
-                        "index": int(video.frames_indices[position]),
-                        "seconds": times[position],
-                        "score": scores[position].item(),
-                    }
-                )
-    return described
+def _describe_frames(
+    number: int, video: VideoMetadata, selected: list[int], scores: list[float]
+) -> Iterator[dict[str, Any]]:
+    """Selected frames of a video, in time order; those that fill up a short video are none."""
+    times = video.timestamps if video.fps is not None else [None] * len(video.frames_indices)
+    for position in selected:
+        if position < len(video.frames_indices):
+            index = video.frames_indices[position]
+            yield {"video": number, "index": index, "seconds": times[position], "score": scores[position]}
 
 
 __all__ = ["VideoTextToTextPipeline"]

@@ -57,7 +57,8 @@ class MobileVideoGPTProcessorKwargs(ProcessingKwargs, total=False):
 class MobileVideoGPTProcessor(ProcessorMixin):
     r"""
     Makes the inputs of a Mobile-VideoGPT model from text, images and videos: one `<|image_pad|>` or `<|video_pad|>` in
-    the text becomes as many as the model makes rows of it. Batches are padded on the left.
+    the text becomes as many as the model makes rows of it. Batches are padded on the left, if the tokenizer was not made
+    with another `padding_side`.
 
     Args:
         image_processor ([`CLIPImageProcessor`]):
@@ -108,6 +109,7 @@ class MobileVideoGPTProcessor(ProcessorMixin):
         num_image_tokens=144,
         num_video_tokens=2402,
     ):
+        super().__init__(image_processor, video_processor, tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
         self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
         vocabulary = tokenizer.get_vocab()
         for token in (self.image_token, self.video_token):
@@ -120,7 +122,6 @@ class MobileVideoGPTProcessor(ProcessorMixin):
         self.video_token_id = vocabulary[self.video_token]
         self.num_image_tokens = num_image_tokens
         self.num_video_tokens = num_video_tokens
-        super().__init__(image_processor, video_processor, tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
 
     @classmethod
     def from_config(cls, config: PreTrainedConfig, tokenizer: Any) -> "MobileVideoGPTProcessor":
@@ -147,7 +148,7 @@ class MobileVideoGPTProcessor(ProcessorMixin):
         gives the processor that fits its config.
         """
         processor_dict, _ = cls.get_processor_dict(pretrained_model_name_or_path, **kwargs)
-        if processor_dict:
+        if processor_dict.keys() - {"chat_template"}:  # a template beside a tokenizer is for text alone
             return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
         config = AutoConfig.from_pretrained(pretrained_model_name_or_path, **kwargs)
         tokenizer = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **{"padding_side": "left", **kwargs})
@@ -164,8 +165,6 @@ class MobileVideoGPTProcessor(ProcessorMixin):
                 f"Unknown option {', '.join(map(repr, unknown))}; the options of {type(self).__name__} are "
                 f"{', '.join(sorted(known))}."
             )
-        if audio is not None:
-            raise ValueError("Mobile-VideoGPT does not hear: `audio` must not be given.")
         if videos is not None:
             # the base class counts videos in fewer forms than there are: give it as many stand-ins
             videos = [np.zeros((1, 1, 1, 3), dtype=np.uint8)] * len(flatten_videos(videos))

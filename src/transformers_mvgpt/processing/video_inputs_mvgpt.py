@@ -38,7 +38,7 @@ def flatten_videos(videos: Any) -> list[Any]:
         return list(videos)
     if is_single_video(videos):
         return [videos]
-    if is_valid_image(videos):
+    if is_valid_image(videos) and getattr(videos, "ndim", 3) == 3:
         return [[videos]]  # one frame
     what = f"of shape {tuple(videos.shape)}" if _is_array(videos) else repr(videos)[:80]
     raise ValueError(
@@ -54,19 +54,26 @@ def is_single_video(videos: Any) -> bool:
 
 def frames_to_array(video: Any) -> np.ndarray | torch.Tensor:
     """
-    Frames as one array of four dimensions, dtype uint8.
+    Frames as one array of four dimensions, dtype uint8, with 1, 3 or 4 channels.
 
     Raises:
         ValueError: if there are no frames, or their shapes or dtype do not fit.
     """
     if isinstance(video, (list, tuple)):
-        frames = [frame if _is_array(frame) else np.asarray(frame.convert("RGB")) for frame in video]
+        mode = "RGBA" if any(not _is_array(frame) and frame.has_transparency_data for frame in video) else "RGB"
+        frames: list[Any] = [frame if _is_array(frame) else np.asarray(frame.convert(mode)) for frame in video]
         shapes = {tuple(frame.shape) for frame in frames}
         if len(shapes) > 1:
             raise ValueError(f"The frames of a video must have one size, got {sorted(shapes)}: resize them first.")
-        video = torch.stack(frames) if isinstance(frames[0], torch.Tensor) else np.stack(frames)
-    if len(video) == 0:
-        raise ValueError(f"The video has no frames: an array of shape {tuple(video.shape)}.")
+        all_tensors = all(isinstance(frame, torch.Tensor) for frame in frames)
+        video = torch.stack(frames) if all_tensors else np.stack([np.asarray(frame) for frame in frames])
+    shape = tuple(video.shape)
+    if shape[0] == 0:
+        raise ValueError(f"The video has no frames: an array of shape {shape}.")
+    if len(shape) != 4 or 0 in shape or not {shape[1], shape[3]} & {1, 3, 4}:
+        raise ValueError(
+            f"Frames must have the shape (num_frames, height, width, 3) or (num_frames, 3, height, width), got {shape}."
+        )
     if video.dtype not in (np.uint8, torch.uint8):
         raise ValueError(
             f"Frames must be uint8 pixels from 0 to 255, got {video.dtype}: convert them, e.g. with "

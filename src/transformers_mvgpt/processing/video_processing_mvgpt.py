@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from huggingface_hub.dataclasses import validate_typed_dict
 from torch.nn import functional as F
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_utils import (
@@ -17,12 +18,13 @@ from transformers.image_utils import (
     OPENAI_CLIP_STD,
     PILImageResampling,
     SizeDict,
+    infer_channel_dimension_format,
 )
 from transformers.processing_utils import Unpack, VideosKwargs
 from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata, default_sample_indices_fn, make_batched_metadata
 
-from .frame_sampling_mvgpt import sample_frame_indices
+from .frame_sampling_mvgpt import sample_frame_indices, segment_bounds
 from .video_decoding_mvgpt import decode_video
 from .video_inputs_mvgpt import flatten_videos, frames_to_array, is_source
 
@@ -32,7 +34,7 @@ class MobileVideoGPTVideoProcessorKwargs(VideosKwargs, total=False):
     start_seconds, end_seconds (`float`, *optional*):
         Segment of the video to look at, in seconds; the whole video where they are not given.
     video_backend (`str`, *optional*):
-        Decoder for files: `"torchcodec"`, `"pyav"`, `"decord"` or `"opencv"`; the first of these that is installed if not
+        Decoder for files: `"pyav"`, `"torchcodec"`, `"opencv"` or `"decord"`; the first of these that is installed if not
         given.
     context_resample (`PILImageResampling`, *optional*):
         Resampling filter of the image encoder's stream.
@@ -112,6 +114,7 @@ class MobileVideoGPTVideoProcessor(BaseVideoProcessor):
                 f"Unknown option {', '.join(map(repr, unknown))}; the options of {type(self).__name__} are "
                 f"{', '.join(sorted(self.valid_kwargs.__annotations__))}."
             )
+        validate_typed_dict(self.valid_kwargs, kwargs)
         return_tensors = kwargs.pop("return_tensors", None)
         do_sample_frames = kwargs.pop("do_sample_frames", self.do_sample_frames)
         names = ("num_frames", "fps", "start_seconds", "end_seconds")
@@ -122,7 +125,7 @@ class MobileVideoGPTVideoProcessor(BaseVideoProcessor):
             partial(self.sample_frames, **sampling) if do_sample_frames else None,
             kwargs.pop("video_backend", self.video_backend),
         )
-        frames, metadata = zip(*read)
+        frames, metadata = zip(*read, strict=True)
         features = super().preprocess(list(frames), video_metadata=list(metadata), do_sample_frames=False, **kwargs)
 
         length = max(map(len, frames))
@@ -162,15 +165,15 @@ class MobileVideoGPTVideoProcessor(BaseVideoProcessor):
         """
         explicit = num_frames is not None and num_frames != self.num_frames
         if fps is not None:
+            if fps <= 0:
+                raise ValueError(f"`fps` ({fps}) must be more than 0.")
             if explicit:
                 raise ValueError(
                     f"`num_frames` ({num_frames}) and `fps` ({fps}) exclude each other: pass one of them."
                 )
-            every = sample_frame_indices(
-                metadata.total_num_frames, metadata.fps, metadata.total_num_frames, start_seconds, end_seconds
-            )
-            segment = VideoMetadata(total_num_frames=int(every[-1] - every[0]) + 1, fps=metadata.fps)
-            return every[0] + default_sample_indices_fn(segment, fps=fps)
+            first, last = segment_bounds(metadata.total_num_frames, metadata.fps, start_seconds, end_seconds)
+            segment = VideoMetadata(total_num_frames=last - first + 1, fps=metadata.fps)
+            return first + default_sample_indices_fn(segment, fps=fps)
 
         wanted = num_frames if num_frames is not None else self.num_frames
         indices = sample_frame_indices(metadata.total_num_frames, metadata.fps, wanted, start_seconds, end_seconds)
@@ -193,7 +196,7 @@ class MobileVideoGPTVideoProcessor(BaseVideoProcessor):
             decode_video(video, sample_indices_fn, backend=backend)
             if is_source(video)
             else self._sample_frames_given(video, metadata, sample_indices_fn)
-            for video, metadata in zip(videos, known)
+            for video, metadata in zip(videos, known, strict=True)
         ]
 
     def _sample_frames_given(
@@ -206,17 +209,26 @@ class MobileVideoGPTVideoProcessor(BaseVideoProcessor):
                 )
             video = [self.process_image(image) for image in self.fetch_images([os.fspath(path) for path in video])]
         frames = frames_to_array(video)
-        if metadata is None:
-            metadata = VideoMetadata(total_num_frames=len(frames))
-        indices = np.arange(len(frames)) if sample_indices_fn is None else sample_indices_fn(metadata=metadata)
-        metadata.frames_indices = [int(index) for index in indices]
-        return (frames if sample_indices_fn is None else frames[indices]), metadata
+        known: dict[str, Any] = {"total_num_frames": len(frames)} if metadata is None else dict(metadata)
+        if sample_indices_fn is not None:
+            if known["total_num_frames"] != len(frames):
+                raise ValueError(
+                    f"`video_metadata` is of {known['total_num_frames']} frames, but {len(frames)} are there to sample "
+                    "from: pass all of them, or `do_sample_frames=False` if these are sampled already."
+                )
+            indices = sample_indices_fn(metadata=VideoMetadata(**known))
+            frames, known["frames_indices"] = frames[indices], indices.tolist()
+        elif len(known.get("frames_indices") or ()) != len(frames):
+            known["frames_indices"] = list(range(len(frames)))
+        return frames, VideoMetadata(**known)
 
     def _prepare_input_videos(self, videos: list[Any], **kwargs) -> list[torch.Tensor]:
         """uint8 (n, 3, H, W). One by one: the videos of a batch may differ in layout."""
-        return [
-            super(MobileVideoGPTVideoProcessor, self)._prepare_input_videos([video], **kwargs)[0] for video in videos
-        ]
+        prepared = []
+        for video in videos:
+            layout = kwargs.get("input_data_format") or infer_channel_dimension_format(video, num_channels=(1, 3, 4))
+            prepared += super()._prepare_input_videos([video], **{**kwargs, "input_data_format": layout})
+        return prepared
 
     def _preprocess(
         self,
@@ -245,8 +257,8 @@ class MobileVideoGPTVideoProcessor(BaseVideoProcessor):
             if do_center_crop:
                 context = self.center_crop(context, crop_size)
             streams = ((frames, image_mean, image_std), (context, context_image_mean, context_image_std))
-            for name, (pixels, mean, std) in zip(self.model_input_names, streams):
-                mean, std = (tuple(value) if isinstance(value, list) else value for value in (mean, std))
+            for name, (pixels, *statistics) in zip(self.model_input_names, streams, strict=True):
+                mean, std = (tuple(value) if isinstance(value, list) else value for value in statistics)
                 pixels = self.rescale_and_normalize(pixels, do_rescale, rescale_factor, do_normalize, mean, std)
                 features[name].append(pixels)
         return BatchFeature(data=features)

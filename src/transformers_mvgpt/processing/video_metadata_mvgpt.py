@@ -1,0 +1,117 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Which frames are wanted of a video, and what is known about those that were read."""
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from transformers.video_utils import VideoMetadata
+
+
+@dataclass
+class SampledVideoMetadata(VideoMetadata):
+    """
+    transformers' `VideoMetadata` that also knows when its frames are shown, which at a variable frame rate is not
+    `index / fps`. As a mapping it has the keys of its parent, so that it can stand wherever a `VideoMetadata` can.
+
+    Args:
+        timestamps_seconds (`list[float]`, *optional*):
+            When each frame of `frames_indices` is shown, in seconds from the first frame of the video.
+    """
+
+    timestamps_seconds: list[float] | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        return (field.name for field in fields(VideoMetadata))
+
+    def __len__(self) -> int:
+        return len(fields(VideoMetadata))
+
+    @property
+    def timestamps(self) -> list[float]:
+        "Timestamps of the sampled frames in seconds: the real ones, or `index / fps` where those are not known."
+        return super().timestamps if self.timestamps_seconds is None else self.timestamps_seconds
+
+
+class UndecodableFrame(ValueError):
+    """One of the wanted frames is missing."""
+
+
+class FrameRequest:
+    """
+    Passed to a reader, which calls [`choose`] once it knows the video, then [`put`] for each frame it was asked for.
+
+    Args:
+        name (`str`): what messages call the video.
+        backend (`str`): what reads it.
+        sample_indices_fn (`Callable` or `None`): see `decode_video`.
+    """
+
+    metadata: SampledVideoMetadata
+    frames: torch.Tensor
+
+    def __init__(self, name: str, backend: str, sample_indices_fn: Callable[..., Sequence[int]] | None) -> None:
+        self.name = name
+        self.backend = backend
+        self.sample_indices_fn = sample_indices_fn
+
+    def choose(self, num_frames: int, fps: float | None, height: int, width: int) -> list[int]:
+        """The different frames to read, ascending. May be called again by a reader that learns better."""
+        if num_frames == 0:
+            raise ValueError(f"The video {self.name} has no frames. Check that it plays, or leave it out.")
+        self.metadata = SampledVideoMetadata(
+            total_num_frames=num_frames,
+            fps=fps,
+            width=width,
+            height=height,
+            duration=num_frames / fps if fps else None,
+            video_backend=self.backend,
+        )
+        sample = self.sample_indices_fn
+        chosen = range(num_frames) if sample is None else sample(metadata=self.metadata)
+        indices = [operator.index(index) for index in chosen]
+        for index in indices:
+            if not 0 <= index < num_frames:
+                raise IndexError(
+                    f"Frame {index} of {self.name} was asked for, but it has {num_frames} frames: the indices must be "
+                    f"from 0 to {num_frames - 1}."
+                )
+        if not indices:
+            raise ValueError(f"No frame of {self.name} was asked for: sample_indices_fn returned no indices.")
+
+        self.metadata.frames_indices = indices
+        self.frames = torch.empty(len(indices), 3, height, width, dtype=torch.uint8, device="cpu")
+        self._rows: dict[int, list[int]] = {}
+        for row, index in enumerate(indices):
+            self._rows.setdefault(index, []).append(row)
+        return sorted(self._rows)
+
+    def put(self, index: int, frame: torch.Tensor, seconds: float | None) -> None:
+        """Takes frame `index`, uint8 of shape `(3, height, width)`, shown `seconds` after the first one."""
+        if frame.shape != self.frames.shape[1:]:
+            _, height, width = frame.shape
+            raise ValueError(
+                f"Frame {index} of {self.name} is {width}x{height}, but the video is {self.metadata.width}x"
+                f"{self.metadata.height}. All frames must have one size: scale them to one, or cut the video there."
+            )
+        for row in self._rows[index]:
+            self.frames[row] = frame
+        if seconds is not None:
+            if self.metadata.timestamps_seconds is None:
+                self.metadata.timestamps_seconds = [0.0] * len(self.frames)
+            for row in self._rows[index]:
+                self.metadata.timestamps_seconds[row] = seconds
+
+    def undecodable(self, index: int) -> UndecodableFrame:
+        return UndecodableFrame(
+            f"Frame {index} of {self.name} could not be decoded by {self.backend}: the file promises "
+            f"{self.metadata.total_num_frames} frames, but is damaged or cut short there, or {self.backend} does not "
+            f"know its codec. Sample other frames, re-encode the file, or choose another backend."
+        )
+
+    def unreadable(self, reason: str) -> ValueError:
+        return ValueError(
+            f"The video {self.name} could not be read by {self.backend}: {reason}. It is damaged, cut short, without "
+            f"a video stream, or of a kind that needs another backend. Check that it plays, or re-encode it."
+        )

@@ -1,0 +1,139 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from transformers_mvgpt.processing.video_inputs_mvgpt import flatten_videos, frames_to_array, is_single_video
+
+
+ARRAY = np.zeros((5, 30, 40, 3), dtype=np.uint8)
+FRAME = ARRAY[0]
+TENSOR = torch.zeros(5, 3, 30, 40, dtype=torch.uint8)
+IMAGES = [Image.new("RGB", (40, 30), (index, 0, 0)) for index in range(5)]
+FRAME_PATHS = ["0.png", Path("1.png")]
+
+SINGLE = {
+    "path": "clip.mp4",
+    "pathlike": Path("clip.mp4"),
+    "address": "https://example.com/clip.mp4",
+    "bytes": b"\x00",
+    "array": ARRAY,
+    "tensor": TENSOR,
+    "images": IMAGES,
+    "tuple_of_images": tuple(IMAGES),
+    "arrays_of_frames": list(ARRAY),
+    "tensors_of_frames": list(TENSOR),
+}
+SEVERAL = {
+    "paths": (["a.mp4", Path("b.mp4")], ["a.mp4", Path("b.mp4")]),
+    "tuple": (("a.mp4", "b.mp4"), ["a.mp4", "b.mp4"]),
+    "of_each_prompt": ([["a.mp4", "b.mp4"], ["c.mp4"]], ["a.mp4", "b.mp4", "c.mp4"]),
+    "different_forms": (["a.mp4", ARRAY, IMAGES, b"\x00"], ["a.mp4", ARRAY, IMAGES, b"\x00"]),
+    "lists_of_images": ([IMAGES, IMAGES[:2]], [IMAGES, IMAGES[:2]]),
+    "frame_paths_of_each_prompt": ([[FRAME_PATHS], ["c.mp4"]], [FRAME_PATHS, "c.mp4"]),
+    "image": (IMAGES[0], [[IMAGES[0]]]),
+    "array_of_a_frame": (FRAME, [[FRAME]]),
+    "none": ([], []),
+}
+
+
+def is_same(left, right) -> bool:
+    if isinstance(left, (list, tuple)):
+        return len(left) == len(right) and all(map(is_same, left, right))
+    return left is right or (isinstance(left, (str, bytes, Path)) and left == right)
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_one_video(name):
+    assert is_single_video(SINGLE[name])
+    assert is_same(flatten_videos(SINGLE[name]), [SINGLE[name]])
+    assert is_same(flatten_videos([SINGLE[name], SINGLE[name]]), [SINGLE[name]] * 2)
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_list_of_videos(name):
+    videos, expected = SEVERAL[name]
+    assert not is_single_video(videos)
+    assert is_same(flatten_videos(videos), expected)
+
+
+@pytest.mark.parametrize("batch", [np.stack([ARRAY, ARRAY + 1]), torch.stack([TENSOR, TENSOR + 1])], ids=type)
+def test_batch_of_five_dimensions(batch):
+    assert not is_single_video(batch)
+    videos = flatten_videos(batch)
+    assert len(videos) == 2
+    assert (videos[0] == batch[0]).all() and (videos[1] == batch[1]).all()
+
+
+@pytest.mark.parametrize(
+    "value, what",
+    [
+        (None, "NoneType None"),
+        ([None], "NoneType None"),
+        ({"video": "a.mp4"}, r"dict \{'video'"),
+        ([1, 2], "int 1"),
+        (ARRAY[0, 0, 0], r"ndarray of shape \(3,\)"),
+        ([ARRAY[0, :, :, 0]], r"ndarray of shape \(30, 40\)"),
+        (TENSOR[None, None], r"Tensor of shape \(1, 1, 5, 3, 30, 40\)"),
+    ],
+)
+def test_not_a_video(value, what):
+    with pytest.raises(ValueError, match=f"Not a video: {what}.* Pass a path, a URL, a folder of frames"):
+        flatten_videos(value)
+
+
+def test_frames_in_a_list_become_an_array():
+    expected = np.stack([np.asarray(image) for image in IMAGES])
+    for frames in (IMAGES, list(expected), [IMAGES[0], expected[1], torch.from_numpy(expected[2]), *IMAGES[3:]]):
+        array = frames_to_array(frames)
+        assert isinstance(array, np.ndarray) and array.dtype == np.uint8
+        assert np.array_equal(array, expected)
+    tensor = frames_to_array(list(torch.from_numpy(expected)))
+    assert isinstance(tensor, torch.Tensor)
+    assert np.array_equal(tensor.numpy(), expected)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1"])
+def test_images_become_rgb(mode):
+    assert np.array_equal(
+        frames_to_array([IMAGES[0].convert(mode)]), np.asarray(IMAGES[0].convert(mode).convert("RGB"))[None]
+    )
+
+
+def test_transparency_is_kept():
+    image = Image.new("RGBA", (40, 30), (1, 2, 3, 4))
+    assert frames_to_array([image, IMAGES[0]])[:, 0, 0].tolist() == [[1, 2, 3, 4], [0, 0, 0, 255]]
+
+
+def test_frames_of_different_sizes():
+    message = r"The frames of a video must have one size, got \[\(20, 10, 3\), \(30, 40, 3\)\]: resize them"
+    with pytest.raises(ValueError, match=message):
+        frames_to_array([*IMAGES, Image.new("RGB", (10, 20))])
+
+
+def test_no_frames():
+    with pytest.raises(ValueError, match=r"The video has no frames: an array of shape \(0, 30, 40, 3\)"):
+        frames_to_array(ARRAY[:0])
+
+
+@pytest.mark.parametrize("shape", [(5, 30, 40, 2), (5, 2, 30, 40), (5, 0, 40, 3), (1, 5, 30, 40)])
+def test_wrong_shape(shape):
+    message = (
+        rf"Frames must have the shape \(num_frames, height, width, 3\) or .* got \({', '.join(map(str, shape))}\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        frames_to_array(np.zeros(shape, dtype=np.uint8))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, bool])
+def test_wrong_dtype_of_an_array(dtype):
+    with pytest.raises(ValueError, match=f"Frames must be uint8 pixels from 0 to 255, got {np.dtype(dtype)}"):
+        frames_to_array(ARRAY.astype(dtype))
+
+
+def test_wrong_dtype_of_a_tensor():
+    with pytest.raises(ValueError, match="Frames must be uint8 pixels from 0 to 255, got torch.float32"):
+        frames_to_array(TENSOR.float())
