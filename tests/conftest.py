@@ -27,7 +27,7 @@ class FailOnDeprecation(logging.Handler):
 logging.getLogger("transformers").addHandler(FailOnDeprecation(logging.WARNING))
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    torch.set_num_threads(min(2, torch.get_num_threads()))
+    torch.set_num_threads(1)  # the workers share the cores
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

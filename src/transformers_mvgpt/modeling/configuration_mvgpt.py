@@ -91,7 +91,14 @@ class MobileVideoGPTConfig(PreTrainedConfig):
         "video_config": SubConfigSpec(config_class=VideoMambaConfig),
         "text_config": SubConfigSpec(config_class=AutoConfig, model_type="qwen2", init_kwargs=_PUBLISHED_TEXT_0_5B),
     }
-    keys_to_ignore_at_inference = ["past_key_values", "mm_encoder_outputs"]
+    # what else a model returns depends on the visuals of a batch: an evaluation could not gather it
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "image_hidden_states",
+        "video_hidden_states",
+        "frame_scores",
+        "selected_frames",
+    ]
 
     vision_config: dict | PreTrainedConfig | None = None
     video_config: dict | PreTrainedConfig | None = None
@@ -227,11 +234,15 @@ class MobileVideoGPTConfig(PreTrainedConfig):
     def from_dict(cls, config_dict: dict[str, Any], **kwargs):
         """
         As [`~PreTrainedConfig.from_dict`]. Keyword arguments that are fields are set together with the dictionary's,
-        so that only their combination has to fit; a published repository's flat dictionary is understood too.
+        so that only their combination has to fit; one for a sub-config may be a dictionary of some of its fields.
+        A published repository's flat dictionary is understood too.
         """
         config_dict = _nested_release_config(config_dict)
-        names = {field.name for field in fields(cls)} - set(cls.sub_configs_defaults) - {"dtype"}
+        names = {field.name for field in fields(cls)} - {"dtype"}
         given = {name: kwargs.pop(name) for name in names & set(kwargs)}
+        for name in cls.sub_configs_defaults.keys() & given.keys() & config_dict.keys():
+            if isinstance(config_dict[name], dict) and isinstance(given[name], dict):
+                given[name] = {**config_dict[name], **given[name]}
         return super().from_dict({**config_dict, **given}, **kwargs)
 
 

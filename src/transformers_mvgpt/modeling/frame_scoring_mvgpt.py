@@ -8,6 +8,7 @@ Symbols in the shape comments: V videos, F frames, C chunks, n frames per chunk,
 import math
 
 import torch
+from transformers.utils.generic import maybe_autocast
 
 
 @torch.no_grad()
@@ -28,7 +29,7 @@ def score_frames(image_features: torch.Tensor, frames_per_chunk: int) -> torch.T
     num_videos, num_frames, num_patches, hidden_size = image_features.shape
     chunks = image_features.float().reshape(-1, frames_per_chunk * num_patches, hidden_size)  # (V * C, n * P, D)
     # autocast would bring the 16-bit scores back
-    with torch.autocast(image_features.device.type, enabled=False):
+    with maybe_autocast(image_features.device.type, enabled=False):
         # chunk by chunk: the attention matrix of one is all that has to be held
         received = [torch.softmax(x @ x.T / math.sqrt(hidden_size), dim=-1).sum(0) for x in chunks]
     return torch.stack(received).reshape(num_videos, num_frames, num_patches).sum(-1)

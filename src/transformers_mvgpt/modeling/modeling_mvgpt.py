@@ -264,11 +264,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
     def _check_videos(self, context: torch.Tensor | None, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The image and the video stream of the videos, checked and filled up with zero frames."""
         num_frames = self.config.num_frames
-        if context is None:
-            raise ValueError(
-                "A video needs `pixel_values_videos` and `context_pixel_values_videos`, the same frames as the image "
-                "encoder wants them: pass what the processor returns."
-            )
+        _check_both_streams(context, frames)
         streams = {
             "pixel_values_videos": (frames, self.config.video_config.image_size),
             "context_pixel_values_videos": (context, self.config.vision_config.image_size),
@@ -365,10 +361,11 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
                 "video": self._placeholders(self.config.video_token_id, input_ids, inputs_embeds),
             }
         if inputs_embeds is None:
-            # Placeholders are not looked up: their ids may lie outside the vocabulary.
-            lookup_ids = input_ids.masked_fill(input_ids >= self.config.text_config.vocab_size, 0)
-            for mask in placeholders.values():
-                lookup_ids = lookup_ids.masked_fill(mask, 0)
+            lookup_ids = input_ids
+            for token_id in (self.config.image_token_id, self.config.video_token_id):
+                # Placeholders are not looked up: their ids may lie outside the vocabulary.
+                if placeholders or token_id >= self.config.text_config.vocab_size:
+                    lookup_ids = lookup_ids.masked_fill(input_ids == token_id, 0)
             inputs_embeds = self.get_input_embeddings()(lookup_ids)
         for modality, mask in placeholders.items():
             inputs_embeds = self._scatter(modality, rows.get(modality), mask, inputs_embeds)
@@ -410,11 +407,6 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         if pixel_values is not None:
             encoded["image"] = self.get_image_features(pixel_values, return_dict=True)
         if has_videos:
-            if pixel_values_videos is None:
-                raise ValueError(
-                    "A video needs `pixel_values_videos` beside `context_pixel_values_videos`: pass what the processor "
-                    "returns."
-                )
             encoded["video"] = self.get_video_features(
                 pixel_values_videos, context_pixel_values_videos, return_dict=True
             )
@@ -442,6 +434,14 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
             return torch.zeros(inputs_embeds.shape[:2], dtype=torch.bool, device=inputs_embeds.device)
         token = torch.full((), token_id, dtype=torch.long, device=inputs_embeds.device)
         return (inputs_embeds == self.get_input_embeddings()(token)).all(-1)
+
+
+def _check_both_streams(context: torch.Tensor | None, frames: torch.Tensor | None):
+    if (context is None) != (frames is None):
+        raise ValueError(
+            "A video needs both `pixel_values_videos` and `context_pixel_values_videos`, the same frames for the video "
+            "and for the image encoder: pass what the processor returns."
+        )
 
 
 class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, GenerationMixin):
@@ -502,6 +502,8 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Gene
         Raises:
             ValueError: if the prompt is longer than the language model's context. It is said before anything is encoded.
         """
+        # transformers encodes by `pixel_values_videos` and would drop the other stream alone
+        _check_both_streams(kwargs.get("context_pixel_values_videos"), kwargs.get("pixel_values_videos"))
         input_ids = kwargs.get("input_ids", inputs)
         limit = self.config.text_config.max_position_embeddings
         if input_ids is not None and input_ids.shape[-1] > limit:

@@ -163,6 +163,11 @@ class VideoMambaPreTrainedModel(PreTrainedModel):
     input_modalities = ("video",)
     supports_gradient_checkpointing = True
     _no_split_modules = ["VideoMambaEmbeddings", "VideoMambaBlock"]
+    # There is no attention in it: beside a language model it must not stand in the way of any implementation.
+    _supports_flash_attn = True
+    _supports_sdpa = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
     _can_record_outputs = {"hidden_states": VideoMambaBlock}
     _keys_to_ignore_on_load_missing = [r"clip_decoder\."]
 

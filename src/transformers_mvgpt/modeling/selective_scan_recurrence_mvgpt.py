@@ -27,7 +27,7 @@ from torch.nn.functional import softplus
 
 
 # Longer blocks leave the cache; shorter ones cost more calls and, in training, more saved states.
-_TOKENS_PER_BLOCK = 16
+_TOKENS_PER_BLOCK = 32
 
 # A second copy of this file (remote code beside the package) must not redefine the operators of the first.
 _NAMESPACE = re.sub(r"\W", "_", __name__, flags=re.ASCII)
