@@ -6,18 +6,11 @@ Symbols in the shape comments: V videos, F frames, C chunks, k selected frames p
 I rows per frame and J rows per chunk for the language model, h its width.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 from torch.nn import functional as F
 from transformers import AutoModel, Cache, CLIPVisionModel, GenerationMixin
-from transformers.modeling_outputs import (
-    BaseModelOutput,
-    BaseModelOutputWithPast,
-    BaseModelOutputWithPooling,
-    ModelOutput,
-)
+from transformers.modeling_outputs import BaseModelOutput, BaseModelOutputWithPooling
 from transformers.modeling_utils import slice_logits_to_keep
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, torch_compilable_check
@@ -26,70 +19,18 @@ from transformers.utils.generic import can_return_tuple, merge_with_config_defau
 from .checkpoint_mapping_mvgpt import register_checkpoint_mappings
 from .configuration_mvgpt import MobileVideoGPTConfig
 from .frame_scoring_mvgpt import score_frames, select_frames
+from .modeling_outputs_mvgpt import (
+    MobileVideoGPTCausalLMOutputWithPast,
+    MobileVideoGPTModelOutputWithPast,
+    MobileVideoGPTVideoFeatures,
+)
 from .modeling_videomamba import VideoMambaModel
 from .pretrained_mvgpt import PreTrainedModelWithEncoders, is_read
 from .projector_mvgpt import MobileVideoGPTProjector
+from .visual_inputs_mvgpt import check_both_streams, check_pixels, fill_videos
 
 
 register_checkpoint_mappings()
-
-
-@dataclass
-class MobileVideoGPTVideoFeatures(BaseModelOutputWithPooling):
-    r"""
-    Videos as encoded by [`MobileVideoGPTModel.get_video_features`].
-
-    Args:
-        last_hidden_state (`torch.Tensor` of shape `(num_videos, 1 + num_selected * num_patches, video_hidden_size)`):
-            Output of the video encoder.
-        pooler_output (`torch.Tensor` of shape `(num_videos, num_video_tokens, hidden_size)`):
-            The rows that the language model gets.
-        frame_scores (`torch.Tensor` of shape `(num_videos, num_frames)`):
-            Attention that each frame draws, in float32.
-        selected_frames (`torch.Tensor` of shape `(num_videos, num_selected)`):
-            The frames that the video encoder saw: indices into 0 .. num_frames - 1, in time order.
-    """
-
-    frame_scores: torch.Tensor | None = None
-    selected_frames: torch.Tensor | None = None
-
-
-@dataclass
-class MobileVideoGPTModelOutputWithPast(BaseModelOutputWithPast):
-    r"""
-    As [`~modeling_outputs.BaseModelOutputWithPast`], and what became of the visuals.
-
-    Args:
-        image_hidden_states (`torch.Tensor` of shape `(num_images, num_image_tokens, hidden_size)`):
-            Rows of the images, as the language model got them.
-        video_hidden_states (`torch.Tensor` of shape `(num_videos, num_video_tokens, hidden_size)`):
-            Rows of the videos, as the language model got them.
-        frame_scores, selected_frames (`torch.Tensor`):
-            See [`MobileVideoGPTVideoFeatures`].
-    """
-
-    image_hidden_states: torch.Tensor | None = None
-    video_hidden_states: torch.Tensor | None = None
-    frame_scores: torch.Tensor | None = None
-    selected_frames: torch.Tensor | None = None
-
-
-@dataclass
-class MobileVideoGPTCausalLMOutputWithPast(ModelOutput):
-    r"""
-    As [`~modeling_outputs.CausalLMOutputWithPast`], and what became of the visuals: see
-    [`MobileVideoGPTModelOutputWithPast`].
-    """
-
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    past_key_values: Cache | None = None
-    hidden_states: tuple[torch.Tensor] | None = None
-    attentions: tuple[torch.Tensor] | None = None
-    image_hidden_states: torch.Tensor | None = None
-    video_hidden_states: torch.Tensor | None = None
-    frame_scores: torch.Tensor | None = None
-    selected_frames: torch.Tensor | None = None
 
 
 class MobileVideoGPTPreTrainedModel(PreTrainedModelWithEncoders):
@@ -156,7 +97,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         Raises:
             ValueError: if the shape or dtype does not fit the config.
         """
-        self._check_pixels("pixel_values", pixel_values, self.config.vision_config.image_size, "num_images")
+        check_pixels("pixel_values", pixel_values, self.config.vision_config.image_size, "num_images")
         outputs = self._encode_images(pixel_values, **kwargs)
         return BaseModelOutputWithPooling(
             last_hidden_state=outputs.last_hidden_state,
@@ -190,7 +131,8 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
             ValueError: if the shape or dtype does not fit the config.
         """
         config = self.config
-        context, frames = self._check_videos(context_pixel_values_videos, pixel_values_videos)
+        check_both_streams(pixel_values_videos, context_pixel_values_videos)
+        frames, context = fill_videos(config, pixel_values_videos, context_pixel_values_videos)
         num_videos, num_frames = context.shape[:2]
 
         image_outputs = self._encode_images(context.flatten(0, 1), **{**kwargs, "output_hidden_states": False})
@@ -202,7 +144,8 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
             scores, config.frames_per_chunk, config.num_selected_frames, config.select_most_attended
         )
         videos = torch.arange(num_videos, device=frames.device)[:, None]
-        video_outputs = self.video_tower(frames[videos, selected.to(frames.device)], return_dict=True, **kwargs)
+        with _gradients_if_wanted(self.video_tower, frames):
+            video_outputs = self.video_tower(frames[videos, selected.to(frames.device)], return_dict=True, **kwargs)
         video_rows = self.video_projector(self._pool_patches(video_outputs.last_hidden_state))  # (V * C, J, h)
         video_rows = video_rows.reshape(num_videos, -1, config.text_config.hidden_size)
 
@@ -222,16 +165,17 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
             name: kwargs.get(name, getattr(tower.config, name))
             for name in ("output_hidden_states", "output_attentions")
         }
-        if any(recorded.values()):
-            outputs = tower(pixel_values, **{**kwargs, "output_hidden_states": True}, return_dict=True)
-            hidden_states = outputs.hidden_states[self.config.vision_feature_layer]
-            all_hidden_states = outputs.hidden_states if recorded["output_hidden_states"] else None
-            attentions = outputs.attentions if recorded["output_attentions"] else None
-        else:
-            all_hidden_states = attentions = None
-            hidden_states = tower.pre_layrnorm(tower.embeddings(pixel_values))
-            for layer in tower.encoder.layers[: self.config.num_vision_layers]:
-                hidden_states = layer(hidden_states, None)
+        with _gradients_if_wanted(tower, pixel_values):
+            if any(recorded.values()):
+                outputs = tower(pixel_values, **{**kwargs, "output_hidden_states": True}, return_dict=True)
+                hidden_states = outputs.hidden_states[self.config.vision_feature_layer]
+                all_hidden_states = outputs.hidden_states if recorded["output_hidden_states"] else None
+                attentions = outputs.attentions if recorded["output_attentions"] else None
+            else:
+                all_hidden_states = attentions = None
+                hidden_states = tower.pre_layrnorm(tower.embeddings(pixel_values))
+                for layer in tower.encoder.layers[: self.config.num_vision_layers]:
+                    hidden_states = layer(hidden_states, None)
         return BaseModelOutput(
             last_hidden_state=hidden_states[:, 1:],  # without the class token
             hidden_states=all_hidden_states,
@@ -250,42 +194,6 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         )  # (V * C * k, D, side, side)
         pooled = F.adaptive_avg_pool2d(patches, config.video_grid_size).flatten(2).transpose(1, 2)
         return pooled.reshape(-1, config.num_selected_frames * config.video_grid_size**2, width)
-
-    def _check_pixels(self, name: str, pixels: torch.Tensor, size: int, *leading: str):
-        if not pixels.is_floating_point():
-            raise ValueError(
-                f"`{name}` must be normalised floating point pixels, got {pixels.dtype}: pass what the processor returns."
-            )
-        trailing = (3, size, size)
-        if pixels.ndim != len(leading) + len(trailing) or pixels.shape[-3:] != trailing:
-            expected = ", ".join(map(str, leading + trailing))
-            raise ValueError(f"`{name}` has the shape {tuple(pixels.shape)}; expected ({expected}).")
-
-    def _check_videos(self, context: torch.Tensor | None, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The image and the video stream of the videos, checked and filled up with zero frames."""
-        num_frames = self.config.num_frames
-        _check_both_streams(context, frames)
-        streams = {
-            "pixel_values_videos": (frames, self.config.video_config.image_size),
-            "context_pixel_values_videos": (context, self.config.vision_config.image_size),
-        }
-        for name, (pixels, size) in streams.items():
-            self._check_pixels(name, pixels, size, "num_videos", "num_frames")
-        if frames.shape[:2] != context.shape[:2]:
-            raise ValueError(
-                f"`pixel_values_videos` and `context_pixel_values_videos` must hold the same frames, got "
-                f"{tuple(frames.shape[:2])} and {tuple(context.shape[:2])} (num_videos, num_frames)."
-            )
-        given = frames.shape[1]
-        if not 1 <= given <= num_frames:
-            raise ValueError(
-                f"`pixel_values_videos` has {given} frames per video, this model takes 1 to {num_frames}: "
-                f"sample {num_frames} of them."
-            )
-        if given == num_frames:
-            return context, frames
-        padding = (0, 0) * 3 + (0, num_frames - given)
-        return F.pad(context, padding), F.pad(frames, padding)
 
     def _scatter(
         self,
@@ -361,12 +269,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
                 "video": self._placeholders(self.config.video_token_id, input_ids, inputs_embeds),
             }
         if inputs_embeds is None:
-            lookup_ids = input_ids
-            for token_id in (self.config.image_token_id, self.config.video_token_id):
-                # Placeholders are not looked up: their ids may lie outside the vocabulary.
-                if placeholders or token_id >= self.config.text_config.vocab_size:
-                    lookup_ids = lookup_ids.masked_fill(input_ids == token_id, 0)
-            inputs_embeds = self.get_input_embeddings()(lookup_ids)
+            inputs_embeds = self._look_up(input_ids, has_visuals=bool(placeholders))
         for modality, mask in placeholders.items():
             inputs_embeds = self._scatter(modality, rows.get(modality), mask, inputs_embeds)
 
@@ -388,6 +291,13 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
             frame_scores=getattr(video_outputs, "frame_scores", None),
             selected_frames=getattr(video_outputs, "selected_frames", None),
         )
+
+    def _look_up(self, input_ids: torch.Tensor, has_visuals: bool) -> torch.Tensor:
+        """Embeddings (B, L, h) of all tokens but placeholders, whose ids may lie outside the vocabulary."""
+        for token_id in (self.config.image_token_id, self.config.video_token_id):
+            if has_visuals or token_id >= self.config.text_config.vocab_size:
+                input_ids = input_ids.masked_fill(input_ids == token_id, 0)
+        return self.get_input_embeddings()(input_ids)
 
     def _encode_visuals(
         self,
@@ -436,12 +346,10 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         return (inputs_embeds == self.get_input_embeddings()(token)).all(-1)
 
 
-def _check_both_streams(context: torch.Tensor | None, frames: torch.Tensor | None):
-    if (context is None) != (frames is None):
-        raise ValueError(
-            "A video needs both `pixel_values_videos` and `context_pixel_values_videos`, the same frames for the video "
-            "and for the image encoder: pass what the processor returns."
-        )
+def _gradients_if_wanted(encoder: nn.Module, pixels: torch.Tensor) -> torch.set_grad_enabled:
+    """Gradient checkpointing makes the embeddings of a frozen encoder require gradients, which nothing wants."""
+    is_wanted = pixels.requires_grad or any(parameter.requires_grad for parameter in encoder.parameters())
+    return torch.set_grad_enabled(torch.is_grad_enabled() and is_wanted)
 
 
 class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, GenerationMixin):
@@ -503,7 +411,7 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Gene
             ValueError: if the prompt is longer than the language model's context. It is said before anything is encoded.
         """
         # transformers encodes by `pixel_values_videos` and would drop the other stream alone
-        _check_both_streams(kwargs.get("context_pixel_values_videos"), kwargs.get("pixel_values_videos"))
+        check_both_streams(kwargs.get("pixel_values_videos"), kwargs.get("context_pixel_values_videos"))
         input_ids = kwargs.get("input_ids", inputs)
         limit = self.config.text_config.max_position_embeddings
         if input_ids is not None and input_ids.shape[-1] > limit:

@@ -11,9 +11,7 @@ from .video_inputs_mvgpt import flatten_videos, is_single_video
 
 def make_samples(videos: Any, text: Any, images: Any) -> Any:
     """A chat, a dictionary, or a list, generator or dataset of them, from the arguments of a call."""
-    if not (
-        isinstance(text, str) or (isinstance(text, (list, tuple)) and all(isinstance(item, str) for item in text))
-    ):
+    if not _is_text(text):
         samples = videos if text is None else text
         if samples is None:
             raise ValueError("A question is missing: pass it as `text`, or pass a chat or a dictionary.")
@@ -60,6 +58,12 @@ def parse_sample(sample: Any) -> tuple[str, list[Any], list[Any]]:
     images = [image for name in ("images", "image") for image in _as_list(sample.get(name))]
     videos = flatten_videos(sample["videos"]) if sample.get("videos") is not None else []
     return sample["text"], images, videos if sample.get("video") is None else [*videos, sample["video"]]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) or (
+        isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+    )
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -54,8 +54,9 @@ def decode_video(
 
     Args:
         source (`str`, `os.PathLike` or `bytes`):
-            A video file, its address (`http://` or `https://`), its bytes, an animated GIF in one of these forms, or a
-            folder of images, which are taken in the natural order of their names and have no `fps`.
+            A video file; its address (`http://` or `https://`), from which it is downloaded into memory; its bytes; an
+            animated GIF in one of these forms; or a folder of images, which are taken in the natural order of their
+            names and have no `fps`.
         sample_indices_fn (`Callable`, *optional*):
             Called with `metadata=`, which has all fields but `frames_indices`, and returns the indices of the frames
             to read: in any order, repeated or not. Without it all frames are read. It is called again if the container

@@ -30,7 +30,7 @@ class SampledVideoMetadata(VideoMetadata):
 
     @property
     def timestamps(self) -> list[float]:
-        "Timestamps of the sampled frames in seconds: the real ones, or `index / fps` where those are not known."
+        """Timestamps of the sampled frames in seconds: the real ones, or `index / fps` where those are not known."""
         return super().timestamps if self.timestamps_seconds is None else self.timestamps_seconds
 
 

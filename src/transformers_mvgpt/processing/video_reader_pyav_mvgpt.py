@@ -3,9 +3,8 @@
 
 import importlib
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import chain
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ def read_pyav(source: VideoSource, request: FrameRequest, index: FrameIndex | No
     """
     av = importlib.import_module("av")
     try:
-        with _Video(av, source, request) as video:
+        with closing(_Video(av, source, request)) as video:
             if index is not None and video.agrees_with(index):
                 video.read(index, is_promised=True)
                 return
@@ -49,26 +48,21 @@ class _Video:
         self.request = request
         self.open()
 
-    def __enter__(self) -> "_Video":
-        return self
-
-    def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.container.close()
-
     def open(self) -> None:
         # Titles and the like need not be UTF-8.
         self.container = self.av.open(self.source.path_or_stream(), metadata_errors="replace")
         self.stream = self.container.streams.best("video")
         if self.stream is None:
-            self.container.close()
+            self.close()
             raise ValueError(f"{self.request.name} has no video stream. Pass a file that has one.")
         self.stream.thread_type = "AUTO"
 
+    def close(self) -> None:
+        self.container.close()
+
     def rewind(self) -> None:
         """Opens the file again: without an index, as in MPEG-TS, no seek leads back to the very first frame."""
-        self.container.close()
+        self.close()
         self.open()
 
     def agrees_with(self, index: FrameIndex) -> bool:

@@ -46,10 +46,12 @@ def _take_torchcodec_frames(decoder: Any, request: FrameRequest, index: FrameInd
     else:
         num_frames, begin_seconds = len(decoder), metadata.begin_stream_seconds
         try:
-            span_seconds = decoder.get_frame_at(num_frames - 1).pts_seconds - begin_seconds
+            first, last = decoder.get_frame_at(0), decoder.get_frame_at(num_frames - 1)
         except (RuntimeError, IndexError) as error:
-            raise request.unreadable("its last frame does not decode") from error
-        fps = average_fps(num_frames, span_seconds, metadata.average_fps_from_header)
+            raise request.unreadable("its first or last frame does not decode") from error
+        if first.pts_seconds > begin_seconds:
+            raise request.unreadable("its first frame does not decode")
+        fps = average_fps(num_frames, last.pts_seconds - begin_seconds, metadata.average_fps_from_header)
 
     for number in request.choose(num_frames, fps, metadata.height, metadata.width):
         try:
@@ -143,6 +145,8 @@ def read_decord(source: VideoSource, request: FrameRequest, index: FrameIndex | 
     except errors as error:
         raise request.unreadable("it does not open") from error
     if index is None:
+        if reader.get_key_indices()[0] != 0:
+            raise request.unreadable("its first frame does not decode")
         num_frames = len(reader)
         timestamps = reader.get_frame_timestamp(range(num_frames))[:, 0].astype(np.float64)
         fps, times = _checked_times(timestamps, reader.get_avg_fps())

@@ -1,0 +1,72 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Checks of the pixels that a model is given."""
+
+import torch
+from torch.nn import functional as F
+from transformers import PreTrainedConfig
+
+
+def check_pixels(name: str, pixels: torch.Tensor, size: int, *leading: str) -> None:
+    """
+    Args:
+        name (`str`): what the argument is called.
+        pixels (`torch.Tensor`): pixels that should have the shape `(*leading, 3, size, size)`.
+        size (`int`): height and width that the encoder takes.
+        leading (`str`): names of the leading dimensions.
+
+    Raises:
+        ValueError: if the shape is another one, or the dtype is not of floating point.
+    """
+    if not pixels.is_floating_point():
+        raise ValueError(
+            f"`{name}` must be normalised floating point pixels, got {pixels.dtype}: pass what the processor returns."
+        )
+    trailing = (3, size, size)
+    if pixels.ndim != len(leading) + len(trailing) or pixels.shape[-3:] != trailing:
+        expected = ", ".join(map(str, leading + trailing))
+        raise ValueError(f"`{name}` has the shape {tuple(pixels.shape)}; expected ({expected}).")
+
+
+def check_both_streams(frames: torch.Tensor | None, context: torch.Tensor | None) -> None:
+    """
+    Raises:
+        ValueError: if one stream of the videos is given without the other.
+    """
+    if (context is None) != (frames is None):
+        raise ValueError(
+            "A video needs both `pixel_values_videos` and `context_pixel_values_videos`, the same frames for the video "
+            "and for the image encoder: pass what the processor returns."
+        )
+
+
+def fill_videos(
+    config: PreTrainedConfig, frames: torch.Tensor, context: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """
+    Both streams of the videos, `(num_videos, num_frames, 3, height, width)`, followed by zero frames where they have
+    fewer than the model takes ([`MobileVideoGPTConfig`]).
+
+    Raises:
+        ValueError: if a shape or dtype does not fit, or there are too many frames.
+    """
+    streams = {
+        "pixel_values_videos": (frames, config.video_config.image_size),
+        "context_pixel_values_videos": (context, config.vision_config.image_size),
+    }
+    for name, (pixels, size) in streams.items():
+        check_pixels(name, pixels, size, "num_videos", "num_frames")
+    if frames.shape[:2] != context.shape[:2]:
+        raise ValueError(
+            f"`pixel_values_videos` and `context_pixel_values_videos` must hold the same frames, got "
+            f"{tuple(frames.shape[:2])} and {tuple(context.shape[:2])} (num_videos, num_frames)."
+        )
+    given = frames.shape[1]
+    if not 1 <= given <= config.num_frames:
+        raise ValueError(
+            f"`pixel_values_videos` has {given} frames per video, this model takes 1 to {config.num_frames}: "
+            f"sample {config.num_frames} of them."
+        )
+    if given == config.num_frames:
+        return frames, context
+    padding = (0, 0) * 3 + (0, config.num_frames - given)
+    return F.pad(frames, padding), F.pad(context, padding)
