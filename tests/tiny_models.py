@@ -4,9 +4,11 @@ The published architecture with tiny sizes, no two of which are equal by chance:
 patches, pooling does not divide evenly, and one layer of the image encoder is never read.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from seeded_weights import seeded_pixels, seeded_weight
@@ -100,7 +102,9 @@ def with_seeded_weights(model: PreTrainedModel) -> PreTrainedModel:
 def make_videos(*names: str, num_frames: int = NUM_FRAMES) -> dict[str, torch.Tensor]:
     """Both streams of one video per name."""
     return {
-        "pixel_values_videos": torch.stack([seeded_pixels(f"{name} frames", num_frames, VIDEO_SIZE) for name in names]),
+        "pixel_values_videos": torch.stack(
+            [seeded_pixels(f"{name} frames", num_frames, VIDEO_SIZE) for name in names]
+        ),
         "context_pixel_values_videos": torch.stack(
             [seeded_pixels(f"{name} context", num_frames, CONTEXT_SIZE) for name in names]
         ),
@@ -134,12 +138,7 @@ def make_sample(*parts: int | str) -> dict[str, torch.Tensor]:
 
 def pad_left(*prompts: torch.Tensor) -> dict[str, torch.Tensor]:
     """A batch of prompts of different lengths."""
-    length = max(prompt.shape[1] for prompt in prompts)
-    gaps = [length - prompt.shape[1] for prompt in prompts]
-    pad = torch.nn.functional.pad
-    return {
-        "input_ids": torch.cat([pad(prompt, (gap, 0)) for prompt, gap in zip(prompts, gaps)]),
-        "attention_mask": torch.cat(
-            [pad(torch.ones_like(prompt), (gap, 0)) for prompt, gap in zip(prompts, gaps)]
-        ),
-    }
+    rows = [prompt[0] for prompt in prompts]
+    masks = [torch.ones_like(row) for row in rows]
+    pad = partial(pad_sequence, batch_first=True, padding_side="left")
+    return {"input_ids": pad(rows), "attention_mask": pad(masks)}

@@ -169,6 +169,17 @@ def add_late_stream(transport_stream: bytes) -> bytes:
     return transport_stream[:position] + packets + transport_stream[position:]
 
 
+def write_headless_video(path: Path, num_lost: int = 3) -> Path:
+    """A clip without its first packets, as a recording that begins between keyframes."""
+    with av.open(write_marked_video(path.with_name(f"whole_{path.name}"))) as whole, av.open(path, "w") as headless:
+        stream = headless.add_stream_from_template(whole.streams.video[0])
+        for number, packet in enumerate(whole.demux(video=0)):
+            if packet.size and number >= num_lost:
+                packet.stream = stream
+                headless.mux(packet)
+    return path
+
+
 def write_two_tracks(path: Path) -> Path:
     """Two video streams in one file, of which the longer one is the video."""
     parts = [
@@ -248,12 +259,15 @@ CLIPS: dict[str, Callable[[Path], Path]] = {
     "heavy.mp4": partial(write_heavy_video, container_options={"movflags": "faststart"}),
     "heavy.mkv": write_heavy_video,
     "heavy.avi": write_heavy_video,
+    "headless.mkv": write_headless_video,
+    "headless.mp4": write_headless_video,
+    "headless.flv": write_headless_video,
     "audio.m4a": write_audio,
     "audio.mka": write_audio,
     "minute.mp4": lambda path: repeat_video(path, write_marked_video(path.with_name("part.mp4"), 60, fps=30), 30),
     "hour.mp4": lambda path: repeat_video(path, write_marked_video(path.with_name("part.mp4"), 60, fps=30), 1800),
 }
-WHOLE_CLIPS = [name for name in CLIPS if not name.startswith(("heavy", "audio", "minute", "hour"))]
+WHOLE_CLIPS = [name for name in CLIPS if not name.startswith(("heavy", "headless", "audio", "minute", "hour"))]
 
 # What a backend refuses, since it would return wrong frames.
 OTHER_CONTAINERS = {"h264.ts", "h264.flv", "h264.avi", "mpeg4.avi", "raw.h264"}

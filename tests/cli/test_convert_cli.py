@@ -3,9 +3,9 @@
 
 import pytest
 import torch
-from release_layout import make_language_model, make_release, release_weights
 from typer.testing import CliRunner
 
+from release_layout import make_language_model, make_release, release_weights
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
 from transformers_mvgpt.cli.main import app
 

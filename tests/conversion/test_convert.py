@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
 from release_layout import (
     IMAGE_PREFIX,
     VIDEO_PREFIX,
@@ -15,9 +18,6 @@ from release_layout import (
     make_release,
     release_weights,
 )
-from safetensors.torch import load_file, save_file
-from transformers import AutoModelForImageTextToText, AutoProcessor
-
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration, MobileVideoGPTProcessor
 from transformers_mvgpt.conversion import convert, native_folder
 from transformers_mvgpt.conversion.weight_names import native_names

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from release_layout import VIDEOMAMBA_FILE, make_release
 
+from release_layout import VIDEOMAMBA_FILE, make_release
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
 from transformers_mvgpt.conversion import encoder_sources
 

@@ -8,14 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from release_layout import (
-    IMAGE_PREFIX,
-    VIDEO_PREFIX,
-    VIDEOMAMBA_FILE,
-    make_release,
-    release_weights,
-    write_videomamba,
-)
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModel,
@@ -26,6 +18,14 @@ from transformers import (
     pipeline,
 )
 
+from release_layout import (
+    IMAGE_PREFIX,
+    VIDEO_PREFIX,
+    VIDEOMAMBA_FILE,
+    make_release,
+    release_weights,
+    write_videomamba,
+)
 from transformers_mvgpt import MobileVideoGPTConfig, MobileVideoGPTForConditionalGeneration, MobileVideoGPTModel
 from transformers_mvgpt.conversion.weight_names import native_names, release_names
 

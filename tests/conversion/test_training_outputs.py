@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from release_layout import make_language_model, make_release, release_weights
 from safetensors.torch import load_file, save_file
 
+from release_layout import make_language_model, make_release, release_weights
 from transformers_mvgpt.conversion import convert
 from transformers_mvgpt.conversion.weight_names import native_names
 

@@ -184,7 +184,9 @@ def test_release_config_is_read():
     assert config.num_video_tokens == 2402
 
 
-@pytest.mark.parametrize("load", [AutoConfig.from_pretrained, MobileVideoGPTConfig.from_pretrained], ids=["auto", "own"])
+@pytest.mark.parametrize(
+    "load", [AutoConfig.from_pretrained, MobileVideoGPTConfig.from_pretrained], ids=["auto", "own"]
+)
 def test_release_config_becomes_native(load, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(RELEASE))
     config = load(tmp_path)
@@ -230,7 +232,9 @@ def test_release_config_takes_overrides(tmp_path):
     ],
 )
 def test_release_config_of_another_architecture_is_refused(name, value, supported):
-    with pytest.raises(ValueError, match=f"`{name}` is '{value}' in this config.json; only '{supported}' is supported"):
+    with pytest.raises(
+        ValueError, match=f"`{name}` is '{value}' in this config.json; only '{supported}' is supported"
+    ):
         MobileVideoGPTConfig.from_dict({**RELEASE, name: value})
 
 
@@ -244,7 +248,10 @@ def test_release_config_of_another_architecture_is_refused(name, value, supporte
             {"num_selected_frames": 3},
             r"= 3 \* 49 = 147 patches of a chunk cannot be laid on a square grid: .* 1 or 4 would fit",
         ),
-        ({"num_frames": 20}, r"`num_frames` \(20\) must be a multiple of `frames_per_chunk` \(8\): 16 or 24 would fit"),
+        (
+            {"num_frames": 20},
+            r"`num_frames` \(20\) must be a multiple of `frames_per_chunk` \(8\): 16 or 24 would fit",
+        ),
         ({"num_frames": 5}, r"`num_frames` \(5\) must be a multiple of `frames_per_chunk` \(8\): 8 or 16 would fit"),
         ({"num_frames": 0}, r"`num_frames` \(0\) must be a multiple"),
         ({"frames_per_chunk": 0}, r"must be a multiple of `frames_per_chunk` \(0\)"),
@@ -260,7 +267,10 @@ def test_release_config_of_another_architecture_is_refused(name, value, supporte
         ({"image_grid_size": 15}, r"`image_grid_size` \(15\) must be from 1 to 14, the patches .* in `vision_config`"),
         ({"image_grid_size": 0}, r"`image_grid_size` \(0\) must be from 1"),
         ({"video_grid_size": 15}, r"`video_grid_size` \(15\) must be from 1 to 14, the patches .* in `video_config`"),
-        ({"vision_feature_layer": -14}, r"`vision_feature_layer` \(-14\) must be one of the 13 hidden states .* -13 to 12"),
+        (
+            {"vision_feature_layer": -14},
+            r"`vision_feature_layer` \(-14\) must be one of the 13 hidden states .* -13 to 12",
+        ),
         ({"vision_feature_layer": 13}, r"`vision_feature_layer` \(13\) must be one of the 13"),
         ({"image_token_id": 151656}, "`image_token_id` and `video_token_id` must differ, both are 151656"),
         ({"vision_config": {"image_size": 225}}, r"`vision_config.image_size` \(225\) must be a multiple .* \(16\)"),
@@ -273,7 +283,10 @@ def test_release_config_of_another_architecture_is_refused(name, value, supporte
             {"text_config": {"hidden_size": 96, "num_attention_heads": 4, "num_key_value_heads": 3}},
             r"`text_config.num_attention_heads` \(4\) must be a multiple of `text_config.num_key_value_heads` \(3\)",
         ),
-        ({"vision_config": {"hidden_size": 100}}, r"hidden size \(100\) is not a multiple of the number of attention heads \(12\)"),
+        (
+            {"vision_config": {"hidden_size": 100}},
+            r"hidden size \(100\) is not a multiple of the number of attention heads \(12\)",
+        ),
         ({"video_config": {"image_size": 225}}, r"`image_size` \(225\) must be a multiple of `patch_size` \(16\)"),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",

@@ -153,14 +153,19 @@ def test_hidden_states_and_attentions_are_the_language_models():
     torch.testing.assert_close(outputs.logits, tiny_model()(**sample).logits)
 
 
-def test_hidden_states_of_the_encoders(model):
-    image = model.get_image_features(**make_images("i", "j"), output_hidden_states=True)
-    # all layers, to be recorded; the features are those of the layer before the last
-    assert [tuple(states.shape) for states in image.hidden_states] == [(2, 17, 40)] * 4
-    assert torch.equal(image.last_hidden_state, image.hidden_states[-2][:, 1:])
+@pytest.mark.parametrize("layer", [-2, -1, 1])
+def test_hidden_states_of_the_image_encoder(layer):
+    model = tiny_model(tiny_config(vision_feature_layer=layer))
     plain = model.get_image_features(**make_images("i", "j"))
-    assert torch.equal(plain.pooler_output, image.pooler_output)
+    image = model.get_image_features(**make_images("i", "j"), output_hidden_states=True)
+    # those of all layers, beyond the features too
+    assert [tuple(states.shape) for states in image.hidden_states] == [(2, 17, 40)] * 4
+    assert torch.equal(image.last_hidden_state, image.hidden_states[layer][:, 1:])
+    assert torch.equal(image.last_hidden_state, plain.last_hidden_state)
+    assert torch.equal(image.pooler_output, plain.pooler_output)
 
+
+def test_hidden_states_of_the_video_encoder(model):
     video = model.get_video_features(**make_videos("a"), output_hidden_states=True)
     assert [tuple(states.shape) for states in video.hidden_states] == [(1, 73, 24)] * 3
     assert torch.equal(video.hidden_states[-1], video.last_hidden_state)
@@ -201,8 +206,8 @@ def test_video_encoder_sees_the_selected_frames():
     calls = count_calls(model.model.video_tower)
     features = model.get_video_features(**videos)
     (((frames,), _),) = calls
-    expected = [video[selected] for video, selected in zip(videos["pixel_values_videos"], features.selected_frames)]
-    assert torch.equal(frames, torch.stack(expected))
+    for i, selected in enumerate(features.selected_frames):
+        assert torch.equal(frames[i], videos["pixel_values_videos"][i, selected])
     # each chunk of 6 frames has 4
     assert ((features.selected_frames < 6).sum(1) == 4).all()
     assert (features.selected_frames.diff() > 0).all()
@@ -279,11 +284,14 @@ def test_samples_of_a_batch_do_not_see_each_other(model, padding_side):
     batch = pad_left(*(sample["input_ids"] for sample in samples))
     if padding_side == "right":
         counts = batch["attention_mask"].sum(1).tolist()
-        batch = {name: torch.stack([row.roll(n) for row, n in zip(rows, counts)]) for name, rows in batch.items()}
+        batch = {
+            name: torch.stack([row.roll(count) for row, count in zip(rows, counts, strict=True)])
+            for name, rows in batch.items()
+        }
     names = ("pixel_values", "pixel_values_videos", "context_pixel_values_videos")
     visuals = {name: torch.cat([sample[name] for sample in samples if name in sample]) for name in names}
     logits = model(**batch, **visuals).logits
-    for row, mask, sample in zip(logits, batch["attention_mask"], samples):
+    for row, mask, sample in zip(logits, batch["attention_mask"], samples, strict=True):
         torch.testing.assert_close(row[mask.bool()], model(**sample).logits[0], rtol=1e-4, atol=1e-4)
 
 

@@ -33,7 +33,7 @@ def model_without_placeholders_in_its_vocabulary():
 def say(modality, num_placeholders, num_rows):
     return (
         f"The prompt has {num_placeholders} {modality} placeholders, but the {modality}s given make {num_rows} rows: "
-        f"{ {'image': 9, 'video': 116}[modality]} are needed for each {modality}"
+        f"{ {'image': 9, 'video': 116}[modality] } are needed for each {modality}"
     )
 
 
@@ -110,9 +110,21 @@ def test_video_needs_both_streams(model, method, given):
 @pytest.mark.parametrize(
     ("frames", "context", "message"),
     [
-        (FRAMES[0], CONTEXT[0], "`pixel_values_videos` has the shape (12, 3, 24, 24); expected (num_videos, num_frames, 3, 24, 24)"),
-        (CONTEXT, FRAMES, "`pixel_values_videos` has the shape (1, 12, 3, 32, 32); expected (num_videos, num_frames, 3, 24, 24)"),
-        (FRAMES, FRAMES, "`context_pixel_values_videos` has the shape (1, 12, 3, 24, 24); expected (num_videos, num_frames, 3, 32, 32)"),
+        (
+            FRAMES[0],
+            CONTEXT[0],
+            "`pixel_values_videos` has the shape (12, 3, 24, 24); expected (num_videos, num_frames, 3, 24, 24)",
+        ),
+        (
+            CONTEXT,
+            FRAMES,
+            "`pixel_values_videos` has the shape (1, 12, 3, 32, 32); expected (num_videos, num_frames, 3, 24, 24)",
+        ),
+        (
+            FRAMES,
+            FRAMES,
+            "`context_pixel_values_videos` has the shape (1, 12, 3, 24, 24); expected (num_videos, num_frames, 3, 32, 32)",
+        ),
         (FRAMES[:, :, :1], CONTEXT, "`pixel_values_videos` has the shape (1, 12, 1, 24, 24)"),
         (FRAMES[:, :5], CONTEXT, "must hold the same frames, got (1, 5) and (1, 12) (num_videos, num_frames)"),
         (FRAMES, CONTEXT.repeat(2, 1, 1, 1, 1), "must hold the same frames, got (1, 12) and (2, 12)"),
@@ -123,7 +135,11 @@ def test_video_needs_both_streams(model, method, given):
             "has 24 frames per video, this model takes 1 to 12: sample 12 of them",
         ),
         (FRAMES.byte(), CONTEXT, "`pixel_values_videos` must be normalised floating point pixels, got torch.uint8"),
-        (FRAMES, CONTEXT.byte(), "`context_pixel_values_videos` must be normalised floating point pixels, got torch.uint8"),
+        (
+            FRAMES,
+            CONTEXT.byte(),
+            "`context_pixel_values_videos` must be normalised floating point pixels, got torch.uint8",
+        ),
     ],
     ids=[
         "no dimension of videos",

@@ -75,7 +75,9 @@ def inputs_of(case, config):
         suffix = measured(case, "input_suffix_ids")
         names = {"pixel_values_videos": "pixel_values_videos", "context_pixel_values_videos": "context"}
         visuals = {
-            argument: torch.stack([seeded_pixels(f"{case}.{name}.{video}", num_frames) for video in range(len(suffix))])
+            argument: torch.stack(
+                [seeded_pixels(f"{case}.{name}.{video}", num_frames) for video in range(len(suffix))]
+            )
             for argument, name in names.items()
         }
         if case == "small_video_12real":

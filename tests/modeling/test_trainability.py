@@ -12,7 +12,11 @@ SAMPLE = make_sample(5, "video:a", 6, "image:i", 7, 8)
 LABELS = SAMPLE["input_ids"].masked_fill(SAMPLE["input_ids"] >= 97, -100)
 
 # The last layer of the image encoder, its norm, and the head that VideoMamba was pre-trained with.
-UNREAD = ("model.vision_tower.encoder.layers.2.", "model.vision_tower.post_layernorm.", "model.video_tower.clip_decoder.")
+UNREAD = (
+    "model.vision_tower.encoder.layers.2.",
+    "model.vision_tower.post_layernorm.",
+    "model.video_tower.clip_decoder.",
+)
 
 
 class Samples(torch.utils.data.Dataset):
@@ -71,13 +75,30 @@ def test_all_layers_are_trainable_if_the_last_is_the_feature_layer():
     assert all(parameter.requires_grad for parameter in model.model.vision_tower.encoder.parameters())
 
 
-def test_frozen_encoders_get_no_gradients():
+@pytest.mark.parametrize("activation_checkpointing", [False, True])
+def test_gradients_do_not_run_through_frozen_encoders(activation_checkpointing):
     model = tiny_model().train()
-    model.model.vision_tower.requires_grad_(False)
-    model.model.video_tower.requires_grad_(False)
+    encoders = (model.model.vision_tower, model.model.video_tower)
+    if activation_checkpointing:
+        model.activation_checkpointing_enable()
+    is_recorded = []
+    for encoder in encoders:
+        encoder.requires_grad_(False)
+        encoder.get_submodule("encoder.layers.0" if encoder is encoders[0] else "layers.0").register_forward_hook(
+            lambda module, args, output: is_recorded.append(output.requires_grad)
+        )
     _, grads = loss_and_grads(model)
+    assert is_recorded == [False] * 3
     parts = {name.removeprefix("model.").partition(".")[0] for name in grads}
     assert parts == {"image_projector", "video_projector", "language_model", "lm_head"}
+
+
+def test_gradients_reach_the_pixels_through_frozen_encoders():
+    model = tiny_model().requires_grad_(False)
+    pixels = {name: value.clone().requires_grad_() for name, value in SAMPLE.items() if name != "input_ids"}
+    model(SAMPLE["input_ids"], **pixels, labels=LABELS).loss.backward()
+    for name, value in pixels.items():
+        assert value.grad.abs().max() > 0, name
 
 
 @pytest.mark.parametrize("use_reentrant", [True, False], ids=["reentrant", "not reentrant"])

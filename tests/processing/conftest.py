@@ -1,12 +1,18 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 import importlib.util
+import json
+import string
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from video_files import CLIPS, PACKAGES
+from transformers import pipeline
 
+from chats import WHAT, WHERE, answer, ask, film
+from release_layout import VOCAB_SIZE, make_release, make_tokenizer
+from transformers_mvgpt import VideoTextToTextPipeline
 from transformers_mvgpt.processing.video_decoding_mvgpt import VIDEO_BACKENDS, available_video_backends
+from video_files import CLIPS, PACKAGES
 
 
 @pytest.fixture(params=VIDEO_BACKENDS)
@@ -27,3 +33,41 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return path if path.exists() else CLIPS[name](path)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small checkpoint that answers in letters: of most other bytes there is nothing to compare in a text."""
+    folder = make_release(tmp_path_factory.mktemp("release"))
+    tokens = make_tokenizer().get_vocab()
+    file = folder / "generation_config.json"
+    config = json.loads(file.read_text())
+    suppressed = sorted({*range(VOCAB_SIZE)} - {tokens[letter] for letter in string.ascii_letters})
+    file.write_text(json.dumps({**config, "suppress_tokens": suppressed, "repetition_penalty": 1.5}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pipe(release: Path) -> VideoTextToTextPipeline:
+    return pipeline("video-text-to-text", model=str(release), device="cpu", max_new_tokens=6)
+
+
+@pytest.fixture(scope="session")
+def video(clip: Callable[[str], Path]) -> str:
+    """40 frames, 10 of them per second, each of which shows its number."""
+    return str(clip("h264.mp4"))
+
+
+@pytest.fixture(scope="session")
+def short_video(clip: Callable[[str], Path]) -> str:
+    return str(clip("two_frames.mkv"))
+
+
+@pytest.fixture(scope="session")
+def answers(pipe: VideoTextToTextPipeline, video: str, short_video: str) -> dict[tuple[str, str], str]:
+    """By video and question."""
+    return {
+        (path, question): answer(pipe, ask(question, film(path)))
+        for path in (video, short_video)
+        for question in (WHAT, WHERE)
+    }

@@ -5,9 +5,9 @@ import pytest
 import torch
 from jinja2 import TemplateError
 from PIL import Image
-from release_layout import make_tokenizer
 from transformers import CLIPImageProcessor
 
+from release_layout import make_tokenizer
 from transformers_mvgpt import MobileVideoGPTProcessor, MobileVideoGPTVideoProcessor
 
 

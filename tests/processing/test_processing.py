@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from release_layout import IMAGE_SIZE, RELEASE_CONFIG, make_release, make_tokenizer
 from transformers import (
     AutoConfig,
     AutoImageProcessor,
@@ -19,26 +17,19 @@ from transformers import (
     Qwen2Tokenizer,
 )
 
+from chats import PICTURE
+from release_layout import IMAGE_SIZE, RELEASE_CONFIG, make_tokenizer
 from transformers_mvgpt import MobileVideoGPTProcessor, MobileVideoGPTVideoProcessor
 from transformers_mvgpt.processing.processing_mvgpt import CHAT_TEMPLATE
 
 
 IMAGE, VIDEO = "<|image_pad|>", "<|video_pad|>"
-PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8))
 NUM_IMAGE_TOKENS, NUM_VIDEO_TOKENS = 4, 24  # of the small release
-
-
-@pytest.fixture(scope="module")
-def release(tmp_path_factory) -> Path:
-    return make_release(tmp_path_factory.mktemp("release"))
 
 
 @pytest.fixture(scope="module")
 def processor(release) -> MobileVideoGPTProcessor:
     return AutoProcessor.from_pretrained(release)
-
-
-# placeholders
 
 
 def test_placeholders_become_as_many_as_there_are_rows(processor, clip):
@@ -125,9 +116,6 @@ def test_visuals_alone(processor):
     assert set(processor(text="Hi")) == {"input_ids", "attention_mask"}
 
 
-# options
-
-
 @pytest.mark.parametrize("nested", [True, False])
 def test_options_of_the_video_processor(processor, clip, nested):
     options = {"start_seconds": 1, "end_seconds": 1.35, "return_metadata": True, "video_backend": "pyav"}
@@ -156,9 +144,6 @@ def test_rows_of_visuals_are_told_without_them(processor):
     assert data.num_image_tokens == [NUM_IMAGE_TOKENS] * 2
     assert data.num_image_patches == [1, 1]
     assert data.num_video_tokens == [NUM_VIDEO_TOKENS]
-
-
-# where it comes from
 
 
 def test_release_without_processor_files(release, processor):

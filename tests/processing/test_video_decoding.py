@@ -12,6 +12,9 @@ import pytest
 import torch
 from av.video.reformatter import ColorRange, Colorspace
 from transformers.video_utils import VideoMetadata
+
+from transformers_mvgpt.processing import video_reader_pyav_mvgpt
+from transformers_mvgpt.processing.video_decoding_mvgpt import VIDEO_BACKENDS, available_video_backends, decode_video
 from video_files import (
     NUM_FRAMES,
     PACKAGES,
@@ -24,9 +27,6 @@ from video_files import (
     write_marked_video,
     write_video,
 )
-
-from transformers_mvgpt.processing import video_reader_pyav_mvgpt
-from transformers_mvgpt.processing.video_decoding_mvgpt import VIDEO_BACKENDS, available_video_backends, decode_video
 
 
 READABLE = [(backend, name) for backend in VIDEO_BACKENDS for name in WHOLE_CLIPS if name not in REFUSED[backend]]

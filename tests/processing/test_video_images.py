@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from video_files import PACKAGES, marked_picture, read_marks, sample, write_folder, write_gif
 
 from transformers_mvgpt.processing.video_decoding_mvgpt import decode_video
+from video_files import PACKAGES, marked_picture, read_marks, sample, write_folder, write_gif
 
 
 @pytest.mark.parametrize("as_bytes", [False, True], ids=["path", "bytes"])

@@ -4,10 +4,10 @@
 from pathlib import Path
 
 import pytest
-from video_files import NUM_FRAMES, VARIABLE_TICKS, patch_mp4
 
 from transformers_mvgpt.processing import video_index_mvgpt
 from transformers_mvgpt.processing.video_index_mvgpt import average_fps, read_mp4_index
+from video_files import NUM_FRAMES, VARIABLE_TICKS, patch_mp4
 
 
 def test_mp4_index(clip) -> None:

@@ -6,9 +6,9 @@ import copy
 import numpy as np
 import pytest
 from transformers.video_utils import VideoMetadata, make_batched_metadata
-from video_files import NUM_FRAMES, sample
 
 from transformers_mvgpt.processing.video_decoding_mvgpt import SampledVideoMetadata, decode_video
+from video_files import NUM_FRAMES, sample
 
 
 def test_metadata_is_a_video_metadata_that_knows_its_times(clip) -> None:

@@ -12,9 +12,9 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoVideoProcessor
 from transformers.video_utils import VideoMetadata
-from video_files import read_marks, write_folder, write_gif
 
 from transformers_mvgpt import MobileVideoGPTVideoProcessor
+from video_files import read_marks, write_folder, write_gif
 
 
 DATA = Path(__file__).parents[1] / "data"
@@ -39,9 +39,6 @@ def make_frames(num_frames: int = 4, height: int = 30, width: int = 40, seed: in
 def assert_same(features, expected) -> None:
     for name in STREAMS:
         assert torch.equal(features[name], expected[name]), name
-
-
-# values
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +73,6 @@ def test_short_videos_are_followed_by_zero_frames(processor):
         assert features[name].shape == (1, 4, 3, 32, 32)
         assert (features[name][0, :3] < -1).all()  # black, normalised
         assert (features[name][0, 3:] == 0).all()
-
-
-# forms
 
 
 def test_layouts_and_containers(processor):
@@ -118,6 +112,12 @@ def test_transparent_frames_are_white(processor):
     expected = processor(np.full((4, 30, 40, 3), 255, np.uint8), return_tensors="pt")
     assert_same(processor(frames, return_tensors="pt"), expected)
     assert_same(processor([Image.fromarray(frame) for frame in frames], return_tensors="pt"), expected)
+
+
+def test_half_transparent_frames_are_mixed_with_white(processor):
+    frames = np.full((4, 30, 40, 4), (101, 101, 101, 128), np.uint8)
+    for stream in processor(frames, **RAW).values():
+        assert stream[0].unique().tolist() == [round((127 * 255 + 128 * 101) / 255)]
 
 
 def test_layout_that_cannot_be_told(processor):
@@ -183,9 +183,6 @@ def test_list_of_frame_paths(tmp_path, processor):
     assert features["video_metadata"][0].frames_indices == [0, 1]
     with pytest.raises(ValueError, match="Sampling frames from a list of images is not supported! Set `do_sample_fr"):
         processor([[paths]])
-
-
-# options
 
 
 def test_segment(clip, processor):
@@ -289,9 +286,6 @@ def test_saved_and_loaded(tmp_path, processor):
     loaded = AutoVideoProcessor.from_pretrained(tmp_path)
     assert type(loaded) is MobileVideoGPTVideoProcessor
     assert loaded.to_dict() == saved.to_dict() != processor.to_dict()
-
-
-# errors
 
 
 @pytest.mark.parametrize("videos", [[], [[]]])

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from video_files import NUM_FRAMES, read_marks, sample
 
 from transformers_mvgpt.processing.video_decoding_mvgpt import decode_video
+from video_files import NUM_FRAMES, read_marks, sample
 
 
 class _Handler(BaseHTTPRequestHandler):
