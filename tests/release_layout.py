@@ -58,7 +58,7 @@ RELEASE_CONFIG = {
     "rms_norm_eps": 1e-6,
     "tie_word_embeddings": True,
     "bos_token_id": 256,
-    "eos_token_id": 258,
+    "eos_token_id": 257,
     "mm_projector_type": "etp",
     "image_mm_projector_type": "etp",
     "mm_vision_select_layer": -2,
@@ -116,7 +116,7 @@ def make_release(
     release.mkdir(parents=True, exist_ok=True)
     sources = {"image_mm_vision_tower": str(folder / "clip"), "mm_vision_tower": str(folder / "videomamba")}
     (release / "config.json").write_text(json.dumps({**RELEASE_CONFIG, **sources, **config}))
-    generation_config = {"do_sample": False, "eos_token_id": [258, 256], "pad_token_id": 256, "max_new_tokens": 7}
+    generation_config = {"do_sample": False, "eos_token_id": [257, 256], "pad_token_id": 256, "max_new_tokens": 7}
     (release / "generation_config.json").write_text(json.dumps(generation_config))
     make_tokenizer().save_pretrained(release)
 

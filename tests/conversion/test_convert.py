@@ -60,7 +60,7 @@ class TestCheckpoints:
         assert config["model_type"] == "mobile_videogpt"
         assert config["vision_config"]["patch_size"] == 8
         assert config["dtype"] == "float32"
-        assert json.loads((native / "generation_config.json").read_text())["eos_token_id"] == [258, 256]
+        assert json.loads((native / "generation_config.json").read_text())["eos_token_id"] == [257, 256]
 
     def test_it_needs_nothing_else(self, tmp_path, release):
         convert(release, tmp_path / "native")

@@ -49,6 +49,8 @@ CHAT_TEMPLATE = """\
 {%- endif -%}
 """
 
+_HUB_OPTIONS = {"cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token"}
+
 
 class MobileVideoGPTProcessorKwargs(ProcessingKwargs, total=False):
     videos_kwargs: MobileVideoGPTVideoProcessorKwargs
@@ -150,7 +152,8 @@ class MobileVideoGPTProcessor(ProcessorMixin):
         processor_dict, _ = cls.get_processor_dict(pretrained_model_name_or_path, **kwargs)
         if processor_dict.keys() - {"chat_template"}:  # a template beside a tokenizer is for text alone
             return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
-        config = AutoConfig.from_pretrained(pretrained_model_name_or_path, **kwargs)
+        hub_options = {name: kwargs[name] for name in _HUB_OPTIONS & kwargs.keys()}
+        config = AutoConfig.from_pretrained(pretrained_model_name_or_path, **hub_options)
         tokenizer = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **{"padding_side": "left", **kwargs})
         return cls.from_config(config, tokenizer)
 
