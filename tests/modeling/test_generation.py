@@ -24,7 +24,7 @@ SAMPLES = {
     "text": (5, 6, 7, 8),
     "image": (5, "image:i", 6),
     "video": (5, "video:a", 6, 7),
-    "video and image": ("video:b", 5, "image:i", 6),
+    "video and image": ("video:a", 5, "image:i", 7, 8),
     "two videos": (5, "video:b", "video:a", 6),
 }
 every_sample = pytest.mark.parametrize("parts", SAMPLES.values(), ids=SAMPLES)
@@ -220,6 +220,14 @@ def test_ids_outside_the_vocabulary(model, parts):
     for options in ({}, {"prefill_chunk_size": 7}, {"prompt_lookup_num_tokens": 10}, {"use_cache": False}):
         generated = other.generate(renamed, **sample, max_new_tokens=NUM_NEW_TOKENS, **options)
         assert torch.equal(generated[:, ids.shape[1] :], generate(model, parts)), options
+
+
+def test_prompt_lookup_may_guess_placeholders(model):
+    # after 69, which is generated, the prompt goes on with the video
+    parts = (69, "video:a", 6, 7)
+    expected = generate(model, parts)
+    assert 69 in expected[0, :-1]
+    assert torch.equal(generate(model, parts, prompt_lookup_num_tokens=5), expected)
 
 
 @every_sample

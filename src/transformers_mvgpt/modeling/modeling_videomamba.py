@@ -116,9 +116,10 @@ class VideoMambaMixer(nn.Module):
         forward = self._scan_inputs(x, self.conv1d, self.x_proj, self.dt_proj)
         backward = self._scan_inputs(x.flip(-1), self.conv1d_b, self.x_proj_b, self.dt_proj_b)
         # one scan for both: the directions are groups of its channels
-        pairs = list(zip(forward, backward, strict=True))
-        x, dt = (torch.cat(pair, dim=1) for pair in pairs[:2])  # (B, 2 E, L)
-        B, C = (torch.stack(pair, dim=1) for pair in pairs[2:])  # (B, 2, N, L)
+        xs, dts, Bs, Cs = zip(forward, backward, strict=True)
+        x = torch.cat(xs, dim=1)  # (B, 2 E, L)
+        dt = torch.cat(dts, dim=2).transpose(1, 2)  # (B, 2 E, L), the row of a token in one piece
+        B, C = (torch.stack(pair, dim=1).transpose(2, 3) for pair in (Bs, Cs))  # (B, 2, N, L)
         A = -torch.exp(_at_least_float32(torch.cat([self.A_log, self.A_b_log])))  # (2 E, N)
         D = torch.cat([self.D, self.D_b])
         y_forward, y_backward = selective_scan(x, dt, A, B, C, D).chunk(2, dim=1)
@@ -128,11 +129,11 @@ class VideoMambaMixer(nn.Module):
     def _scan_inputs(
         self, x: torch.Tensor, conv1d: nn.Conv1d, x_proj: nn.Linear, dt_proj: nn.Linear
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """x (B, E, L) in scan order -> the scan's x and dt (B, E, L), and B and C (B, N, L)."""
+        """x (B, E, L) in scan order -> the scan's x (B, E, L), dt (B, L, E), B and C (B, L, N)."""
         x = self.act(conv1d(x)[..., : x.shape[-1]])  # the padding is on both sides: cut what looks ahead
         sizes = [self.config.time_step_rank, self.config.state_size, self.config.state_size]
         dt, B, C = x_proj(x.transpose(1, 2)).split(sizes, dim=-1)
-        return x, dt_proj(dt).transpose(1, 2), B.transpose(1, 2), C.transpose(1, 2)
+        return x, dt_proj(dt), B, C
 
 
 class VideoMambaBlock(GradientCheckpointingLayer):
