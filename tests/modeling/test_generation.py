@@ -284,6 +284,25 @@ def test_encoder_outputs_instead_of_pixels(model, options):
     )
 
 
+def test_encoder_outputs_can_be_used_again(model):
+    sample = make_sample(5, "video:a")
+    encoded = {"video": model.get_video_features(sample["pixel_values_videos"], sample["context_pixel_values_videos"])}
+    expected = generate(model, (5, "video:a"))
+    for options in ({"num_beams": 2}, {"num_return_sequences": 2, "do_sample": True}, {}):
+        generated = model.generate(
+            sample["input_ids"], mm_encoder_outputs=encoded, max_new_tokens=NUM_NEW_TOKENS, **options
+        )
+    assert torch.equal(generated[:, -NUM_NEW_TOKENS:], expected)
+
+
+@every_sample
+def test_absent_visuals_may_be_none(model, parts):
+    names = ("pixel_values", "pixel_values_videos", "context_pixel_values_videos", "mm_encoder_outputs")
+    inputs = {**dict.fromkeys(names), **make_sample(*parts)}
+    generated = model.generate(**inputs, max_new_tokens=NUM_NEW_TOKENS)
+    assert torch.equal(generated[:, -NUM_NEW_TOKENS:], generate(model, parts))
+
+
 def test_pixels_beside_encoder_outputs_are_refused(model):
     sample = make_sample(5, "video:a")
     encoded = model.get_video_features(sample["pixel_values_videos"], sample["context_pixel_values_videos"])

@@ -6,6 +6,8 @@ Symbols in the shape comments: V videos, F frames, C chunks, k selected frames p
 I rows per frame and J rows per chunk for the language model, h its width.
 """
 
+import copy
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -420,6 +422,12 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Gene
                 "(`text_config.max_position_embeddings`): pass fewer videos or images, or less text. A video takes "
                 f"{self.config.num_video_tokens} tokens, an image {self.config.num_image_tokens}."
             )
+        # transformers would encode pixels that are None, and changes the encoder outputs that it is given
+        for name in ("pixel_values", "pixel_values_videos", "context_pixel_values_videos"):
+            if kwargs.get(name) is None:
+                kwargs.pop(name, None)
+        encoded = kwargs.pop("mm_encoder_outputs", None) or {}
+        kwargs["mm_encoder_outputs"] = {modality: copy.copy(output) for modality, output in encoded.items()}
         return super().generate(inputs, *args, **kwargs)
 
     @can_return_tuple
