@@ -147,6 +147,28 @@ def test_pipeline(tmp_path):
     assert_complete(pipeline("video-text-to-text", model=str(release), device="cpu").model)
 
 
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_defaults_of_transformers_4_are_no_wish_of_the_checkpoint(tmp_path, is_complete):
+    release = make_release(tmp_path, image_encoder=is_complete, max_length=20, top_k=50, eos_token_id=257)
+    (release / "generation_config.json").unlink()
+    generation_config = MobileVideoGPTForConditionalGeneration.from_pretrained(release).generation_config
+    assert generation_config.eos_token_id == 257
+    assert generation_config.max_length is None and generation_config.top_k is None
+
+
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_generation_config_is_kept(tmp_path, is_complete):
+    release = make_release(tmp_path, image_encoder=is_complete)
+    assert MobileVideoGPTForConditionalGeneration.from_pretrained(release).generation_config.max_new_tokens == 7
+
+
+def test_unread_weights_stay_frozen(tmp_path):
+    model = MobileVideoGPTForConditionalGeneration.from_pretrained(make_release(tmp_path))
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    parts = ("vision_tower.encoder.layers.1.", "vision_tower.post_layernorm.", "video_tower.clip_decoder.")
+    assert frozen == {name for name, _ in model.named_parameters() if any(part in name for part in parts)} != set()
+
+
 def test_state_dict_of_the_caller_is_left_alone(tmp_path):
     config = MobileVideoGPTConfig.from_pretrained(make_release(tmp_path))
     weights = {name: tensor for name, tensor in release_weights().items() if not name.startswith(IMAGE_PREFIX)}

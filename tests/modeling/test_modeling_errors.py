@@ -210,3 +210,18 @@ def test_prompt_longer_than_the_context_is_refused_before_anything_is_encoded(na
 def test_prompt_as_long_as_the_context_is_taken(model):
     prompt = torch.full((1, 1024), 5)
     assert model.generate(prompt, max_new_tokens=1).shape == (1, 1025)
+
+
+def test_scaled_positions_make_the_context_longer():
+    rope = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.0}
+    model = tiny_model(tiny_config(text_config={"rope_parameters": rope}))
+    assert model.generate(torch.full((1, 1030), 5), max_new_tokens=1).shape == (1, 1031)
+    with pytest.raises(ValueError, match="The prompt has 2049 tokens, the language model takes at most 2048"):
+        model.generate(torch.full((1, 2049), 5), max_new_tokens=1)
+
+
+def test_no_images_are_refused(model):
+    with pytest.raises(
+        ValueError, match=re.escape("`pixel_values` has the shape (0, 3, 32, 32); expected (num_images")
+    ):
+        model.get_image_features(torch.zeros(0, 3, 32, 32))

@@ -27,7 +27,7 @@ from .modeling_outputs_mvgpt import (
     MobileVideoGPTVideoFeatures,
 )
 from .modeling_videomamba import VideoMambaModel
-from .pretrained_mvgpt import PreTrainedModelWithEncoders, is_read
+from .pretrained_mvgpt import PreTrainedModelWithEncoders, freeze_unread_weights
 from .projector_mvgpt import MobileVideoGPTProjector
 from .visual_inputs_mvgpt import check_both_streams, check_pixels, fill_videos
 
@@ -70,14 +70,8 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
             config.video_config.hidden_size, hidden_size, config.video_grid_size
         )
         self.language_model = AutoModel.from_config(config.text_config)
-        self._freeze_unread_weights()
+        freeze_unread_weights(self)
         self.post_init()
-
-    def _freeze_unread_weights(self):
-        """Weights that checkpoints have and nothing reads would be unused parameters in training."""
-        for name, parameter in self.named_parameters():
-            if not is_read(name, self.config):
-                parameter.requires_grad_(False)
 
     @merge_with_config_defaults
     @can_return_tuple
@@ -415,7 +409,8 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Gene
         # transformers encodes by `pixel_values_videos` and would drop the other stream alone
         check_both_streams(kwargs.get("pixel_values_videos"), kwargs.get("context_pixel_values_videos"))
         input_ids = kwargs.get("input_ids", inputs)
-        limit = self.config.text_config.max_position_embeddings
+        rope = self.config.text_config.rope_parameters or {}
+        limit = int(self.config.text_config.max_position_embeddings * (rope.get("factor") or 1))
         if input_ids is not None and input_ids.shape[-1] > limit:
             raise ValueError(
                 f"The prompt has {input_ids.shape[-1]} tokens, the language model takes at most {limit} "

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import GenerationConfig, PreTrainedConfig, PreTrainedModel
 from transformers.quantizers import AutoQuantizationConfig
 
 
@@ -96,8 +96,13 @@ class PreTrainedModelWithEncoders(PreTrainedModel):
             completed["output_loading_info"] = True
             model, info = super().from_pretrained(None, *model_args, **completed)
             model.config.name_or_path = model.name_or_path = str(path)
-        if path is not None:
+        if path is not None and is_published(model.config):
             _check_encoders(path, model.config, info["missing_keys"])
+            if model.can_generate() and model.generation_config._from_model_config:
+                # A config.json of transformers 4 repeats its defaults for generation, such as `max_length` 20. Where there
+                # is no other generation config, only the ids of tokens are meant.
+                model.generation_config = GenerationConfig.from_model_config(model.config)
+        freeze_unread_weights(model)  # loading has made all weights trainable
         return (model, info) if output_loading_info else model
 
 
@@ -117,9 +122,14 @@ def is_published(config: PreTrainedConfig) -> bool:
     return config.image_mm_vision_tower is not None or config.mm_vision_tower is not None
 
 
+def freeze_unread_weights(model: PreTrainedModel) -> None:
+    """Weights that checkpoints have and nothing reads would be unused parameters in training."""
+    for name, parameter in model.named_parameters():
+        if not is_read(name, model.config):
+            parameter.requires_grad_(False)
+
+
 def _check_encoders(path: str | os.PathLike, config: PreTrainedConfig, missing: set[str]):
-    if not is_published(config):
-        return  # transformers reports what it initialised
     for encoder, module in ENCODER_MODULES.items():
         names = [name for name in missing if re.match(rf"(model\.)?{module}\.", name) and is_read(name, config)]
         if names:
