@@ -148,12 +148,12 @@ def test_pipeline(tmp_path):
 
 
 @pytest.mark.parametrize("is_complete", [True, False])
-def test_defaults_of_transformers_4_are_no_wish_of_the_checkpoint(tmp_path, is_complete):
-    release = make_release(tmp_path, image_encoder=is_complete, max_length=20, top_k=50, eos_token_id=257)
+def test_default_length_of_transformers_4_does_not_end_answers(tmp_path, is_complete):
+    release = make_release(tmp_path, image_encoder=is_complete, max_length=20, eos_token_id=257)
     (release / "generation_config.json").unlink()
     generation_config = MobileVideoGPTForConditionalGeneration.from_pretrained(release).generation_config
     assert generation_config.eos_token_id == 257
-    assert generation_config.max_length is None and generation_config.top_k is None
+    assert generation_config.max_length is None
 
 
 @pytest.mark.parametrize("is_complete", [True, False])

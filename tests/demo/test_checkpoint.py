@@ -50,3 +50,8 @@ def test_text_survives_the_tokenizer(tmp_path):
     assert (
         tokenizer.decode(tokenizer("Où est-il? 在哪里 <|video_pad|>").input_ids) == "Où est-il? 在哪里 <|video_pad|>"
     )
+
+
+def test_answers_are_short(tmp_path):
+    write_checkpoint(tmp_path)
+    assert AutoModelForImageTextToText.from_pretrained(tmp_path).generation_config.max_new_tokens == 20

@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from transformers import GenerationConfig, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.quantizers import AutoQuantizationConfig
 
 
 ENCODER_MODULES = {"image": "vision_tower", "video": "video_tower"}
+# transformers 4 wrote its default into every config. A prompt with a video is longer, so that nobody can have meant it.
+_TRANSFORMERS_4_MAX_LENGTH = 20
 # With and without a head: transformers matches these from the start of a module's name.
 UNQUANTIZED_MODULES = (r"(model\.)?(vision_tower|video_tower|image_projector|video_projector)", "lm_head")
 ENCODER_EXAMPLES = {
@@ -98,10 +100,8 @@ class PreTrainedModelWithEncoders(PreTrainedModel):
             model.config.name_or_path = model.name_or_path = str(path)
         if path is not None and is_published(model.config):
             _check_encoders(path, model.config, info["missing_keys"])
-            if model.can_generate() and model.generation_config._from_model_config:
-                # A config.json of transformers 4 repeats its defaults for generation, such as `max_length` 20. Where there
-                # is no other generation config, only the ids of tokens are meant.
-                model.generation_config = GenerationConfig.from_model_config(model.config)
+            if model.can_generate() and model.generation_config.max_length == _TRANSFORMERS_4_MAX_LENGTH:
+                model.generation_config.max_length = None
         freeze_unread_weights(model)  # loading has made all weights trainable
         return (model, info) if output_loading_info else model
 
