@@ -89,6 +89,12 @@ def test_segment_beyond_the_end(run_ask, clip):
     assert "Error: `start_seconds` (99.0) lies beyond the end of the video" in result.stderr
 
 
+def test_missing_video_is_noticed_before_the_model_is_loaded():
+    result = CliRunner().invoke(app, ["ask", "missing.mp4", QUESTION, "--model", "no/where"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: There is no video at 'missing.mp4'")
+
+
 def test_missing_model_folder(clip, tmp_path):
     result = CliRunner().invoke(app, ["ask", str(clip), QUESTION, "--model", str(tmp_path / "model")])
     assert (result.exit_code, result.stdout) == (1, "")

@@ -34,7 +34,11 @@ def ask(
     """Answer a question about a video. The answer goes to stdout, and nothing else does."""
     from transformers import TextStreamer, pipeline
 
+    from ..processing.video_source_mvgpt import resolve_source
+
     _check_model(model)
+    if not video.startswith(("http://", "https://")):
+        resolve_source(video)  # before a large model is loaded in vain
     pipe = pipeline("video-text-to-text", model=model, device=device, dtype=dtype)
     options: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,
