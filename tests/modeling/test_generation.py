@@ -9,9 +9,12 @@ from transformers.generation import BaseStreamer
 
 from tiny_models import (
     IMAGE_ID,
+    NUM_VIDEO_TOKENS,
     TEXT_CONFIG,
     VIDEO_ID,
+    make_prompt,
     make_sample,
+    make_videos,
     pad_left,
     tiny_config,
     tiny_model,
@@ -347,6 +350,72 @@ def test_second_turn_goes_on_from_the_cache(model, parts, make_cache, is_questio
             disable_compile=True,
         )
     assert torch.equal(second[:, -NUM_NEW_TOKENS:], expected[:, -NUM_NEW_TOKENS:])
+
+
+@pytest.mark.parametrize("is_encoded", [False, True], ids=["pixels", "encoded"])
+def test_visuals_of_earlier_turns_are_not_encoded_again(model, is_encoded):
+    """A batch of two: one prompt brings a video in the first turn, the other two, one in each."""
+    names = ("pixel_values_videos", "context_pixel_values_videos")
+    videos = make_videos("a", "b", "c")
+    turns = (
+        [make_prompt(5, "video", 6, 7), make_prompt(8, "video", 9, 10)],
+        [
+            make_prompt(*[20] * NUM_VIDEO_TOKENS, 5),
+            make_prompt("video", 12),
+        ],
+    )
+    first = model.generate(
+        torch.cat(turns[0]),
+        **{name: videos[name][[0, 1]] for name in names},
+        max_new_tokens=4,
+        min_new_tokens=4,
+        return_dict_in_generate=True,
+    )
+    conversation = torch.cat([first.sequences, torch.cat(turns[1])], dim=1)
+    expected = model.generate(conversation, **videos, max_new_tokens=4)
+
+    encoded_videos = []
+    hook = model.model.video_tower.register_forward_pre_hook(
+        lambda _, args: encoded_videos.append(len(args[0])),
+    )
+    if is_encoded:
+        hook.remove()
+        visuals = {"mm_encoder_outputs": {"video": model.get_video_features(**videos)}}
+    else:
+        visuals = videos
+    generated = model.generate(conversation, **visuals, past_key_values=first.past_key_values, max_new_tokens=4)
+    hook.remove()
+    assert torch.equal(generated, expected)
+    assert encoded_videos == ([] if is_encoded else [1])
+
+
+@every_sample
+def test_second_turn_may_repeat_the_visuals(model, parts):
+    sample = make_sample(*parts)
+    first = model.generate(**sample, max_new_tokens=4, return_dict_in_generate=True)
+    conversation = torch.cat([first.sequences, torch.tensor([[11, 12, 13]])], dim=1)
+    visuals = {name: value for name, value in sample.items() if name != "input_ids"}
+    expected = model.generate(conversation, **visuals, max_new_tokens=NUM_NEW_TOKENS)
+    second = model.generate(
+        conversation, **visuals, past_key_values=first.past_key_values, max_new_tokens=NUM_NEW_TOKENS
+    )
+    assert torch.equal(second, expected)
+
+
+def test_new_tokens_alone_may_bring_a_video(model):
+    first, second = make_sample(5, 6), make_sample(7, "video:b", 8)
+    outputs = model.generate(**first, max_new_tokens=4, min_new_tokens=4, return_dict_in_generate=True)
+    new_ids = torch.cat([outputs.sequences[:, -1:], second.pop("input_ids")], dim=1)
+    conversation = torch.cat([outputs.sequences[:, :-1], new_ids], dim=1)
+    expected = model.generate(conversation, **second, max_new_tokens=4)
+    generated = model.generate(
+        new_ids,
+        **second,
+        attention_mask=torch.ones_like(conversation),
+        past_key_values=outputs.past_key_values,
+        max_new_tokens=4,
+    )
+    assert torch.equal(generated[:, -4:], expected[:, -4:])
 
 
 def test_second_video_in_the_second_turn(model):

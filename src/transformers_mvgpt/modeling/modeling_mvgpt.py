@@ -6,8 +6,6 @@ Symbols in the shape comments: V videos, F frames, C chunks, k selected frames p
 I rows per frame and J rows per chunk for the language model, h its width.
 """
 
-import copy
-
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -21,6 +19,7 @@ from transformers.utils.generic import can_return_tuple, merge_with_config_defau
 from .checkpoint_mapping_mvgpt import register_checkpoint_mappings
 from .configuration_mvgpt import MobileVideoGPTConfig
 from .frame_scoring_mvgpt import score_frames, select_frames
+from .generation_inputs_mvgpt import prepare_generation_inputs
 from .modeling_outputs_mvgpt import (
     MobileVideoGPTCausalLMOutputWithPast,
     MobileVideoGPTModelOutputWithPast,
@@ -401,28 +400,13 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Gene
 
     def generate(self, inputs: torch.Tensor | None = None, *args, **kwargs):
         """
-        As [`~GenerationMixin.generate`].
+        As [`~GenerationMixin.generate`]. In a later turn, with `past_key_values` of the one before, the visuals may be
+        those of the whole conversation: those in the cache are not encoded again.
 
         Raises:
             ValueError: if the prompt is longer than the language model's context. It is said before anything is encoded.
         """
-        # transformers encodes by `pixel_values_videos` and would drop the other stream alone
-        check_both_streams(kwargs.get("pixel_values_videos"), kwargs.get("context_pixel_values_videos"))
-        input_ids = kwargs.get("input_ids", inputs)
-        rope = self.config.text_config.rope_parameters or {}
-        limit = int(self.config.text_config.max_position_embeddings * (rope.get("factor") or 1))
-        if input_ids is not None and input_ids.shape[-1] > limit:
-            raise ValueError(
-                f"The prompt has {input_ids.shape[-1]} tokens, the language model takes at most {limit} "
-                "(`text_config.max_position_embeddings`): pass fewer videos or images, or less text. A video takes "
-                f"{self.config.num_video_tokens} tokens, an image {self.config.num_image_tokens}."
-            )
-        # transformers would encode pixels that are None, and changes the encoder outputs that it is given
-        for name in ("pixel_values", "pixel_values_videos", "context_pixel_values_videos"):
-            if kwargs.get(name) is None:
-                kwargs.pop(name, None)
-        encoded = kwargs.pop("mm_encoder_outputs", None) or {}
-        kwargs["mm_encoder_outputs"] = {modality: copy.copy(output) for modality, output in encoded.items()}
+        kwargs = prepare_generation_inputs(self.config, kwargs.get("input_ids", inputs), kwargs)
         return super().generate(inputs, *args, **kwargs)
 
     @can_return_tuple
