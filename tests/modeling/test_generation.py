@@ -20,6 +20,7 @@ from tiny_models import (
     tiny_model,
     with_seeded_weights,
 )
+from transformers_mvgpt.modeling.cache_name_mvgpt import CACHE_NAME
 
 
 NUM_NEW_TOKENS = 8
@@ -324,7 +325,7 @@ def test_second_turn_goes_on_from_the_cache(model, parts, make_cache, is_questio
     cache = DynamicCache(config=text_config) if make_cache is DynamicCache else StaticCache(text_config, 400)
     sample = make_sample(*parts)
     first = model.generate(
-        **sample, max_new_tokens=4, past_key_values=cache, return_dict_in_generate=True, disable_compile=True
+        **sample, max_new_tokens=4, **{CACHE_NAME: cache}, return_dict_in_generate=True, disable_compile=True
     )
     question = torch.tensor([[11, 12, 13]])
     conversation = torch.cat([first.sequences, question], dim=1)
@@ -333,19 +334,19 @@ def test_second_turn_goes_on_from_the_cache(model, parts, make_cache, is_questio
     expected = model.generate(conversation, **visuals, max_new_tokens=NUM_NEW_TOKENS)
     if is_question_alone:
         # the last id of the answer has not been read yet
-        new_ids = conversation[:, first.past_key_values.get_seq_length() :]
+        new_ids = conversation[:, first[CACHE_NAME].get_seq_length() :]
         mask = torch.ones_like(conversation)
         second = model.generate(
             new_ids,
             attention_mask=mask,
-            past_key_values=first.past_key_values,
+            **{CACHE_NAME: first[CACHE_NAME]},
             max_new_tokens=NUM_NEW_TOKENS,
             disable_compile=True,
         )
     else:
         second = model.generate(
             conversation,
-            past_key_values=first.past_key_values,
+            **{CACHE_NAME: first[CACHE_NAME]},
             max_new_tokens=NUM_NEW_TOKENS,
             disable_compile=True,
         )
@@ -383,7 +384,7 @@ def test_visuals_of_earlier_turns_are_not_encoded_again(model, is_encoded):
         visuals = {"mm_encoder_outputs": {"video": model.get_video_features(**videos)}}
     else:
         visuals = videos
-    generated = model.generate(conversation, **visuals, past_key_values=first.past_key_values, max_new_tokens=4)
+    generated = model.generate(conversation, **visuals, **{CACHE_NAME: first[CACHE_NAME]}, max_new_tokens=4)
     hook.remove()
     assert torch.equal(generated, expected)
     assert encoded_videos == ([] if is_encoded else [1])
@@ -396,9 +397,7 @@ def test_second_turn_may_repeat_the_visuals(model, parts):
     conversation = torch.cat([first.sequences, torch.tensor([[11, 12, 13]])], dim=1)
     visuals = {name: value for name, value in sample.items() if name != "input_ids"}
     expected = model.generate(conversation, **visuals, max_new_tokens=NUM_NEW_TOKENS)
-    second = model.generate(
-        conversation, **visuals, past_key_values=first.past_key_values, max_new_tokens=NUM_NEW_TOKENS
-    )
+    second = model.generate(conversation, **visuals, **{CACHE_NAME: first[CACHE_NAME]}, max_new_tokens=NUM_NEW_TOKENS)
     assert torch.equal(second, expected)
 
 
@@ -412,7 +411,7 @@ def test_new_tokens_alone_may_bring_a_video(model):
         new_ids,
         **second,
         attention_mask=torch.ones_like(conversation),
-        past_key_values=outputs.past_key_values,
+        **{CACHE_NAME: outputs[CACHE_NAME]},
         max_new_tokens=4,
     )
     assert torch.equal(generated[:, -4:], expected[:, -4:])
@@ -427,5 +426,5 @@ def test_second_video_in_the_second_turn(model):
     expected = model.generate(
         conversation, **{name: torch.cat([first[name], second[name]]) for name in names}, max_new_tokens=4
     )
-    generated = model.generate(conversation, **second, past_key_values=outputs.past_key_values, max_new_tokens=4)
+    generated = model.generate(conversation, **second, **{CACHE_NAME: outputs[CACHE_NAME]}, max_new_tokens=4)
     assert torch.equal(generated, expected)

@@ -19,6 +19,7 @@ from tiny_models import (
     tiny_model,
 )
 from transformers_mvgpt import MobileVideoGPTConfig, MobileVideoGPTForConditionalGeneration, MobileVideoGPTModel
+from transformers_mvgpt.modeling.cache_name_mvgpt import CACHE_NAME
 
 
 SAMPLES = {
@@ -118,7 +119,7 @@ def test_outputs(model):
     assert outputs.image_hidden_states.shape == (1, NUM_IMAGE_TOKENS, 32)
     assert (outputs.frame_scores.shape, outputs.frame_scores.dtype) == ((2, NUM_FRAMES), torch.float32)
     assert (outputs.selected_frames.shape, outputs.selected_frames.dtype) == ((2, 8), torch.int64)
-    assert outputs.past_key_values.get_seq_length() == length
+    assert outputs[CACHE_NAME].get_seq_length() == length
     assert outputs.loss is outputs.hidden_states is outputs.attentions is None
 
 
@@ -336,7 +337,7 @@ def test_encoder_outputs_instead_of_pixels(parts):
     outputs = model(sample["input_ids"], mm_encoder_outputs=encoded)
     assert calls == [[], []]
     for name, value in expected.items():
-        if name != "past_key_values":
+        if name != CACHE_NAME:
             assert torch.equal(outputs[name], value), name
 
 

@@ -9,6 +9,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, CLIPVisionConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
+from .cache_name_mvgpt import CACHE_NAME
 from .configuration_videomamba import VideoMambaConfig
 
 
@@ -93,7 +94,7 @@ class MobileVideoGPTConfig(PreTrainedConfig):
     }
     # what else a model returns depends on the visuals of a batch: an evaluation could not gather it
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        CACHE_NAME,
         "image_hidden_states",
         "video_hidden_states",
         "frame_scores",

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedConfig
 
+from .cache_name_mvgpt import NEW_NAME, OLD_NAME
 from .visual_inputs_mvgpt import check_both_streams
 
 
@@ -36,7 +37,7 @@ def prepare_generation_inputs(
     inputs["mm_encoder_outputs"] = {modality: copy.copy(output) for modality, output in encoded.items()}
     if input_ids is not None:
         _check_length(config, input_ids)
-        cache, mask = inputs.get("past_key_values"), inputs.get("attention_mask")
+        cache, mask = inputs.get(NEW_NAME, inputs.get(OLD_NAME)), inputs.get("attention_mask")
         # as transformers tells them apart: a mask that is longer than the prompt comes with new tokens alone
         is_whole_conversation = mask is None or mask.shape[1] == input_ids.shape[1]
         if cache is not None and is_whole_conversation:

@@ -16,6 +16,7 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, torch_compilable_check
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 
+from .cache_name_mvgpt import CACHE_NAME, takes_cache
 from .checkpoint_mapping_mvgpt import register_checkpoint_mappings
 from .configuration_mvgpt import MobileVideoGPTConfig
 from .frame_scoring_mvgpt import score_frames, select_frames
@@ -39,7 +40,7 @@ class MobileVideoGPTPreTrainedModel(PreTrainedModelWithEncoders):
     base_model_prefix = "model"
     input_modalities = ("video", "image", "text")
     supports_gradient_checkpointing = True
-    _skip_keys_device_placement = ["past_key_values"]
+    _skip_keys_device_placement = [CACHE_NAME]
     _supports_flash_attn = True
     _supports_sdpa = True
     _supports_flex_attn = True
@@ -219,6 +220,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         return self.config.num_image_tokens if modality == "image" else self.config.num_video_tokens
 
     @can_return_tuple
+    @takes_cache
     def forward(
         self,
         input_ids: torch.LongTensor | None = None,
@@ -227,7 +229,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         context_pixel_values_videos: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
         **kwargs: Unpack[TransformersKwargs],
@@ -271,16 +273,13 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         outputs = self.language_model(
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
+            **{CACHE_NAME: cache},
             **kwargs,
         )
         video_outputs = encoded.get("video")
         return MobileVideoGPTModelOutputWithPast(
-            last_hidden_state=outputs.last_hidden_state,
-            past_key_values=outputs.past_key_values,
-            hidden_states=outputs.hidden_states,
-            attentions=outputs.attentions,
+            **outputs,
             image_hidden_states=rows.get("image"),
             video_hidden_states=rows.get("video"),
             frame_scores=getattr(video_outputs, "frame_scores", None),
@@ -400,8 +399,8 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Gene
 
     def generate(self, inputs: torch.Tensor | None = None, *args, **kwargs):
         """
-        As [`~GenerationMixin.generate`]. In a later turn, with `past_key_values` of the one before, the visuals may be
-        those of the whole conversation: those in the cache are not encoded again.
+        As [`~GenerationMixin.generate`]. In a later turn, with the `cache` of the one before, the visuals may be those
+        of the whole conversation: those in the cache are not encoded again.
 
         Raises:
             ValueError: if the prompt is longer than the language model's context. It is said before anything is encoded.
@@ -410,6 +409,7 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Gene
         return super().generate(inputs, *args, **kwargs)
 
     @can_return_tuple
+    @takes_cache
     def forward(
         self,
         input_ids: torch.LongTensor | None = None,
@@ -418,7 +418,7 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Gene
         context_pixel_values_videos: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
@@ -441,10 +441,10 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Gene
             context_pixel_values_videos=context_pixel_values_videos,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             mm_encoder_outputs=mm_encoder_outputs,
             return_dict=True,
+            **{CACHE_NAME: cache},
             **kwargs,
         )
         logits = self.lm_head(slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep))
@@ -453,17 +453,8 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Gene
             loss = self.loss_function(
                 logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size, **kwargs
             )
-        return MobileVideoGPTCausalLMOutputWithPast(
-            loss=loss,
-            logits=logits,
-            past_key_values=outputs.past_key_values,
-            hidden_states=outputs.hidden_states,
-            attentions=outputs.attentions,
-            image_hidden_states=outputs.image_hidden_states,
-            video_hidden_states=outputs.video_hidden_states,
-            frame_scores=outputs.frame_scores,
-            selected_frames=outputs.selected_frames,
-        )
+        others = {name: value for name, value in outputs.items() if name != "last_hidden_state"}
+        return MobileVideoGPTCausalLMOutputWithPast(loss=loss, logits=logits, **others)
 
 
 __all__ = [

@@ -4,8 +4,7 @@
 from dataclasses import dataclass
 
 import torch
-from transformers import Cache
-from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling, ModelOutput
+from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling, CausalLMOutputWithPast
 
 
 @dataclass
@@ -49,17 +48,12 @@ class MobileVideoGPTModelOutputWithPast(BaseModelOutputWithPast):
 
 
 @dataclass
-class MobileVideoGPTCausalLMOutputWithPast(ModelOutput):
+class MobileVideoGPTCausalLMOutputWithPast(CausalLMOutputWithPast):
     r"""
     As [`~modeling_outputs.CausalLMOutputWithPast`], and what became of the visuals: see
     [`MobileVideoGPTModelOutputWithPast`].
     """
 
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    past_key_values: Cache | None = None
-    hidden_states: tuple[torch.Tensor] | None = None
-    attentions: tuple[torch.Tensor] | None = None
     image_hidden_states: torch.Tensor | None = None
     video_hidden_states: torch.Tensor | None = None
     frame_scores: torch.Tensor | None = None
