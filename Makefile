@@ -3,13 +3,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow style quality
+# the oldest transformers that setup.cfg allows, and the tests that something of transformers could break
+FLOOR := $(shell sed -n 's/^ *transformers>=\([0-9.]*\).*/\1/p' setup.cfg)
+FLOOR_TESTS := tests/modeling tests/conversion tests/processing/test_chat_template.py tests/processing/test_p*.py \
+	tests/processing/test_video_processing.py tests/cli tests/test_public_api.py tests/test_readme.py
+
+.PHONY: demo test test-floor test-slow style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
 
 test: $(VENV)/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow" -n 2
+
+test-floor: $(VENV)/.installed-floor-$(FLOOR)
+	HF_HUB_OFFLINE=1 PYTHONPATH="$(CURDIR)/$(VENV)/floor" $(BIN)/python -m pytest -m "not slow" -n 2 $(FLOOR_TESTS)
 
 test-slow: $(VENV)/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
@@ -32,4 +40,10 @@ $(VENV)/.installed: setup.cfg pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --editable ".[dev]"
+	touch $@
+
+# Only transformers differs: in front of the other packages, it needs no second environment.
+$(VENV)/.installed-floor-$(FLOOR): $(VENV)/.installed-dev
+	rm -rf $(VENV)/floor
+	$(BIN)/python -m pip install --no-deps --target $(VENV)/floor transformers==$(FLOOR)
 	touch $@

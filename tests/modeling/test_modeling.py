@@ -120,6 +120,8 @@ def test_outputs(model):
     assert (outputs.frame_scores.shape, outputs.frame_scores.dtype) == ((2, NUM_FRAMES), torch.float32)
     assert (outputs.selected_frames.shape, outputs.selected_frames.dtype) == ((2, 8), torch.int64)
     assert outputs[CACHE_NAME].get_seq_length() == length
+    assert outputs.image_outputs.pooler_output is outputs.image_hidden_states
+    assert outputs.video_outputs.pooler_output is outputs.video_hidden_states
     assert outputs.loss is outputs.hidden_states is outputs.attentions is None
 
 
@@ -127,6 +129,7 @@ def test_outputs_without_visuals(model):
     outputs = model(make_prompt(5, 6, 7))
     assert outputs.logits.shape == (1, 3, VOCAB_SIZE)
     assert outputs.video_hidden_states is outputs.image_hidden_states is None
+    assert outputs.video_outputs is outputs.image_outputs is None
     assert outputs.frame_scores is outputs.selected_frames is None
 
 
@@ -336,8 +339,9 @@ def test_encoder_outputs_instead_of_pixels(parts):
     calls = [count_calls(module) for module in (model.model.vision_tower.embeddings, model.model.video_tower)]
     outputs = model(sample["input_ids"], mm_encoder_outputs=encoded)
     assert calls == [[], []]
+    assert (outputs.image_outputs, outputs.video_outputs) == (encoded.get("image"), encoded.get("video"))
     for name, value in expected.items():
-        if name != CACHE_NAME:
+        if isinstance(value, torch.Tensor):
             assert torch.equal(outputs[name], value), name
 
 

@@ -99,6 +99,8 @@ class MobileVideoGPTConfig(PreTrainedConfig):
         "video_hidden_states",
         "frame_scores",
         "selected_frames",
+        "image_outputs",
+        "video_outputs",
     ]
 
     vision_config: dict | PreTrainedConfig | None = None

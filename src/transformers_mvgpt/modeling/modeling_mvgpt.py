@@ -284,6 +284,8 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
             video_hidden_states=rows.get("video"),
             frame_scores=getattr(video_outputs, "frame_scores", None),
             selected_frames=getattr(video_outputs, "selected_frames", None),
+            image_outputs=encoded.get("image"),
+            video_outputs=video_outputs,
         )
 
     def _look_up(self, input_ids: torch.Tensor, has_visuals: bool) -> torch.Tensor:

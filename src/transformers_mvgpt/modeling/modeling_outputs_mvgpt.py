@@ -39,12 +39,17 @@ class MobileVideoGPTModelOutputWithPast(BaseModelOutputWithPast):
             Rows of the videos, as the language model got them.
         frame_scores, selected_frames (`torch.Tensor`):
             See [`MobileVideoGPTVideoFeatures`].
+        image_outputs, video_outputs (`BaseModelOutputWithPooling` and `MobileVideoGPTVideoFeatures`):
+            All that [`MobileVideoGPTModel.get_image_features`] and [`MobileVideoGPTModel.get_video_features`] returned, as
+            in the models of transformers 5.24.
     """
 
     image_hidden_states: torch.Tensor | None = None
     video_hidden_states: torch.Tensor | None = None
     frame_scores: torch.Tensor | None = None
     selected_frames: torch.Tensor | None = None
+    image_outputs: BaseModelOutputWithPooling | None = None
+    video_outputs: MobileVideoGPTVideoFeatures | None = None
 
 
 @dataclass
@@ -58,3 +63,5 @@ class MobileVideoGPTCausalLMOutputWithPast(CausalLMOutputWithPast):
     video_hidden_states: torch.Tensor | None = None
     frame_scores: torch.Tensor | None = None
     selected_frames: torch.Tensor | None = None
+    image_outputs: BaseModelOutputWithPooling | None = None
+    video_outputs: MobileVideoGPTVideoFeatures | None = None
