@@ -136,7 +136,9 @@ def test_outputs_without_visuals(model):
 def test_outputs_as_a_tuple(model):
     sample = make_sample("video:a", 5, "image:i")
     outputs = model(**sample)
-    logits, _, images, videos, frame_scores, selected_frames = model(**sample, return_dict=False)
+    logits, _, images, videos, frame_scores, selected_frames, *encoded = model(**sample, return_dict=False)
+    for actual, name in zip(encoded, ("image_outputs", "video_outputs"), strict=True):
+        assert torch.equal(actual.pooler_output, outputs[name].pooler_output), name
     for actual, name in (
         (logits, "logits"),
         (images, "image_hidden_states"),
