@@ -25,9 +25,9 @@ def test_help_names_every_command(arguments):
 
 
 def test_unknown_command():
-    result = CliRunner().invoke(app, ["train"])
+    result = CliRunner().invoke(app, ["dance"])
     assert result.exit_code == 2
-    assert "No such command 'train'" in result.stderr
+    assert "No such command 'dance'" in result.stderr
 
 
 @pytest.mark.parametrize(

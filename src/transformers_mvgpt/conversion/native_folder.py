@@ -79,14 +79,33 @@ def convert(
     report(f"Loading {source}", 1, 1)
     with _replacing(target) as folder:
         report(f"Writing {target}", 0, 1)
-        state = loaded.model.state_dict()
-        written = {name: tensor for name, tensor in state.items() if name not in loaded.unknown_weights}
-        loaded.model.save_pretrained(
-            folder, state_dict=dict(written), save_original_format=False, max_shard_size="5GB"
-        )
-        loaded.processor.save_pretrained(folder)
+        write_native_folder(folder, loaded, on_progress=report)
         report(f"Writing {target}", 1, 1)
-        _check_written(folder, loaded, written, report)
+
+
+def write_native_folder(
+    folder: Path,
+    loaded: LoadedModel,
+    weights: dict[str, torch.Tensor] | None = None,
+    on_progress: OnProgress | None = None,
+) -> None:
+    """
+    Writes a model and its processor, and compares what was written with the model, tensor by tensor.
+
+    Args:
+        folder (`Path`): where to; it must exist.
+        loaded ([`LoadedModel`]): what to write.
+        weights (`dict[str, torch.Tensor]`, *optional*): the weights, if they are not those that the model holds.
+        on_progress (`Callable[[str, int, int], None]`, *optional*): as for [`convert`].
+
+    Raises:
+        RuntimeError: if what was written is not what was to be written.
+    """
+    state = loaded.model.state_dict() if weights is None else weights
+    written = {name: tensor for name, tensor in state.items() if name not in loaded.unknown_weights}
+    loaded.model.save_pretrained(folder, state_dict=dict(written), save_original_format=False, max_shard_size="5GB")
+    loaded.processor.save_pretrained(folder)
+    _check_written(folder, loaded, written, on_progress or (lambda step, completed, total: None))
 
 
 def _check_target(target: Path, source: str, overwrite: bool) -> None:
