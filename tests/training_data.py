@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from transformers import TrainerCallback
 
 from transformers_mvgpt.training import Recipe, make_recipe
 from video_files import write_video
@@ -76,3 +77,23 @@ def tiny_recipe(stage: str, model: Path, data: Any, output: Path, **values: Any)
     data = [str(path) for path in data] if isinstance(data, list) else str(data)
     places = {"stage": stage, "model": str(model), "data": data, "output": str(output)}
     return make_recipe({**defaults, **places, **values})
+
+
+class Recorder(TrainerCallback):
+    """What the first step has computed, and the weights at the end."""
+
+    def on_pre_optimizer_step(self, args, state, control, model=None, optimizer=None, **kwargs):
+        if state.global_step == 0:
+            named = list(model.named_parameters())
+            self.gradients = {name: p.grad.clone() for name, p in named if p.grad is not None}
+            self.names = {id(parameter): name for name, parameter in named}
+            self.groups = [
+                ({self.names[id(p)] for p in group["params"]}, group["initial_lr"], group["weight_decay"])
+                for group in optimizer.param_groups
+            ]
+
+    def on_train_end(self, args, state, control, model=None, **kwargs):
+        self.losses = [record["loss"] for record in state.log_history if "loss" in record]
+        self.eval_losses = [record["eval_loss"] for record in state.log_history if "eval_loss" in record]
+        self.model = model
+        self.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -65,6 +65,7 @@ def training_arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
         "fp16": recipe.dtype == "fp16",
         "dataloader_num_workers": recipe.num_workers,
         "dataloader_pin_memory": torch.accelerator.is_available(),
+        "use_cpu": not torch.accelerator.is_available(),
         "seed": recipe.seed,
         "save_strategy": "no" if recipe.save_steps is None else "steps",
         "save_steps": recipe.save_steps or 500,

@@ -90,5 +90,5 @@ def _misplaced(control_tokens: re.Pattern, chat: list[dict[str, Any]]) -> str | 
             if part["type"] == "text" and (found := control_tokens.search(part["text"])):
                 return f"its text has the control token {found[0]}: take it out"
             if part["type"] != "text" and message["role"] == "assistant":
-                return f"the assistant's turn has a {part['type']}: the model can only say text"
+                return f"a turn of the assistant has the part {part['type']!r}: the model can only say text"
     return None

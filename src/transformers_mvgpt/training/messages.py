@@ -30,7 +30,7 @@ def to_messages(record: Any, media_folder: Path) -> list[dict[str, Any]]:
         ValueError: if the record has another form, or nothing in it is to be learned.
     """
     if not isinstance(record, Mapping):
-        raise ValueError(f"it is a {type(record).__name__}, not an object")
+        raise ValueError(f"it is of the type {type(record).__name__}, not an object")
     if record.get("messages") is not None:
         messages = [_chat_message(message, media_folder) for message in record["messages"]]
     elif record.get("conversations") is not None:
@@ -76,7 +76,7 @@ def _chat_message(message: Any, media_folder: Path) -> dict[str, Any]:
     if isinstance(content, str):
         return {"role": role, "content": [{"type": "text", "text": content}]}
     if not isinstance(content, list):
-        raise ValueError(f"the content of a message is a {type(content).__name__}, not text or a list of parts")
+        raise ValueError(f"the content of a message is of the type {type(content).__name__}, not text or a list of parts")
     return {"role": role, "content": [_chat_part(part, media_folder) for part in content]}
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
 from transformers import PrinterCallback, TrainerCallback, set_seed
 
 from ..conversion.model_sources import LoadedModel, load_model
@@ -42,10 +41,14 @@ def run(recipe: Recipe, callbacks: Iterable[TrainerCallback] = ()) -> Path:
         ValueError: if data and stage do not fit, or, where it stops at that, a sample cannot be used.
         ImportError: if a package of the extra `train` is missing.
     """
-    processes = PartialState()
+    try:
+        from accelerate import PartialState
+    except ImportError as error:
+        raise ImportError("Training needs accelerate: pip install 'transformers-mvgpt[train]'.") from error
     output = Path(recipe.output)
     checkpoints = output / CHECKPOINTS_FOLDER
     arguments = training_arguments(recipe, checkpoints)
+    processes = PartialState()  # after the arguments, which say whether on the CPU
     if processes.is_main_process:
         claim_output(recipe)
     processes.wait_for_everyone()

@@ -89,7 +89,12 @@ class JsonSource:
                     position += 1
                 if position == len(text):
                     break
-                if expected == "{":
+                if text[position] not in expected:
+                    raise ValueError(
+                        f"{self.path} is not a list of samples: there is {text[position]!r} at byte {offset + position}, not "
+                        f"{' or '.join(map(repr, expected)) or 'the end'}. One sample per line goes into a .jsonl file."
+                    )
+                if text[position] == "{":
                     try:
                         _, end = decoder.raw_decode(text, position)
                     except ValueError as error:
@@ -99,17 +104,11 @@ class JsonSource:
                         raise ValueError(f"{self.path} is damaged at byte {offset + position}: {error}.") from error
                     yield offset + position, offset + end
                     position, expected = end, ",]"
-                    continue
-                if text[position] not in expected:
-                    raise ValueError(
-                        f"{self.path} is not a list of samples: there is {text[position]!r} at byte {offset + position}, "
-                        f"not {' or '.join(map(repr, expected))}. One sample per line goes into a .jsonl file."
-                    )
-                if text[position] == "]":
-                    return
-                position, expected = position + 1, "{"
-                if text[position : position + 1] == "]":  # the list is empty
-                    return
+                else:
+                    expected = {"[": "{]", ",": "{", "]": ""}[text[position]]
+                    position += 1
+            if not more and not expected:
+                return
             if not more:
                 raise ValueError(f"{self.path} is damaged: it ends at byte {offset + len(text)}, inside of the list.")
 
