@@ -93,6 +93,7 @@ class Recorder(TrainerCallback):
             ]
 
     def on_train_end(self, args, state, control, model=None, **kwargs):
+        self.is_main_process = state.is_world_process_zero
         self.losses = [record["loss"] for record in state.log_history if "loss" in record]
         self.eval_losses = [record["eval_loss"] for record in state.log_history if "eval_loss" in record]
         self.model = model

@@ -62,7 +62,11 @@ def test_prompt_of_an_answer_is_that_of_generation(processor):
 def test_answer_is_not_joined_to_the_prompt(processor, monkeypatch):
     pieces = []
     tokenize = type(processor.tokenizer).__call__
-    monkeypatch.setattr(type(processor.tokenizer), "__call__", lambda self, text, **kw: (pieces.append(text), tokenize(self, text, **kw))[1])
+    monkeypatch.setattr(
+        type(processor.tokenizer),
+        "__call__",
+        lambda self, text, **kw: (pieces.append(text), tokenize(self, text, **kw))[1],
+    )
     encode_chats(processor, [chat("A?", "\nB"), chat("C?", "D", "E?", "F")])
     assert len(pieces) == 1  # tokenised in one go
     assert "\nB<|im_end|>" in pieces[0]

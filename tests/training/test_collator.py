@@ -153,9 +153,7 @@ class TestMaxLength:
         [whole] = DataCollator(processor)([sample])["input_ids"]
         batch = DataCollator(processor, max_length=100)([sample])
         assert torch.equal(batch["input_ids"], whole[None, :100])
-        assert batch["problems"] == [
-            f"sample 5 has {len(whole)} tokens, but `max_length` is 100: its end was cut off"
-        ]
+        assert batch["problems"] == [f"sample 5 has {len(whole)} tokens, but `max_length` is 100: its end was cut off"]
 
     def test_visual_is_not_cut(self, processor, clip_samples):
         collator = DataCollator(processor, max_length=60)

@@ -21,7 +21,9 @@ def read_one(folder, record, **options):
 
 
 @pytest.mark.parametrize(
-    "value", ["<image>\nWhat?", "What?\n<image>", "<image> What?", "What?<video>"], ids=["front", "end", "space", "other marker"]
+    "value",
+    ["<image>\nWhat?", "What?\n<image>", "<image> What?", "What?<video>"],
+    ids=["front", "end", "space", "other marker"],
 )
 @pytest.mark.parametrize("kind", ["image", "video"])
 def test_release_form_puts_the_visual_in_front(tmp_path, kind, value):
@@ -48,7 +50,11 @@ def test_release_form_with_system_prompt_and_several_images(tmp_path):
 
 
 def test_chat(tmp_path):
-    parts = [{"type": "video", "path": "a.mp4"}, {"type": "image", "url": "https://x.org/b.png"}, text("<video> What?")]
+    parts = [
+        {"type": "video", "path": "a.mp4"},
+        {"type": "image", "url": "https://x.org/b.png"},
+        text("<video> What?"),
+    ]
     chat = [{"role": "user", "content": parts}, {"role": "assistant", "content": "A cat."}]
     messages = read_one(tmp_path, {"messages": chat})
     assert messages == [
@@ -78,7 +84,10 @@ def test_arrow_fills_parts_with_empty_names(tmp_path):
 
 def test_several_files_modalities_and_lengths(tmp_path):
     question = {"from": "human", "value": "<image>\nWhat?"}
-    first = [{"image": "a.png", "conversations": [question, ANSWER]}, {"video": "a.mp4", "conversations": [question, ANSWER]}]
+    first = [
+        {"image": "a.png", "conversations": [question, ANSWER]},
+        {"video": "a.mp4", "conversations": [question, ANSWER]},
+    ]
     chats = [{"messages": [{"role": "assistant", "content": "x" * n}]} for n in (3, 5)]
     (tmp_path / "b.jsonl").write_text("\n".join(map(json.dumps, chats)))
     dataset = InstructionDataset([write_json(tmp_path / "a.json", first), tmp_path / "b.jsonl"])
@@ -106,7 +115,10 @@ def test_several_files_modalities_and_lengths(tmp_path):
         ),
         ({"image": "a.png", "conversations": [ANSWER]}, "it has a visual, but no turn of a human"),
         ({"messages": [{"role": "user", "content": 3}]}, "the content of a message is of the type int"),
-        ({"messages": [{"role": "user", "content": [{"type": "audio"}]}]}, "its `type` must be 'text', 'image' or 'video'"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "audio"}]}]},
+            "its `type` must be 'text', 'image' or 'video'",
+        ),
         ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "must have one of image, path, url"),
     ],
 )

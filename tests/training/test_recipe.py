@@ -48,7 +48,9 @@ def test_all_shipped_recipes_are_tested():
 
 
 def test_numbers_without_a_point_are_numbers(tmp_path):
-    path = write(tmp_path, "stage: instruction\nmodel: m\ndata: [a.json, b.jsonl]\noutput: o\nmax_steps: 3\nlearning_rate: 1e-3")
+    path = write(
+        tmp_path, "stage: instruction\nmodel: m\ndata: [a.json, b.jsonl]\noutput: o\nmax_steps: 3\nlearning_rate: 1e-3"
+    )
     recipe = load_recipe(path)
     assert recipe.learning_rate == 0.001
     assert recipe.data == ["a.json", "b.jsonl"]
@@ -81,9 +83,15 @@ def test_dataset_in_memory_is_named_in_the_saved_recipe():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"learning_rat": 1}, "The recipe has an unknown key `learning_rat`; the nearest known one is `learning_rate`."),
+        (
+            {"learning_rat": 1},
+            "The recipe has an unknown key `learning_rat`; the nearest known one is `learning_rate`.",
+        ),
         ({"lora": {"rank": 4}}, "The recipe, `lora` has an unknown key `rank`; the nearest known one is `r`."),
-        ({"output": None, "data": None}, "The recipe lacks data, output: add to the file, or to the command as in `data=...`."),
+        (
+            {"output": None, "data": None},
+            "The recipe lacks data, output: add to the file, or to the command as in `data=...`.",
+        ),
         ({"num_epochs": 2}, "One of `num_epochs` (2) and `max_steps` (3) must say how long to train."),
         ({"max_steps": None}, "One of `num_epochs` (None) and `max_steps` (None) must say how long to train."),
         ({"learning_rate": 0}, "`learning_rate` (0) must be more than 0."),
@@ -133,7 +141,13 @@ def test_no_such_recipe():
 class TestTrainingArguments:
     def test_values_arrive(self, tmp_path):
         values = {"gradient_accumulation": 3, "warmup_ratio": 0.1, "weight_decay": 0.2, "gradient_checkpointing": True}
-        values |= {"dtype": "fp32", "eval_data": "e.json", "eval_steps": 7, "save_steps": 9, "report_to": ["tensorboard"]}
+        values |= {
+            "dtype": "fp32",
+            "eval_data": "e.json",
+            "eval_steps": 7,
+            "save_steps": 9,
+            "report_to": ["tensorboard"],
+        }
         recipe = make_recipe({**VALUES, **values, "trainer": {"max_grad_norm": 0.5, "use_cpu": True}})
         arguments = training_arguments(recipe, tmp_path)
         assert (arguments.max_steps, arguments.gradient_accumulation_steps) == (3, 3)

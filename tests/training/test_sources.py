@@ -88,7 +88,9 @@ def test_damage_is_found_without_reading_all(tmp_path, monkeypatch):
     path.write_text('[{"a" 1},' + '{"b": 2},' * 100_000 + "{}]")
     read = []
     decode = json.JSONDecoder.raw_decode
-    monkeypatch.setattr(json.JSONDecoder, "raw_decode", lambda self, s, i: (read.append(len(s)), decode(self, s, i))[1])
+    monkeypatch.setattr(
+        json.JSONDecoder, "raw_decode", lambda self, s, i: (read.append(len(s)), decode(self, s, i))[1]
+    )
     with pytest.raises(ValueError, match="is damaged at byte 1: Expecting ':' delimiter"):
         JsonSource(path)
     assert max(read) < 10_000

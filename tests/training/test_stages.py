@@ -19,7 +19,11 @@ from transformers_mvgpt.training.stages import encode_images_as_video, prepare_m
 
 DATA = Path(__file__).parents[1] / "data"
 MEASURED = load_file(DATA / "small_cases.safetensors")
-UNREAD = ("model.vision_tower.encoder.layers.2.", "model.vision_tower.post_layernorm.", "model.video_tower.clip_decoder.")
+UNREAD = (
+    "model.vision_tower.encoder.layers.2.",
+    "model.vision_tower.post_layernorm.",
+    "model.video_tower.clip_decoder.",
+)
 
 # peft asks for it under its old name
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
@@ -54,7 +58,9 @@ def test_lora_is_on_every_linear_of_the_language_model_alone():
     expected = {f"base_model.model.{name}.lora_{side}.default.weight" for name in linears for side in "AB"}
     assert lora == expected
     others = names - lora
-    prefixes = tuple(f"base_model.model.model.{name}.modules_to_save.default." for name in ("image_projector", "video_projector"))
+    prefixes = tuple(
+        f"base_model.model.model.{name}.modules_to_save.default." for name in ("image_projector", "video_projector")
+    )
     assert len(others) == 12
     assert all(name.startswith(prefixes) for name in others)
     settings = model.peft_config["default"]
@@ -70,7 +76,9 @@ def test_full_training():
 @pytest.mark.parametrize("lora", [None, {"r": 2}], ids=["full", "lora"])
 def test_encoders_learn_if_they_are_to(lora):
     model = prepare_model(tiny_model(), recipe("instruction", lora=lora, train_encoders=True))
-    names = {name.removeprefix("base_model.model.").replace("modules_to_save.default.", "") for name in trainable(model)}
+    names = {
+        name.removeprefix("base_model.model.").replace("modules_to_save.default.", "") for name in trainable(model)
+    }
     encoders = {name for name in names if "_tower." in name}
     towers = {name for name, _ in tiny_model().named_parameters() if "_tower." in name}
     assert encoders == {name for name in towers if not name.startswith(UNREAD)}
@@ -86,7 +94,9 @@ def test_images_as_video_are_what_was_measured():
     """Against the published system; `tests/data/README.md` says what the arrays hold."""
     layout = json.loads((DATA / "small_layout.json").read_text())
     encoders = {"vision_config": layout["clip"], "video_config": {"num_hidden_layers": layout["videomamba_depth"]}}
-    model = MobileVideoGPTForConditionalGeneration(MobileVideoGPTConfig.from_dict({**layout["config_saved"], **encoders}))
+    model = MobileVideoGPTForConditionalGeneration(
+        MobileVideoGPTConfig.from_dict({**layout["config_saved"], **encoders})
+    )
     names = native_names(layout["state_dict"])
     weights = {names[name]: seeded_weight(name, tuple(shape)) for name, shape in layout["state_dict"].items()}
     model.load_state_dict(weights)

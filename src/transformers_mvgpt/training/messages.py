@@ -76,7 +76,9 @@ def _chat_message(message: Any, media_folder: Path) -> dict[str, Any]:
     if isinstance(content, str):
         return {"role": role, "content": [{"type": "text", "text": content}]}
     if not isinstance(content, list):
-        raise ValueError(f"the content of a message is of the type {type(content).__name__}, not text or a list of parts")
+        raise ValueError(
+            f"the content of a message is of the type {type(content).__name__}, not text or a list of parts"
+        )
     return {"role": role, "content": [_chat_part(part, media_folder) for part in content]}
 
 
