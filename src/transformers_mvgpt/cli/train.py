@@ -20,9 +20,13 @@ def train(
     processes, start it with `accelerate launch --no-python mvgpt train ...`.
     """
     from ..training import load_recipe, run
+    from ..training.trainer import PROBLEMS_FILE, count_problems
     from .training_progress import TrainingProgress
 
     progress = TrainingProgress()
     output = run(load_recipe(recipe, overrides or []), callbacks=[progress])
-    if progress.is_main_process:
-        typer.echo(f"Wrote {output}")
+    if not progress.is_main_process:
+        return
+    if num_problems := count_problems(output):
+        typer.echo(f"{num_problems} problems with samples: see {output / PROBLEMS_FILE}", err=True)
+    typer.echo(f"Wrote {output}")

@@ -54,6 +54,8 @@ def run(recipe: Recipe, callbacks: Iterable[TrainerCallback] = ()) -> Path:
     processes.wait_for_everyone()
     if is_finished(output):
         return output
+    if recipe.stage == "instruction" and os.path.isfile(os.path.join(recipe.model, "adapter_config.json")):
+        raise ValueError(f"{recipe.model} is a LoRA adapter: merge it first, `mvgpt merge {recipe.model} TARGET`.")
     dataset = _open_data(recipe, recipe.data)
     eval_dataset = None if recipe.eval_data is None else _open_data(recipe, recipe.eval_data)
 

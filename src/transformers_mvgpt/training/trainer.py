@@ -20,6 +20,15 @@ logger = logging.get_logger(__name__)
 PROBLEMS_FILE = "problems.jsonl"
 
 
+def count_problems(folder: str | os.PathLike) -> int:
+    """How many problems with samples a run has written down in its output folder."""
+    path = Path(folder) / PROBLEMS_FILE
+    if not path.is_file():
+        return 0
+    with open(path, "rb") as file:
+        return sum(1 for _ in file)
+
+
 class MobileVideoGPTTrainer(Trainer):
     r"""
     [`~transformers.Trainer`] with a learning rate of their own for the projectors, and batches of one modality.
