@@ -138,6 +138,20 @@ def test_no_such_recipe():
         load_recipe("instruction_7b")
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("cpu", "MULTI_GPU"), ("fsdp", "FSDP"), ("deepspeed_zero2", "DEEPSPEED"), ("deepspeed_zero3", "DEEPSPEED")],
+)
+def test_configurations_of_accelerate_can_be_read(name, kind):
+    config_args = pytest.importorskip("accelerate.commands.config.config_args")
+    config = config_args.load_config_from_file(str(SHIPPED_RECIPES / "accelerate" / f"{name}.yaml"))
+    assert config.distributed_type == kind
+    settings = {"fsdp": ("fsdp_config", "fsdp_version", 2), "deepspeed_zero3": ("deepspeed_config", "zero_stage", 3)}
+    if name in settings:
+        section, key, value = settings[name]
+        assert getattr(config, section)[key] == value
+
+
 class TestTrainingArguments:
     def test_values_arrive(self, tmp_path):
         values = {"gradient_accumulation": 3, "warmup_ratio": 0.1, "weight_decay": 0.2, "gradient_checkpointing": True}

@@ -68,14 +68,14 @@ class DataCollator:
             if isinstance(visuals, str):
                 self._report(f"{name} was left out: {visuals}", problems)
                 text, visuals = self._stand_in(sample["messages"], text)
-            ids, labels = (torch.from_numpy(array) for array in text)
-            if self.max_length is not None and len(ids) > self.max_length:
-                ids, labels = self._cut(name, ids, labels, problems)
-            rows.append((ids, labels))
+            row = torch.from_numpy(text[0]), torch.from_numpy(text[1])
+            if self.max_length is not None and len(row[0]) > self.max_length:
+                row = self._cut(name, *row, self.max_length, problems)
+            rows.append(row)
             for key, value in visuals.items():
                 pixels.setdefault(key, []).extend(value)
 
-        ids, labels = zip(*rows, strict=True)
+        ids, labels = [row[0] for row in rows], [row[1] for row in rows]
         padding_id = self.processor.tokenizer.pad_token_id
         batch: dict[str, Any] = {
             "input_ids": pad_sequence(ids, batch_first=True, padding_value=padding_id or 0),
@@ -97,16 +97,16 @@ class DataCollator:
         problems.append(problem)
 
     def _cut(
-        self, name: str, ids: torch.Tensor, labels: torch.Tensor, problems: list[str]
+        self, name: str, ids: torch.Tensor, labels: torch.Tensor, max_length: int, problems: list[str]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Its end is cut off. Visuals stand at the start; one that is cut would not fit its rows."""
         tokens = torch.tensor([self.processor.image_token_id, self.processor.video_token_id])
-        what = f"{name} has {len(ids)} tokens, but `max_length` is {self.max_length}"
-        if torch.isin(ids[self.max_length :], tokens).any():
+        what = f"{name} has {len(ids)} tokens, but `max_length` is {max_length}"
+        if torch.isin(ids[max_length:], tokens).any():
             self._report(f"{what}, which cuts a visual: raise it, or shorten the text before the visual", problems)
             return ids, torch.full_like(labels, IGNORED)
         problems.append(f"{what}: its end was cut off")
-        return ids[: self.max_length], labels[: self.max_length]
+        return ids[:max_length], labels[:max_length]
 
     def _read_visuals(self, messages: list[dict[str, Any]]) -> dict[str, list[torch.Tensor]] | str:
         """Pixels by the names that the model gives them; or, if one cannot be read, why."""

@@ -23,12 +23,12 @@ class LoraSettings:
     """
     Args:
         r (`int`): rank of the adapters.
-        alpha (`int` or `float`): their products are scaled by alpha / r.
+        alpha (`int`): their products are scaled by alpha / r.
         dropout (`float`): of their inputs, from 0 to below 1.
     """
 
     r: int = 128
-    alpha: int | float = 256
+    alpha: int = 256
     dropout: int | float = 0.05
 
     def __post_init__(self):

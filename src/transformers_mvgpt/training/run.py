@@ -10,7 +10,7 @@ import torch
 from transformers import PrinterCallback, TrainerCallback, set_seed
 
 from ..conversion.model_sources import LoadedModel, load_model
-from ..conversion.native_folder import write_native_folder
+from ..conversion.native_folder import check_written, write_native_folder
 from .arguments import training_arguments
 from .checkpoints import list_checkpoints
 from .collator import DataCollator
@@ -116,7 +116,7 @@ def _write_model(trainer: MobileVideoGPTTrainer, loaded: LoadedModel, output: Pa
         else:
 
             def write(folder: Path) -> None:
-                write_native_folder(folder, loaded, state)
+                check_written(folder, loaded, write_native_folder(folder, loaded, state))
 
         write_whole(output, write)
     trainer.accelerator.wait_for_everyone()

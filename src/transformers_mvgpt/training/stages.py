@@ -63,13 +63,11 @@ def encode_images_as_video(model: PreTrainedModel, frames: torch.Tensor) -> Base
         [`~modeling_outputs.BaseModelOutputWithPooling`]: `last_hidden_state` of the video encoder, and as `pooler_output` the
         rows for the language model, `(num_images, video_grid_size ** 2, hidden_size)`.
     """
-    tower = model.model.video_tower
+    tower, projector = (model.get_submodule(f"model.{name}") for name in ("video_tower", "video_projector"))
     learns = any(parameter.requires_grad for parameter in tower.parameters())
     with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
         features = tower(frames).last_hidden_state  # (num_images, 1 + patches, D)
-    return BaseModelOutputWithPooling(
-        last_hidden_state=features, pooler_output=model.model.video_projector(features[:, 1:])
-    )
+    return BaseModelOutputWithPooling(last_hidden_state=features, pooler_output=projector(features[:, 1:]))
 
 
 def _images_as_video(model: PreTrainedModel, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
@@ -101,8 +99,8 @@ def _add_lora(model: PreTrainedModel, recipe: Recipe, learning: tuple[str, ...])
 
 
 def _freeze_unread_copies(model: nn.Module, encoder: str) -> None:
-    """peft has made all of the encoder's copy trainable, also what nothing reads: the original's flags say what."""
-    config = model.get_base_model().config
+    """peft has made all of the encoder's copy trainable, also what nothing reads."""
+    config = model.get_submodule("base_model.model").config
     for name, parameter in model.named_parameters():
         if f".{encoder}.modules_to_save." in name:
             plain = re.sub(r"^base_model\.model\.|modules_to_save\.[^.]+\.", "", name)
