@@ -20,14 +20,14 @@ def run_failing(error: Exception):
 @pytest.mark.parametrize("arguments", [["--help"], []], ids=["help", "nothing"])
 def test_help_names_every_command(arguments):
     result = CliRunner().invoke(app, arguments)
-    for command in ("ask", "convert", "demo"):
+    for command in ("ask", "convert", "demo", "merge", "train"):
         assert f"\n  {command} " in result.output
 
 
 def test_unknown_command():
-    result = CliRunner().invoke(app, ["train"])
+    result = CliRunner().invoke(app, ["dance"])
     assert result.exit_code == 2
-    assert "No such command 'train'" in result.stderr
+    assert "No such command 'dance'" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from .progress import conversion_progress
+
 
 def convert(
     source: Annotated[
@@ -37,22 +39,9 @@ def convert(
     ] = False,
 ) -> None:
     """Write a checkpoint with all its parts to one folder, and check what was written."""
-    from tqdm import tqdm
-
     from ..conversion import convert as convert_checkpoint
 
-    bars: dict[str, tqdm] = {}
-
-    def show(step: str, completed: int, total: int) -> None:
-        if total == 1:  # loading and writing, where transformers draws bars
-            if not completed:
-                typer.echo(step, err=True)
-            return
-        if step not in bars:
-            bars[step] = tqdm(desc=step, total=total)
-        bars[step].update(completed - bars[step].n)
-
-    try:
+    with conversion_progress() as show:
         convert_checkpoint(
             source,
             target,
@@ -63,7 +52,4 @@ def convert(
             overwrite=overwrite,
             on_progress=show,
         )
-    finally:
-        for bar in bars.values():
-            bar.close()
     typer.echo(f"Wrote {target}")

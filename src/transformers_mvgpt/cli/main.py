@@ -10,6 +10,8 @@ import typer
 from .ask import ask
 from .convert import convert
 from .demo import demo
+from .merge import merge
+from .train import train
 
 
 app = typer.Typer(
@@ -40,7 +42,7 @@ def with_one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (ask, convert, demo):
+for command in (ask, convert, demo, train, merge):
     app.command()(with_one_line_errors(command))
 
 

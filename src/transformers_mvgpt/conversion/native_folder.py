@@ -79,14 +79,30 @@ def convert(
     report(f"Loading {source}", 1, 1)
     with _replacing(target) as folder:
         report(f"Writing {target}", 0, 1)
-        state = loaded.model.state_dict()
-        written = {name: tensor for name, tensor in state.items() if name not in loaded.unknown_weights}
-        loaded.model.save_pretrained(
-            folder, state_dict=dict(written), save_original_format=False, max_shard_size="5GB"
-        )
-        loaded.processor.save_pretrained(folder)
+        written = write_native_folder(folder, loaded)
         report(f"Writing {target}", 1, 1)
-        _check_written(folder, loaded, written, report)
+        check_written(folder, loaded, written, report)
+
+
+def write_native_folder(
+    folder: Path, loaded: LoadedModel, weights: dict[str, torch.Tensor] | None = None
+) -> dict[str, torch.Tensor]:
+    """
+    Writes a model and its processor.
+
+    Args:
+        folder (`Path`): where to; it must exist.
+        loaded ([`LoadedModel`]): what to write.
+        weights (`dict[str, torch.Tensor]`, *optional*): the weights, if they are not those that the model holds.
+
+    Returns:
+        `dict[str, torch.Tensor]`: the weights that were written; those that no source has are not.
+    """
+    state = loaded.model.state_dict() if weights is None else weights
+    written = {name: tensor for name, tensor in state.items() if name not in loaded.unknown_weights}
+    loaded.model.save_pretrained(folder, state_dict=dict(written), save_original_format=False, max_shard_size="5GB")
+    loaded.processor.save_pretrained(folder)
+    return written
 
 
 def _check_target(target: Path, source: str, overwrite: bool) -> None:
@@ -130,7 +146,21 @@ def _replacing(target: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _check_written(folder: Path, loaded: LoadedModel, written: dict[str, torch.Tensor], report: OnProgress) -> None:
+def check_written(
+    folder: Path, loaded: LoadedModel, written: dict[str, torch.Tensor], on_progress: OnProgress | None = None
+) -> None:
+    """
+    Loads a folder again and compares it with the model, tensor by tensor.
+
+    Args:
+        folder (`Path`), loaded ([`LoadedModel`]), written (`dict[str, torch.Tensor]`):
+            What [`write_native_folder`] took and returned.
+        on_progress (`Callable[[str, int, int], None]`, *optional*): as for [`convert`].
+
+    Raises:
+        RuntimeError: if what was read is not what was written.
+    """
+    report = on_progress or (lambda step, completed, total: None)
     processor = MobileVideoGPTProcessor.from_pretrained(folder)
     model = MobileVideoGPTForConditionalGeneration.from_pretrained(folder)
     differences = []

@@ -1,0 +1,164 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Conversations to a batch that the model takes. It runs where samples are loaded: in the workers of a DataLoader."""
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn.utils.rnn import pad_sequence
+from transformers.image_utils import load_image
+
+from .chat_encoding import IGNORED, encode_chats
+from .messages import visuals_of
+
+
+# What decoders raise for files that are missing, damaged, or so large that they must be an attack.
+_MEDIA_ERRORS = (EOFError, IndexError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+class DataCollator:
+    r"""
+    Makes batches of what [`InstructionDataset`] has. The loss looks at what the assistant says and at the `<|im_end|>` after
+    it. Logits are only asked for where one of the samples has something to learn: for most of a prompt, which is a visual,
+    nobody needs them.
+
+    Args:
+        processor ([`MobileVideoGPTProcessor`]):
+            Of the model.
+        max_length (`int`, *optional*):
+            Longer samples are cut to it, which is reported.
+        num_frame_tokens (`int`, *optional*):
+            Give it to send images through the video encoder, as videos of one frame: the rows that its projector makes of
+            one. They become `pixel_values_videos` of shape `(num_images, 1, 3, height, width)`.
+        on_unreadable (`str`, defaults to `"stop"`):
+            `"stop"` raises on a sample that cannot be used. `"report"` puts why into the batch, as `"problems"`; what stands
+            for the sample has zeros as pixels and no label, so that nothing is learned of it.
+
+    Returns:
+        `dict[str, torch.Tensor]`: `input_ids`, `attention_mask` and `labels`, int64 of shape `(batch_size, length)`, padded on
+        the right; `logits_to_keep`, the positions n that predict a label, and `shift_labels`, `(batch_size, n)`, what they
+        predict; `pixel_values`, `pixel_values_videos` and `context_pixel_values_videos` where there are visuals.
+
+    Raises:
+        ValueError: on a sample that cannot be used, where that is not to be reported.
+    """
+
+    def __init__(
+        self,
+        processor: Any,
+        max_length: int | None = None,
+        num_frame_tokens: int | None = None,
+        on_unreadable: Literal["stop", "report"] = "stop",
+    ):
+        self.processor = processor
+        self.max_length = max_length
+        self.num_frame_tokens = num_frame_tokens
+        self.on_unreadable = on_unreadable
+
+    def __call__(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
+        problems: list[str] = []
+        chats = [sample["messages"] for sample in samples]
+        texts = encode_chats(self.processor, chats, self.num_frame_tokens)
+        rows: list[tuple[torch.Tensor, torch.Tensor]] = []
+        pixels: dict[str, list[torch.Tensor]] = {}
+        for sample, text in zip(samples, texts, strict=True):
+            name = sample.get("name", "a sample")
+            visuals = self._read_visuals(sample["messages"]) if not isinstance(text, str) else text
+            if isinstance(visuals, str):
+                self._report(f"{name} was left out: {visuals}", problems)
+                text, visuals = self._stand_in(sample["messages"], text)
+            row = torch.from_numpy(text[0]), torch.from_numpy(text[1])
+            if self.max_length is not None and len(row[0]) > self.max_length:
+                row = self._cut(name, *row, self.max_length, problems)
+            rows.append(row)
+            for key, value in visuals.items():
+                pixels.setdefault(key, []).extend(value)
+
+        ids, labels = [row[0] for row in rows], [row[1] for row in rows]
+        padding_id = self.processor.tokenizer.pad_token_id
+        batch: dict[str, Any] = {
+            "input_ids": pad_sequence(ids, batch_first=True, padding_value=padding_id or 0),
+            "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
+            "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
+            **{key: torch.cat(value) for key, value in pixels.items()},
+        }
+        following = batch["labels"][:, 1:]
+        kept = (following != IGNORED).any(0).nonzero().flatten()
+        kept = kept if len(kept) else torch.zeros(1, dtype=torch.long)
+        batch |= {"logits_to_keep": kept, "shift_labels": following[:, kept].contiguous()}
+        if problems:
+            batch["problems"] = problems
+        return batch
+
+    def _report(self, problem: str, problems: list[str]) -> None:
+        if self.on_unreadable == "stop":
+            raise ValueError(problem)
+        problems.append(problem)
+
+    def _cut(
+        self, name: str, ids: torch.Tensor, labels: torch.Tensor, max_length: int, problems: list[str]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Its end is cut off. Visuals stand at the start; one that is cut would not fit its rows."""
+        tokens = torch.tensor([self.processor.image_token_id, self.processor.video_token_id])
+        what = f"{name} has {len(ids)} tokens, but `max_length` is {max_length}"
+        if torch.isin(ids[max_length:], tokens).any():
+            self._report(f"{what}, which cuts a visual: raise it, or shorten the text before the visual", problems)
+            return ids, torch.full_like(labels, IGNORED)
+        problems.append(f"{what}: its end was cut off")
+        return ids[:max_length], labels[:max_length]
+
+    def _read_visuals(self, messages: list[dict[str, Any]]) -> dict[str, list[torch.Tensor]] | str:
+        """Pixels by the names that the model gives them; or, if one cannot be read, why."""
+        pixels: dict[str, list[torch.Tensor]] = {}
+        for kind, read in (("image", self._read_image), ("video", self._read_video)):
+            for source in visuals_of(messages, kind):
+                try:
+                    visual = read(source)
+                except _MEDIA_ERRORS as error:
+                    where = f"{source}: " if isinstance(source, str) and source not in str(error) else ""
+                    return where + (str(error).rstrip(".") or type(error).__name__)
+                for key, value in visual.items():
+                    pixels.setdefault(key, []).append(value)
+        return pixels
+
+    def _read_image(self, source: Any) -> dict[str, torch.Tensor]:
+        image = load_image(source)
+        if self.num_frame_tokens is None:
+            return {
+                "pixel_values": self.processor.image_processor(images=[image], return_tensors="pt")["pixel_values"]
+            }
+        frame = np.array(image)[None]  # (1, height, width, 3)
+        features = self.processor.video_processor([frame], do_sample_frames=False, return_tensors="pt")
+        return {"pixel_values_videos": features["pixel_values_videos"]}
+
+    def _read_video(self, source: Any) -> dict[str, torch.Tensor]:
+        if self.num_frame_tokens is not None:
+            raise ValueError(
+                "this stage is trained on images, and it is a video: train on it in the stage 'instruction'"
+            )
+        return dict(self.processor.video_processor([source], return_tensors="pt"))
+
+    def _stand_in(
+        self, messages: list[dict[str, Any]], text: tuple[np.ndarray, np.ndarray] | str
+    ) -> tuple[tuple[np.ndarray, np.ndarray], dict[str, list[torch.Tensor]]]:
+        """Zeros of the right kinds, so that all processes still run the same parts of the model."""
+        if isinstance(text, str):
+            visuals = [part for message in messages for part in message["content"] if part["type"] != "text"]
+            empty = [{"role": "user", "content": visuals}, {"role": "assistant", "content": []}]
+            [text] = encode_chats(self.processor, [empty], self.num_frame_tokens)
+            assert not isinstance(text, str)
+        ids, labels = text
+        video_processor = self.processor.video_processor
+        size = (3, video_processor.crop_size["height"], video_processor.crop_size["width"])
+        num_images, num_videos = (len(visuals_of(messages, kind)) for kind in ("image", "video"))
+        shapes: dict[str, tuple[int, ...]] = {}
+        if num_images and self.num_frame_tokens is None:
+            shapes["pixel_values"] = (num_images, *size)
+        elif num_images:
+            shapes["pixel_values_videos"] = (num_images, 1, *size)
+        if num_videos and self.num_frame_tokens is None:
+            for key in video_processor.model_input_names:
+                shapes[key] = (num_videos, video_processor.num_frames, *size)
+        pixels = {key: [torch.zeros(shape)] for key, shape in shapes.items()}
+        return (ids, np.full_like(labels, IGNORED)), pixels

@@ -1,0 +1,83 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Conversations about videos and images, as a dataset that stays on disk."""
+
+import bisect
+import os
+from array import array
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .messages import to_messages, visuals_of
+from .sources import open_sources
+
+
+class InstructionDataset(torch.utils.data.Dataset):
+    """
+    Conversations, each about a video, about images or about nothing to be seen. All are looked through once, so that a
+    record that makes no sense is found at the start. Only their places are kept, about 30 bytes for each: see
+    [`open_sources`].
+
+    Args:
+        data:
+            One of, or a list of: a `.json` file with a list of records in the release's form, a `.jsonl` file with a record
+            or a chat in each line, a folder that `datasets` has saved, a `datasets.Dataset` with a column `messages`.
+        media_folder (`str`, *optional*):
+            What the paths of videos and images are relative to; by default the folder of the file that names them.
+
+    Attributes:
+        modalities (`np.ndarray` of shape `(num_samples,)`, int8): 1 with images, 2 with videos, 3 with both, else 0.
+        lengths (`np.ndarray` of shape `(num_samples,)`, int64): characters of text.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if a record has another form, or there is none; it says which.
+    """
+
+    def __init__(self, data: Any, media_folder: str | os.PathLike | None = None):
+        self.sources = open_sources(data)
+        self.media_folder = None if media_folder is None else Path(media_folder)
+        self._ends = list(accumulate(len(source) for source in self.sources))
+        modalities, lengths = array("b"), array("q")
+        for source in self.sources:
+            for index, record in enumerate(source):
+                messages = self._messages(source, index, record)
+                kinds = [bool(visuals_of(messages, kind)) for kind in ("image", "video")]
+                modalities.append(kinds[0] + 2 * kinds[1])
+                texts = (part["text"] for message in messages for part in message["content"] if part["type"] == "text")
+                lengths.append(sum(map(len, texts)))
+        if not lengths:
+            raise ValueError(f"There is no sample in {data}.")
+        self.modalities, self.lengths = np.frombuffer(modalities, np.int8), np.frombuffer(lengths, np.int64)
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """
+        Returns:
+            `dict`: `"messages"` in the form that [`to_messages`] returns, and a `"name"` for the sample.
+        """
+        source, within = self._find(index)
+        return {"messages": self._messages(source, within, source[within]), "name": source.describe(within)}
+
+    def describe(self, index: int) -> str:
+        """A name of the sample for messages, such as "sample 3 of clips.json"."""
+        source, within = self._find(index)
+        return source.describe(within)
+
+    def _find(self, index: int) -> tuple[Any, int]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"There is no sample {index}, but 0 to {len(self) - 1}.")
+        number = bisect.bisect_right(self._ends, index)
+        return self.sources[number], int(index) - (self._ends[number - 1] if number else 0)
+
+    def _messages(self, source: Any, index: int, record: Any) -> list[dict[str, Any]]:
+        folder = source.folder if self.media_folder is None else self.media_folder
+        try:
+            return to_messages(record, folder)
+        except ValueError as error:
+            raise ValueError(f"In {source.describe(index)}: {error}.") from error

@@ -1,0 +1,71 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""The order of the samples: batches of one modality and of about one length."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+
+
+_BATCHES_SORTED_TOGETHER = 50
+
+
+class GroupedSampler(torch.utils.data.Sampler[int]):
+    r"""
+    Shuffles samples so that those of a batch need about the same computation:
+
+        samples   v i i v v i v v ...
+        shuffled within a modality, sorted by length within 50 batches, cut into batches
+                  [v v v v] [v v v v] [v v] [i i i i] [i i i i] [i]
+        whole batches shuffled, then what is left over
+                  [i i i i] [v v v v] [v v v v] [i i i i]   v v i
+
+    The order depends on the seed and the epoch alone, so that an interrupted run goes on with the same samples.
+
+    Args:
+        modalities (`np.ndarray` of shape `(num_samples,)`): samples with the same number go together.
+        lengths (`np.ndarray` of shape `(num_samples,)`): what they are sorted by.
+        batch_size (`int`): samples of a batch, those of all processes together.
+        seed (`int`): of the order.
+        epoch (`Callable[[], int]`): says which epoch it is when an iteration starts.
+        whole_batches (`bool`, defaults to `False`):
+            Fill the last batch of each modality with the first samples of the modality, again and again if need be. Several
+            processes need that: each runs its part of the batch, and sharded models wait for all to run the same encoders.
+    """
+
+    def __init__(
+        self,
+        modalities: np.ndarray,
+        lengths: np.ndarray,
+        batch_size: int,
+        seed: int,
+        epoch: Callable[[], int],
+        whole_batches: bool = False,
+    ):
+        self.lengths, self.batch_size, self.seed, self.epoch = lengths, batch_size, seed, epoch
+        self.whole_batches = whole_batches
+        self.groups = [np.flatnonzero(modalities == modality) for modality in np.unique(modalities)]
+
+    def __len__(self) -> int:
+        if self.whole_batches:
+            return sum(-(-len(group) // self.batch_size) * self.batch_size for group in self.groups)
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = np.random.default_rng((self.seed, self.epoch()))
+        batches: list[np.ndarray] = []
+        rest: list[np.ndarray] = []
+        for group in self.groups:
+            order = generator.permutation(group)
+            if self.whole_batches:
+                order = np.resize(order, -(-len(order) // self.batch_size) * self.batch_size)
+            num_whole = len(order) // self.batch_size * self.batch_size
+            rest.append(order[num_whole:])
+            step = self.batch_size * _BATCHES_SORTED_TOGETHER
+            for start in range(0, num_whole, step):
+                part = order[start : min(start + step, num_whole)]
+                part = part[np.argsort(self.lengths[part], kind="stable")]
+                batches += np.split(part, len(part) // self.batch_size)
+        shuffled = [batches[index] for index in generator.permutation(len(batches))]
+        for batch in (*shuffled, *rest):
+            yield from batch.tolist()

@@ -1,0 +1,68 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""The commands `mvgpt train` and `mvgpt merge`."""
+
+import pytest
+from transformers import AutoModelForImageTextToText
+from typer.testing import CliRunner
+
+from release_layout import make_release
+from training_data import make_clips, tiny_recipe
+from transformers_mvgpt.cli.main import app
+
+
+pytest.importorskip("peft")
+
+# peft asks for it under its old name
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    release, clips = make_release(tmp_path), make_clips(tmp_path / "clips", num_samples=4)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(tiny_recipe("instruction", release, clips, tmp_path / "output", max_steps=4).to_yaml())
+    return path
+
+
+def test_train_and_merge(tmp_path, recipe):
+    (tmp_path / "clips" / "1.mp4").write_bytes(b"no video")
+    result = invoke("train", recipe, "on_unreadable=report", "batch_size=4", f"output={tmp_path / 'other'}")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"Wrote {tmp_path / 'other'}\n"
+    assert "4/4" in result.stderr and "it/s" in result.stderr and "loss=" in result.stderr
+    assert f"4 problems with samples: see {tmp_path / 'other' / 'problems.jsonl'}\n" in result.stderr
+
+    merged = tmp_path / "merged"
+    result = invoke("merge", tmp_path / "other", merged, "--dtype", "bfloat16")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"Wrote {merged}\n"
+    assert f"Writing {merged}\n" in result.stderr
+    assert str(AutoModelForImageTextToText.from_pretrained(merged).dtype) == "torch.bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("learning_rat=1",), "has an unknown key `learning_rat`; the nearest known one is `learning_rate`."),
+        (("data=nowhere.json",), "There is no data at nowhere.json."),
+        (("model=/nowhere",), "There is no folder /nowhere."),
+    ],
+)
+def test_errors_are_one_line(recipe, arguments, message):
+    result = invoke("train", recipe, *arguments)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    *_, error = result.stderr.splitlines()
+    assert error.startswith("Error: ")
+    assert message in error
+    assert "Traceback" not in result.stderr
+
+
+def test_merge_of_no_adapter(tmp_path):
+    result = invoke("merge", tmp_path, tmp_path / "merged")
+    assert result.exit_code == 1
+    assert f"Error: {tmp_path} has no adapter_config.json" in result.stderr

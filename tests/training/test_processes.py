@@ -1,0 +1,64 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Two processes of `accelerate launch`, which talk to each other through gloo, and one."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from training_data import Recorder, tiny_recipe
+from transformers_mvgpt.training import run
+from transformers_mvgpt.training.recipe import SHIPPED_RECIPES
+
+
+# peft asks for it under its old name
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+
+SCRIPT = Path(__file__).with_name("recorded_run.py")
+CONFIG = SHIPPED_RECIPES / "accelerate" / "cpu.yaml"
+
+
+def launch(*arguments: str) -> subprocess.CompletedProcess:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    command = (
+        "-m",
+        "accelerate.commands.launch",
+        f"--config_file={CONFIG}",
+        f"--main_process_port={port}",
+        *arguments,
+    )
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    "checkpointing",
+    [pytest.param(False, id="plain"), pytest.param(True, id="gradient checkpointing", marks=pytest.mark.slow)],
+)
+def test_two_processes_are_one_with_the_double_batch(tmp_path, release, clips, images, checkpointing):
+    values = {"max_steps": 2, "gradient_accumulation": 2, "gradient_checkpointing": checkpointing}
+    values["trainer"] = {"use_cpu": True, "max_grad_norm": 0}
+
+    def recipe(name, batch_size):
+        return tiny_recipe("instruction", release, [clips, images], tmp_path / name, batch_size=batch_size, **values)
+
+    recorder = Recorder()
+    run(recipe("one", 4), callbacks=[recorder])
+    file = tmp_path / "recipe.yaml"
+    file.write_text(recipe("two", 2).to_yaml())
+    result = launch(str(SCRIPT), str(file), str(tmp_path / "two.pt"))
+    assert result.returncode == 0, result.stderr[-3000:]
+
+    two = torch.load(tmp_path / "two.pt", weights_only=True)
+    assert two["loss"] == pytest.approx(recorder.losses[0], rel=1e-5)
+    gradients = {name.removeprefix("module."): gradient for name, gradient in two["gradients"].items()}
+    assert gradients.keys() >= recorder.gradients.keys()
+    for name, gradient in gradients.items():
+        expected = recorder.gradients.get(name, torch.zeros_like(gradient))
+        torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-6, msg=name)
+    for name in ("adapter_model.safetensors", "processor_config.json", "loss.png"):
+        assert (tmp_path / "two" / name).is_file()
