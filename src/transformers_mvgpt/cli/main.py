@@ -7,11 +7,15 @@ from typing import Any
 
 import typer
 
+from .ablations import ablations
 from .ask import ask
 from .convert import convert
 from .demo import demo
+from .draw_clips import draw_clips
+from .evaluate import evaluate
 from .merge import merge
 from .train import train
+from .train_demo import train_demo
 
 
 app = typer.Typer(
@@ -42,7 +46,7 @@ def with_one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (ask, convert, demo, train, merge):
+for command in (ask, evaluate, convert, train, merge, ablations, demo, draw_clips, train_demo):
     app.command()(with_one_line_errors(command))
 
 

@@ -63,10 +63,10 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         hidden_size = config.text_config.hidden_size
         self.vision_tower = CLIPVisionModel(config.vision_config)
         self.video_tower = VideoMambaModel(config.video_config)
-        self.image_projector = MobileVideoGPTProjector(
+        self.image_projector: nn.Module = MobileVideoGPTProjector(
             config.vision_config.hidden_size, hidden_size, config.image_grid_size
         )
-        self.video_projector = MobileVideoGPTProjector(
+        self.video_projector: nn.Module = MobileVideoGPTProjector(
             config.video_config.hidden_size, hidden_size, config.video_grid_size
         )
         self.language_model = AutoModel.from_config(config.text_config)
@@ -136,9 +136,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         image_rows = self.image_projector(features).reshape(num_videos, -1, config.text_config.hidden_size)
 
         scores = score_frames(features.unflatten(0, (num_videos, num_frames)), config.frames_per_chunk)
-        selected = select_frames(
-            scores, config.frames_per_chunk, config.num_selected_frames, config.select_most_attended
-        )
+        selected = self._select(scores)
         videos = torch.arange(num_videos, device=frames.device)[:, None]
         with _gradients_if_wanted(self.video_tower, frames):
             video_outputs = self.video_tower(frames[videos, selected.to(frames.device)], return_dict=True, **kwargs)
@@ -147,7 +145,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
 
         return MobileVideoGPTVideoFeatures(
             last_hidden_state=video_outputs.last_hidden_state,
-            pooler_output=torch.cat([image_rows, video_rows.to(image_rows.device)], dim=1),  # (V, F * I + C * J, h)
+            pooler_output=self._join(image_rows, video_rows),  # (V, F * I + C * J, h)
             hidden_states=video_outputs.hidden_states,
             attentions=image_outputs.attentions,
             frame_scores=scores,
@@ -177,6 +175,17 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
             hidden_states=all_hidden_states,
             attentions=attentions,
         )
+
+    def _select(self, frame_scores: torch.Tensor) -> torch.Tensor:
+        """(V, F) -> (V, C * k): which frames go on to the video encoder."""
+        config = self.config
+        return select_frames(
+            frame_scores, config.frames_per_chunk, config.num_selected_frames, config.select_most_attended
+        )
+
+    def _join(self, image_rows: torch.Tensor, video_rows: torch.Tensor) -> torch.Tensor:
+        """The rows of videos from their image and video streams, (V, F * I, h) and (V, C * J, h)."""
+        return torch.cat([image_rows, video_rows.to(image_rows.device)], dim=1)
 
     def _pool_patches(self, video_features: torch.Tensor) -> torch.Tensor:
         """

@@ -1,0 +1,47 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""`mvgpt evaluate`: how many questions of a file a model answers exactly."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder, or repository on the Hugging Face Hub.")],
+    questions: Annotated[
+        Path,
+        typer.Argument(
+            metavar="QUESTIONS", help="JSONL file; a line has `video`, `type`, `question`, `answer`, maybe `options`."
+        ),
+    ],
+    media_folder: Annotated[
+        Path | None, typer.Option(help="What paths of videos are relative to; by default the folder of QUESTIONS.")
+    ] = None,
+    shuffle_frames: Annotated[
+        bool, typer.Option("--shuffle-frames", help="Show the sampled frames in random order.")
+    ] = False,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 128,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps, ...; a GPU where there is one.")] = None,
+    answers: Annotated[Path | None, typer.Option(help="JSONL file to write the answers to.")] = None,
+) -> None:
+    """Answer questions about videos, and count exact answers by type of question, beside those of a guesser."""
+    from tqdm import tqdm
+    from transformers import pipeline
+
+    from ..evaluation import answer_questions, guess_answers, read_questions, score_by_type
+
+    items = read_questions(questions, media_folder)
+    pipe = pipeline("video-text-to-text", model=model, device=device)
+    given = answer_questions(
+        pipe.model, pipe.processor, items, shuffle_frames=shuffle_frames, max_new_tokens=max_new_tokens
+    )
+    texts = list(tqdm(given, desc="Questions", total=len(items)))
+    if answers is not None:
+        lines = [json.dumps({**vars(item), "given": text}) + "\n" for item, text in zip(items, texts, strict=True)]
+        answers.write_text("".join(lines), encoding="utf-8")
+    scores, guessed = score_by_type(items, texts), score_by_type(items, guess_answers(items))
+    typer.echo(f"{'type':14s} {'exact':>7s} {'guesser':>8s}")
+    for kind, share in scores.items():
+        typer.echo(f"{kind:14s} {share:7.1%} {guessed[kind]:8.1%}")

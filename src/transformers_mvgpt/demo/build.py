@@ -1,0 +1,210 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""A small model of drawn clips, from nothing to its scores. Needs the extra `train`."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+
+from ..evaluation import answer_questions, guess_answers, read_questions, score_by_type
+from ..modeling import MobileVideoGPTForConditionalGeneration
+from ..processing import MobileVideoGPTProcessor
+from ..training import load_recipe, run
+from .clip_files import write_test_clips, write_training_clips, write_training_images
+from .encoder_training import train_encoders
+from .language_training import train_language_model
+from .questions import TIME_TYPES
+from .small_model import make_config, make_processor
+
+
+RECIPES = Path(__file__).parent / "recipes"
+STAGES = ("video_projector", "image_projector", "instruction")
+LOG_FILE, SCORES_FILE = "training.jsonl", "scores.json"
+_SEED = 0
+# Scenes for which the encoders and the language model are shown no clip.
+_FIRST_SCENE = 1_000_000
+
+# Called with what is going on, how much of it is done and how much there is, and figures of it.
+OnProgress = Callable[[str, int, int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """
+    How much of everything.
+
+    Args:
+        num_clips (`int`): training clips.
+        num_images (`int`): training pictures with captions.
+        encoder_steps, language_steps (`int`): steps of the encoders' and of the language model's training.
+        num_questions (`int`): test questions.
+        overrides (`tuple[str, ...]`): `"key=value"` for the recipes of all three stages.
+    """
+
+    num_clips: int = 6000
+    num_images: int = 4000
+    encoder_steps: int = 400
+    language_steps: int = 300
+    num_questions: int = 1000
+    overrides: tuple[str, ...] = ()
+
+
+def train_small_model(
+    target: str | os.PathLike,
+    work: str | os.PathLike,
+    effort: Effort | None = None,
+    on_progress: OnProgress | None = None,
+) -> dict[str, Any]:
+    """
+    Draws the clips, trains the encoders, the language model and the three stages, and answers the test questions. What is
+    finished in `work` is not done again, so that an interrupted run goes on.
+
+    Args:
+        target (`str`): folder that becomes the model: weights, config, processor, training log and scores.
+        work (`str`): folder for clips and what the stages leave behind.
+        effort ([`Effort`], *optional*): how much of everything.
+        on_progress (`Callable`, *optional*): called as the work goes on.
+
+    Returns:
+        `dict[str, Any]`: the scores, as written to `scores.json`.
+    """
+    effort, report = effort or Effort(), on_progress or (lambda step, done, total, figures: None)
+    target, work = Path(target), Path(work)
+    work.mkdir(parents=True, exist_ok=True)
+    stopwatch = Stopwatch(work / "seconds.json")
+    with stopwatch("clips"):
+        _draw(work, effort, report)
+    with stopwatch("encoders and language model"):
+        start = _train_parts(work, effort, report)
+    for stage in STAGES:
+        with stopwatch(stage):
+            start = _run_stage(stage, start, work, effort, report)
+    with stopwatch("test"):
+        scores = score_model(start, work / "test" / "questions.jsonl", report)
+    scores |= {"effort": asdict(effort), "seconds": stopwatch.seconds, "threads": torch.get_num_threads()}
+    _write_model(start, target, work, scores)
+    return scores
+
+
+class Stopwatch:
+    """Seconds that each part took, kept in a file so that an interrupted run adds up."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+
+    def __call__(self, part: str) -> "Stopwatch":
+        self.part, self.start = part, time.perf_counter()
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: Any) -> None:
+        passed = time.perf_counter() - self.start
+        self.seconds[self.part] = round(self.seconds.get(self.part, 0) + passed, 1)
+        self.path.write_text(json.dumps(self.seconds))
+
+
+def _draw(work: Path, effort: Effort, report: OnProgress) -> None:
+    for step, folder, last, total, write in (
+        ("Clips", "clips", "clips.json", effort.num_clips, lambda to: write_training_clips(to, range(effort.num_clips))),
+        ("Pictures", "images", "images.json", effort.num_images, lambda to: write_training_images(to, range(effort.num_images))),
+        ("Test clips", "test", "questions.jsonl", effort.num_questions, lambda to: write_test_clips(to, effort.num_questions)),
+    ):  # fmt: skip
+        if not (work / folder / last).exists():  # it is written last
+            for done in write(work / folder):
+                report(step, done, total, {})
+
+
+def _train_parts(work: Path, effort: Effort, report: OnProgress) -> Path:
+    folder = work / "parts"
+    if (folder / "processor_config.json").exists():  # it is written last
+        return folder
+    torch.manual_seed(_SEED)
+    processor = make_processor()
+    processor.tokenizer.chat_template = processor.chat_template
+    model = MobileVideoGPTForConditionalGeneration(make_config(processor.tokenizer))
+    folder.mkdir(exist_ok=True)
+    with open(folder / LOG_FILE, "w", encoding="utf-8") as log:
+        encoders = train_encoders(model.model, effort.encoder_steps, first_seed=_FIRST_SCENE)
+        _follow("encoders", encoders, effort.encoder_steps, log, report)
+        language = train_language_model(model, processor.tokenizer, effort.language_steps, first_seed=_FIRST_SCENE)
+        _follow("language_model", language, effort.language_steps, log, report)
+    model.save_pretrained(folder, save_original_format=False)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def _follow(stage: str, records: Iterable[dict[str, float]], total: int, log: Any, report: OnProgress) -> None:
+    """Writes every tenth record, as the stages do."""
+    for record in records:
+        report(stage, int(record["step"]), total, record)
+        if record["step"] % 10 == 0 or record["step"] in (1, total):
+            rounded = {name: round(value, 4) for name, value in record.items()}
+            log.write(json.dumps({"stage": stage, **rounded}) + "\n")
+            log.flush()
+
+
+def _run_stage(stage: str, start: Path, work: Path, effort: Effort, report: OnProgress) -> Path:
+    data = work / "clips" / "clips.json" if stage == "instruction" else work / "images" / "images.json"
+    overrides = [f"model={start}", f"data={data}", f"output={work / stage}", f"seed={_SEED}", *effort.overrides]
+    return run(load_recipe(RECIPES / f"{stage}.yaml", overrides), callbacks=[_ProgressReport(stage, report)])
+
+
+class _ProgressReport(TrainerCallback):
+    """Reports the steps of a stage, and its loss where it is logged."""
+
+    def __init__(self, stage: str, report: OnProgress):
+        self.stage, self.report = stage, report
+
+    def on_step_end(self, args, state, control, **kwargs):
+        figures = {"loss": state.log_history[-1]["loss"]} if state.log_history else {}
+        self.report(self.stage, state.global_step, state.max_steps, figures)
+
+
+def score_model(folder: str | os.PathLike, questions_file: str | os.PathLike, report: OnProgress) -> dict[str, Any]:
+    """Scores of a model, of the model with its frames shuffled in time, and of a guesser, by type of question."""
+    model = MobileVideoGPTForConditionalGeneration.from_pretrained(folder).eval()
+    processor = MobileVideoGPTProcessor.from_pretrained(folder)
+    questions = read_questions(questions_file)
+
+    def answer(step: str, shuffle_frames: bool) -> Iterator[str]:
+        answers = answer_questions(model, processor, questions, shuffle_frames=shuffle_frames)
+        for number, text in enumerate(answers, start=1):
+            report(step, number, len(questions), {})
+            yield text
+
+    answers = list(answer("Test", False))
+    rows = {
+        "model": score_by_type(questions, answers),
+        "shuffled_frames": score_by_type(questions, list(answer("Test with shuffled frames", True))),
+        "guesser": score_by_type(questions, guess_answers(questions)),
+    }
+    rounded = {name: {kind: round(share, 4) for kind, share in row.items()} for name, row in rows.items()}
+    return {
+        "num_questions": len(questions),
+        "num_clips": len({q.video for q in questions}),
+        "time_types": TIME_TYPES,
+        "scores": rounded,
+    }
+
+
+def _write_model(source: Path, target: Path, work: Path, scores: dict[str, Any]) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for file in source.iterdir():
+        if file.suffix in (".json", ".safetensors", ".jinja", ".txt"):
+            shutil.copy(file, target / file.name)
+    with open(target / LOG_FILE, "w", encoding="utf-8") as log:
+        log.write((work / "parts" / LOG_FILE).read_text(encoding="utf-8"))
+        for stage in STAGES:
+            for line in (work / stage / "loss.jsonl").read_text(encoding="utf-8").splitlines():
+                log.write(json.dumps({"stage": stage, **json.loads(line)}) + "\n")
+    (target / SCORES_FILE).write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,127 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""
+Both encoders from nothing. There are no pretrained ones of this size: these learn to say of every patch what stands in it,
+the image encoder its colour and shape, the video encoder also what it does in the video.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+from ..modeling import MobileVideoGPTModel
+from .patch_labels import BACKGROUND, DEEDS, IGNORED, PatchDataset
+from .scene import COLOURS, SHAPES
+
+
+_NUM_CLASSES = {"colours": len(COLOURS) + 1, "shapes": len(SHAPES) + 1, "deeds": len(DEEDS) + 1}
+_BACKGROUND_WEIGHT = 0.2  # most patches are background
+_POSITION_SCALE = 0.3
+
+
+class PatchHeads(nn.ModuleDict):
+    """A linear classifier of patches for each kind of label. They are thrown away when the encoder has learned."""
+
+    def __init__(self, hidden_size: int, *kinds: str):
+        super().__init__({kind: nn.Linear(hidden_size, _NUM_CLASSES[kind]) for kind in kinds})
+
+    def forward(
+        self, features: torch.Tensor, labels: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        """
+        Args:
+            features (`torch.Tensor` of shape `(..., hidden_size)`): of patches.
+            labels (`dict[str, torch.Tensor]` of shapes `(...)`): by kind; kinds may be left out.
+
+        Returns:
+            The loss, and for each kind the share of right labels among patches that show a shape.
+        """
+        loss, shares = features.new_zeros(()), {}
+        for kind, wanted in labels.items():
+            logits, wanted = self[kind](features).flatten(0, -2), wanted.flatten()
+            weights = logits.new_ones(logits.shape[1])
+            weights[BACKGROUND] = _BACKGROUND_WEIGHT
+            loss = loss + F.cross_entropy(logits, wanted, weight=weights, ignore_index=IGNORED)
+            shares[kind] = (logits.argmax(-1) == wanted)[wanted > 0].float().mean().item()
+        return loss, shares
+
+
+def train_encoders(
+    model: MobileVideoGPTModel,
+    num_steps: int,
+    *,
+    batch_size: int = 16,
+    learning_rate: float = 2e-3,
+    num_workers: int = 1,
+    first_seed: int = 0,
+) -> Iterator[dict[str, float]]:
+    """
+    Trains `model.vision_tower` and `model.video_tower` in place.
+
+    Args:
+        model ([`MobileVideoGPTModel`]): the model.
+        num_steps (`int`): number of steps.
+        batch_size (`int`): videos per step; each comes with 16 images.
+        learning_rate (`float`): the highest one.
+        num_workers (`int`): processes that draw.
+        first_seed (`int`): of the scenes.
+
+    Yields:
+        `dict[str, float]`: after each step, its number, the loss, and what share each head gets right.
+    """
+    config = model.config
+    image_heads = PatchHeads(config.vision_config.hidden_size, "colours", "shapes")
+    video_heads = PatchHeads(config.video_config.hidden_size, "colours", "shapes", "deeds")
+    _spread_positions(model)
+    modules = nn.ModuleList([model.vision_tower, model.video_tower, image_heads, video_heads])
+    parameters = [parameter for parameter in modules.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, num_steps, pct_start=0.1)
+    dataset = PatchDataset(config, first_seed, num_steps * batch_size)
+    modules.train()
+    for step, batch in enumerate(DataLoader(dataset, batch_size, num_workers=num_workers), start=1):
+        image_labels = {kind: batch[f"image_{kind}"].flatten(0, 1) for kind in image_heads}
+        features = model.get_image_features(batch["images"].flatten(0, 1)).last_hidden_state
+        image_loss, image_shares = image_heads(features, image_labels)
+
+        features = model.video_tower(batch["frames"]).last_hidden_state[:, 1:]
+        video_labels = {kind: batch[f"frame_{kind}"].flatten(1) for kind in video_heads}
+        video_loss, video_shares = video_heads(features, video_labels)
+
+        # the first stage of training shows the video encoder single images
+        some = slice(None, None, 4)
+        frames = batch["single_frames"].flatten(0, 1)[some].unsqueeze(1)
+        features = model.video_tower(frames).last_hidden_state[:, 1:]
+        frame_loss, frame_shares = video_heads(features, {kind: rows[some] for kind, rows in image_labels.items()})
+
+        loss = image_loss + video_loss + frame_loss
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        schedule.step()
+        shares = {"image": image_shares, "video": video_shares, "frame": frame_shares}
+        named = {f"{place}_{kind}": share for place, kinds in shares.items() for kind, share in kinds.items()}
+        yield {"step": step, "loss": loss.item(), **named}
+    modules.eval()
+
+
+@torch.no_grad()
+def _spread_positions(model: MobileVideoGPTModel) -> None:
+    """Starts from positions that tell neighbours from others: fresh ones are too faint, and patches are slow to find them."""
+    grid = model.config.video_config.patch_grid_size
+    for table in (
+        model.vision_tower.embeddings.position_embedding.weight,
+        model.video_tower.embeddings.pos_embed[0],
+    ):
+        table[1:] = _POSITION_SCALE * _sine_positions(grid, table.shape[1])  # after the class token
+
+
+def _sine_positions(grid: int, width: int) -> torch.Tensor:
+    """Sines and cosines of row and column at several wavelengths, (grid², width)."""
+    rates = 100 ** -(torch.arange(width // 4) / (width // 4))
+    rows, columns = torch.meshgrid(torch.arange(grid), torch.arange(grid), indexing="ij")
+    angles = [places.flatten()[:, None] * rates for places in (columns, rows)]
+    return torch.cat([wave(angle) for angle in angles for wave in (torch.sin, torch.cos)], dim=1)

@@ -1,0 +1,203 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Questions about a scene, and their answers."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .scene import COLOURS, DIRECTIONS, HELD_OUT, SHAPES, Actor, Scene, Split
+
+
+QUESTION_TYPES = (
+    "colour",
+    "shape",
+    "count",
+    "direction",
+    "order",
+    "duration",
+    "brief",
+    "yes_no",
+    "description",
+)
+# Which of them only the order of the frames tells. How long something is visible does not depend on it.
+TIME_TYPES = ("direction", "order")
+
+MOMENT_QUESTION = "What is in the image?"
+
+_NUMBERS = ("zero", "one", "two", "three", "four")
+
+
+@dataclass(frozen=True)
+class Question:
+    """
+    Args:
+        type (`str`): one of `QUESTION_TYPES`.
+        text (`str`): the question.
+        answer (`str`): the only right answer.
+        options (`tuple[str, ...]`): the answers between which the question itself lets choose, in its order.
+    """
+
+    type: str
+    text: str
+    answer: str
+    options: tuple[str, ...] = ()
+
+
+def make_questions(scene: Scene, seed: int, split: Split = "train") -> list[Question]:
+    """
+    Every kind of question that the scene can answer, in random order and wording. Outside the split "test", none
+    mentions a pair of colour and shape that is held out: it would always be answered with no.
+    """
+    rng = random.Random(f"questions {split} {seed}")
+    questions = [question for make in _MAKERS for question in make(scene, rng, split)]
+    rng.shuffle(questions)
+    return questions
+
+
+def describe(scene: Scene) -> str:
+    """What happens in the scene, one sentence for each actor, in the order of `SHAPES`."""
+    return " ".join(map(_sentence, sorted(scene.actors, key=lambda actor: SHAPES.index(actor.shape))))
+
+
+def _sentence(actor: Actor) -> str:
+    if actor.behaviour == "changes":
+        return f"A {actor.shape} turns from {actor.colour} to {actor.new_colour}."
+    does = {
+        "stays": "stays",
+        "moves": f"moves {actor.direction}",
+        "appears": "appears",
+        "vanishes": "vanishes",
+        "visits": "comes and goes",
+        "flashes": "flashes",
+    }
+    return f"{_a(actor.colour)} {actor.colour} {actor.shape} {does[actor.behaviour]}."
+
+
+def _a(word: str) -> str:
+    return "An" if word[0] in "aeiou" else "A"
+
+
+def _name(actor: Actor, rng: random.Random) -> str:
+    """An actor is known by its shape; one that keeps its colour, by both as well."""
+    if actor.behaviour == "changes" or rng.random() < 0.5:
+        return f"the {actor.shape}"
+    return f"the {actor.colour} {actor.shape}"
+
+
+def _choice(kind: str, template: str, options: tuple[str, str], answer: str, rng: random.Random) -> Question:
+    """A question that names both its answers, in random order."""
+    first, second = rng.sample(options, 2)
+    return Question(kind, template.format(first, second), answer, (first, second))
+
+
+def _lasting(scene: Scene, *behaviours: str) -> list[Actor]:
+    return [actor for actor in scene.actors if actor.behaviour in behaviours]
+
+
+def _colour(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+    if actors := [actor for actor in scene.actors if actor.behaviour not in ("changes", "flashes")]:
+        actor = rng.choice(actors)
+        template = rng.choice(("What colour is the {}?", "Which colour does the {} have?"))
+        yield Question("colour", template.format(actor.shape), actor.colour)
+
+
+def _shape(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+    if actors := [actor for actor in scene.actors if actor.behaviour not in ("changes", "flashes")]:
+        actor = rng.choice(actors)
+        template = rng.choice(("What shape is the {} object?", "Which shape is {}?"))
+        yield Question("shape", template.format(actor.colour), actor.shape)
+
+
+def _count(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+    text = rng.choice(("How many objects are there?", "How many objects can be seen in all?"))
+    yield Question("count", text, _NUMBERS[len(scene.actors)])
+
+
+def _direction(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+    if actors := _lasting(scene, "moves"):
+        actor = rng.choice(actors)
+        assert actor.direction is not None
+        template = rng.choice(("Does {} move {{}} or {{}}?", "Which way does {} move, {{}} or {{}}?"))
+        axis = [name for name, (x, _) in DIRECTIONS.items() if bool(x) == bool(DIRECTIONS[actor.direction][0])]
+        yield _choice("direction", template.format(_name(actor, rng)), (axis[0], axis[1]), actor.direction, rng)
+
+
+def _order(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+    if len(visitors := _lasting(scene, "visits")) == 2:
+        first, second = sorted(visitors, key=lambda actor: actor.enters)
+        names = _name(first, rng), _name(second, rng)
+        template, index = rng.choice(
+            (
+                ("What appears first, {} or {}?", 0),
+                ("What vanishes first, {} or {}?", 0),
+                ("What appears last, {} or {}?", 1),
+            )
+        )
+        yield _choice("order", template, names, names[index], rng)
+        index = rng.randrange(2)
+        text = f"Does {names[index]} appear before or after {names[1 - index]}?"
+        yield Question("order", text, ("before", "after")[index], ("before", "after"))
+    if actors := _lasting(scene, "changes"):
+        actor = rng.choice(actors)
+        colours = (actor.colour, actor.new_colour or "")
+        options = (f"from {colours[0]} to {colours[1]}", f"from {colours[1]} to {colours[0]}")
+        yield _choice("order", f"Does the {actor.shape} turn {{}} or {{}}?", options, options[0], rng)
+    if actors := _lasting(scene, "appears", "vanishes"):
+        actor = rng.choice(actors)
+        answer = actor.behaviour.removesuffix("s") if actor.behaviour == "appears" else "vanish"
+        yield _choice("order", f"Does {_name(actor, rng)} {{}} or {{}}?", ("appear", "vanish"), answer, rng)
+
+
+def _duration(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+    if actors := _lasting(scene, "appears", "vanishes"):  # visits are short without exception
+        actor = rng.choice(actors)
+        answer = "more" if actor.leaves - actor.enters > 0.5 else "less"
+        template = f"Is {_name(actor, rng)} visible for {{}} or {{}} than half of the video?"
+        yield _choice("duration", template, ("more", "less"), answer, rng)
+
+
+def _brief(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+    for actor in _lasting(scene, "flashes"):
+        text = rng.choice(("What flashes?", "What is seen only for a moment?"))
+        yield Question("brief", text, f"{_a(actor.colour).lower()} {actor.colour} {actor.shape}")
+
+
+def _yes_no(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+    steady = [actor for actor in scene.actors if actor.behaviour != "changes"]
+    if steady:
+        present = {(actor.colour, actor.shape) for actor in steady}
+        present |= {(actor.new_colour or actor.colour, actor.shape) for actor in scene.actors}
+        present |= {(actor.colour, actor.shape) for actor in scene.actors}
+        actor = rng.choice(steady)
+        colour, shape = actor.colour, actor.shape
+        # one of the two is wrong, so that neither alone tells
+        absent = [(other, shape) for other in COLOURS] + [(colour, other) for other in SHAPES]
+        known = HELD_OUT if split != "test" else frozenset()
+        absent = [pair for pair in absent if pair not in present and pair not in known]
+        is_there = rng.random() < 0.5
+        pair = (colour, shape) if is_there else rng.choice(absent)
+        yield Question("yes_no", f"Is there {_a(pair[0]).lower()} {pair[0]} {pair[1]}?", "yes" if is_there else "no")
+    actor = rng.choice(scene.actors)
+    if actor.behaviour in ("moves", "stays", "appears", "vanishes"):
+        text = f"Does {_name(actor, rng)} move?"
+        yield Question("yes_no", text, "yes" if actor.behaviour == "moves" else "no")
+    if rng.random() < 0.5:
+        yield Question("yes_no", "Does anything flash?", "yes" if _lasting(scene, "flashes") else "no")
+
+
+def _description(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+    yield Question("description", rng.choice(("Describe the video.", "What happens in the video?")), describe(scene))
+
+
+_MAKERS = (_colour, _shape, _count, _direction, _order, _duration, _brief, _yes_no, _description)
+
+
+def describe_moment(scene: Scene, progress: float) -> str:
+    """What is seen in a single frame, in the order of `SHAPES`."""
+    visible = [actor for actor in scene.actors if actor.is_visible(progress)]
+    names = [(actor.colour_at(progress), actor.shape) for actor in visible]
+    names.sort(key=lambda name: SHAPES.index(name[1]))
+    if not names:
+        return "Nothing."
+    text = ", ".join(f"{_a(colour).lower()} {colour} {shape}" for colour, shape in names)
+    return f"{text[0].upper()}{text[1:]}."

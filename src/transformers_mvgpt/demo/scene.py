@@ -1,0 +1,217 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""
+What happens in a drawn clip: up to four coloured shapes that stay, move, appear, vanish, come and go, change colour or
+flash.
+
+Questions about the order of events must not be answerable from frames in any order. So a scene is as likely as the one
+that runs backwards: how long a shape is visible, and what is visible beside it, say nothing about what came first.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+
+COLOURS = ("red", "green", "blue", "yellow", "purple", "orange", "white")
+SHAPES = ("circle", "square", "triangle", "cross", "ring")
+DIRECTIONS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
+# In the test split alone: a model that answers about these has not learned pairs by heart.
+HELD_OUT = frozenset({("red", "triangle"), ("blue", "ring"), ("yellow", "cross"), ("green", "square")})
+
+Split = Literal["train", "validation", "test"]
+Behaviour = Literal["stays", "moves", "appears", "vanishes", "visits", "changes", "flashes"]
+
+MAX_ACTORS = 4
+# Shares of the duration. The sampled frames may end at three quarters of a clip, and lie 1/15 apart at most: nothing
+# happens later, events are more than two sampled frames apart, and a flash is seen in one or two of them.
+_LAST_EVENT = 0.72
+_EVENT_GAP = 0.15
+_FLASH = 0.1
+_TIMES = [index / 19 for index in range(20)]
+
+
+@dataclass(frozen=True)
+class Actor:
+    """
+    Args:
+        shape (`str`): one of `SHAPES`; no two actors of a scene share it.
+        colour (`str`): one of `COLOURS`; no two actors of a scene share it either.
+        behaviour (`str`): what it does.
+        size (`float`): height and width, as a share of the stage's side.
+        start, end (`tuple[float, float]`): centre (x, y) on the stage, 0 to 1, at the start and the end of the clip.
+        enters, leaves (`float`): when it is visible, as shares of the duration.
+        direction (`str`, *optional*): where it moves.
+        changes_at (`float`, *optional*): when it takes the colour `new_colour`.
+    """
+
+    shape: str
+    colour: str
+    behaviour: Behaviour
+    size: float
+    start: tuple[float, float]
+    end: tuple[float, float]
+    enters: float = 0.0
+    leaves: float = 1.0
+    direction: str | None = None
+    changes_at: float | None = None
+    new_colour: str | None = None
+
+    def is_visible(self, progress: float) -> bool:
+        """Whether it is on the stage when the share `progress` of the clip is over."""
+        return self.enters <= progress and (progress < self.leaves or self.leaves == 1.0)
+
+    def centre(self, progress: float) -> tuple[float, float]:
+        """Where it is then, (x, y)."""
+        (x0, y0), (x1, y1) = self.start, self.end
+        return x0 + (x1 - x0) * progress, y0 + (y1 - y0) * progress
+
+    def colour_at(self, progress: float) -> str:
+        """Its colour then."""
+        is_changed = self.changes_at is not None and self.new_colour is not None and progress >= self.changes_at
+        return self.new_colour if is_changed else self.colour  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """
+    Args:
+        actors (`tuple[Actor, ...]`): from the one behind all others to the one in front.
+        background (`tuple[int, int, int]`): RGB of the upper edge; it gets `fade` brighter towards the lower one.
+        fade (`int`): levels from 0 to 255.
+    """
+
+    actors: tuple[Actor, ...]
+    background: tuple[int, int, int]
+    fade: int
+
+
+def make_scene(seed: int, split: Split = "train") -> Scene:
+    """
+    The scene of this seed, the same everywhere. Pairs of colour and shape in `HELD_OUT` occur in the split "test" alone,
+    in about half of its scenes.
+
+    Raises:
+        ValueError: if there is no such split.
+    """
+    if split not in ("train", "validation", "test"):
+        raise ValueError(f"`split` ({split!r}) must be 'train', 'validation' or 'test'.")
+    rng = random.Random(f"{split} {seed}")  # a text is hashed by its content
+    wants_held_out = split == "test" and rng.random() < 0.5
+    behaviours = _draw_behaviours(rng)
+    while True:
+        actors = _draw_actors(rng, behaviours)
+        pairs = {pair for actor in actors for pair in _pairs(actor)}
+        if bool(pairs & HELD_OUT) == wants_held_out and _is_readable(actors):
+            break
+    return Scene(actors, *draw_background(rng))
+
+
+def draw_background(rng: random.Random) -> tuple[tuple[int, int, int], int]:
+    """A dark RGB colour, and how much brighter the lower edge is."""
+    level = rng.randint(25, 120)
+    red, green, blue = (level + rng.randint(-12, 12) for _ in range(3))
+    return (red, green, blue), rng.randint(-20, 30)
+
+
+def _pairs(actor: Actor) -> Iterator[tuple[str, str]]:
+    yield actor.colour, actor.shape
+    if actor.new_colour is not None:
+        yield actor.new_colour, actor.shape
+
+
+def _draw_behaviours(rng: random.Random) -> list[Behaviour]:
+    count = rng.choices((1, 2, 3, 4), (15, 30, 35, 20))[0]
+    behaviours: list[Behaviour] = []
+    if count >= 2 and rng.random() < 0.35:
+        behaviours += ["visits", "visits"]
+    if len(behaviours) < count and rng.random() < 0.25:
+        behaviours.append("flashes")
+    others: tuple[Behaviour, ...] = ("moves", "changes", "appears", "vanishes", "stays")
+    while len(behaviours) < count:
+        [behaviour] = rng.choices(others, (46, 17, 14, 14, 9))
+        # each of them needs a second colour, and there are not enough for four
+        if behaviour != "changes" or behaviours.count("changes") < len(COLOURS) - MAX_ACTORS:
+            behaviours.append(behaviour)
+    rng.shuffle(behaviours)
+    return behaviours
+
+
+def _draw_actors(rng: random.Random, behaviours: list[Behaviour]) -> tuple[Actor, ...]:
+    count = len(behaviours)
+    shapes, colours = rng.sample(SHAPES, count), rng.sample(COLOURS, len(COLOURS))
+    visits = iter(_draw_visits(rng) if "visits" in behaviours else [])
+    actors = []
+    for behaviour, shape in zip(behaviours, shapes, strict=True):
+        size = rng.uniform(0.24, 0.32)
+        start = end = (rng.uniform(size / 2, 1 - size / 2), rng.uniform(size / 2, 1 - size / 2))
+        details: dict = {}
+        if behaviour == "moves":
+            details["direction"] = rng.choice(list(DIRECTIONS))
+            start, end = _draw_path(rng, size, DIRECTIONS[details["direction"]])
+        elif behaviour == "changes":
+            details = {"changes_at": rng.uniform(0.28, 0.62), "new_colour": colours.pop()}
+        elif behaviour == "appears":
+            details["enters"] = _draw_event(rng)
+        elif behaviour == "vanishes":
+            details["leaves"] = _draw_event(rng)
+        elif behaviour == "visits":
+            details["enters"], details["leaves"] = next(visits)
+        elif behaviour == "flashes":
+            details["enters"] = rng.uniform(0.1, 0.62)
+            details["leaves"] = details["enters"] + _FLASH
+        actors.append(Actor(shape, colours.pop(), behaviour, size, start, end, **details))
+    return tuple(actors)
+
+
+def _draw_event(rng: random.Random) -> float:
+    """Early or late: whether something is visible for more than half of the time is never a close call."""
+    return rng.uniform(0.2, 0.34) if rng.random() < 0.5 else rng.uniform(0.62, _LAST_EVENT)
+
+
+def _draw_visits(rng: random.Random) -> list[tuple[float, float]]:
+    """When two actors come and go. Neither is there all the time of the other, or the longer visit came first."""
+    while True:
+        first, second = (sorted(rng.uniform(0.08, _LAST_EVENT) for _ in range(2)) for _ in range(2))
+        gaps = (second[0] - first[0], second[1] - first[1], first[1] - first[0], second[1] - second[0])
+        if min(gaps) >= _EVENT_GAP and max(gaps[2:]) <= 0.4:
+            visits = [(first[0], first[1]), (second[0], second[1])]
+            rng.shuffle(visits)
+            return visits
+
+
+def _draw_path(
+    rng: random.Random, size: float, direction: tuple[int, int]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    distance = rng.uniform(0.42, 1 - size)
+    low = rng.uniform(size / 2, 1 - size / 2 - distance)
+    across = rng.uniform(size / 2, 1 - size / 2)
+    ends = (low, low + distance) if sum(direction) > 0 else (low + distance, low)
+    if direction[0]:
+        return (ends[0], across), (ends[1], across)
+    return (across, ends[0]), (across, ends[1])
+
+
+def _is_readable(actors: tuple[Actor, ...]) -> bool:
+    """Shapes may pass behind each other, but none is hidden for long, nor one that is there for a short time."""
+    for one, other in combinations(actors, 2):
+        behaviours = {one.behaviour, other.behaviour}
+        if "moves" not in behaviours:
+            if _overlap(one, other, 0.0) > 0.02 and any(one.is_visible(t) and other.is_visible(t) for t in _TIMES):
+                return False
+            continue
+        overlaps = [_overlap(one, other, t) for t in _TIMES if one.is_visible(t) and other.is_visible(t)]
+        if sum(overlap > 0.25 for overlap in overlaps) > 3 or sum(overlap > 0.02 for overlap in overlaps) > 5:
+            return False
+        if behaviours & {"visits", "flashes"} and any(overlap > 0.02 for overlap in overlaps):
+            return False
+    return True
+
+
+def _overlap(one: Actor, other: Actor, progress: float) -> float:
+    """Shared area of the two boxes, as a share of the smaller one."""
+    sides = []
+    for a, b in zip(one.centre(progress), other.centre(progress), strict=True):
+        sides.append(max(0.0, (one.size + other.size) / 2 - abs(a - b)))
+    return min(sides[0], one.size, other.size) * min(sides[1], one.size, other.size) / min(one.size, other.size) ** 2

@@ -1,0 +1,75 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""A model's answers to questions about videos."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from ..modeling.modeling_outputs_mvgpt import MobileVideoGPTVideoFeatures
+from ..processing.processing_mvgpt import MobileVideoGPTProcessor
+from .questions import ScoredQuestion
+
+
+@torch.no_grad()
+def answer_questions(
+    model: PreTrainedModel,
+    processor: MobileVideoGPTProcessor,
+    questions: Sequence[ScoredQuestion],
+    *,
+    shuffle_frames: bool = False,
+    seed: int = 0,
+    **generate_kwargs: Any,
+) -> Iterator[str]:
+    """
+    Answers questions greedily, those about one video together: it is decoded and encoded once.
+
+    Args:
+        model ([`MobileVideoGPTForConditionalGeneration`]): the model.
+        processor ([`MobileVideoGPTProcessor`]): its processor.
+        questions (`Sequence[ScoredQuestion]`): questions about one video stand together.
+        shuffle_frames (`bool`, defaults to `False`):
+            Show the sampled frames in random order. A model whose answers do not suffer does not look at time.
+        seed (`int`, defaults to 0): of the random orders.
+        generate_kwargs: arguments of `generate`, such as `max_new_tokens`.
+
+    Yields:
+        `str`: the answer to each question, in their order.
+
+    Raises:
+        ValueError, OSError: if a video cannot be read.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    options = {"max_new_tokens": 128, "do_sample": False, **generate_kwargs}
+    for video, group in groupby(questions, key=lambda question: question.video):
+        texts = [question.question for question in group]
+        inputs = _first_inputs(processor, video, texts)
+        streams = [inputs.pop(name) for name in processor.video_processor.model_input_names]
+        if shuffle_frames:
+            order = torch.randperm(streams[0].shape[1], generator=generator)
+            streams = [stream[:, order] for stream in streams]
+        encoded = model.get_video_features(*(stream.to(model.device, model.dtype) for stream in streams))
+        inputs = inputs.to(model.device)
+        output = model.generate(**inputs, mm_encoder_outputs={"video": _repeat(encoded, len(texts))}, **options)
+        new_ids = output[:, inputs["input_ids"].shape[1] :]
+        yield from (answer.strip() for answer in processor.batch_decode(new_ids, skip_special_tokens=True))
+
+
+def _first_inputs(processor: MobileVideoGPTProcessor, video: str, texts: list[str]) -> Any:
+    """The prompts of all questions, but the pixels of the video once."""
+    content = [{"type": "video", "path": video}]
+    chats = [[{"role": "user", "content": [*content, {"type": "text", "text": text}]}] for text in texts]
+    prompts = [processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False) for chat in chats]
+    first = processor(text=prompts[:1], videos=[video], return_tensors="pt")
+    expanded = processor.video_token * processor.num_video_tokens
+    prompts = [prompt.replace(processor.video_token, expanded) for prompt in prompts]
+    texts_alone = processor.tokenizer(prompts, padding=True, padding_side="left", return_tensors="pt")
+    first.update(texts_alone)
+    return first
+
+
+def _repeat(encoded: MobileVideoGPTVideoFeatures, times: int) -> MobileVideoGPTVideoFeatures:
+    """The encoded video once for each prompt."""
+    return type(encoded)(pooler_output=encoded.pooler_output.expand(times, -1, -1))

@@ -1,0 +1,90 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""The small model's training in the smallest."""
+
+import json
+
+import pytest
+import torch
+from transformers import pipeline
+
+from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
+from transformers_mvgpt.demo.build import Effort, train_small_model
+from transformers_mvgpt.demo.drawn_clip import make_clip
+from transformers_mvgpt.demo.encoder_training import train_encoders
+from transformers_mvgpt.demo.language_training import ScreenplayDataset, train_language_model
+from transformers_mvgpt.demo.questions import QUESTION_TYPES
+from transformers_mvgpt.demo.small_model import make_config, make_processor
+
+
+@pytest.fixture(scope="module")
+def processor():
+    processor = make_processor()
+    processor.tokenizer.chat_template = processor.chat_template
+    return processor
+
+
+@pytest.fixture
+def model(processor):
+    return MobileVideoGPTForConditionalGeneration(make_config(processor.tokenizer))
+
+
+def moved(before, model):
+    """The parts of which a weight is another now."""
+    changed = [name for name, tensor in model.state_dict().items() if not torch.equal(before[name], tensor)]
+    return {name.split(".")[1] if name.startswith("model.") else name.split(".")[0] for name in changed}
+
+
+def test_encoders_learn_and_nothing_else(model):
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    records = list(train_encoders(model.model, 12, batch_size=4, num_workers=0))
+    assert moved(before, model) == {"vision_tower", "video_tower"}
+    assert [record["step"] for record in records] == list(range(1, 13))
+    assert records[-1]["loss"] < 0.9 * records[0]["loss"]
+
+
+def test_language_model_learns_and_nothing_else(model, processor):
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    records = list(train_language_model(model, processor.tokenizer, 12, batch_size=4, num_workers=0))
+    assert moved(before, model) == {"language_model", "lm_head"}
+    assert records[-1]["loss"] < 0.9 * records[0]["loss"]
+
+
+def test_only_answers_are_labelled(processor):
+    sample = ScreenplayDataset(processor.tokenizer, 0, 1, max_turns=2).make_sample(0)
+    labelled = processor.tokenizer.decode(sample["labels"][sample["labels"] >= 0])
+    asked = make_clip(0).questions[:2]
+    assert labelled == "".join(f"{question.answer}<|im_end|>" for question in asked)
+    assert asked[1].text in processor.tokenizer.decode(sample["input_ids"])
+
+
+def test_whole_training_in_the_smallest(tmp_path):
+    effort = Effort(
+        num_clips=4,
+        num_images=4,
+        encoder_steps=1,
+        language_steps=1,
+        num_questions=9,
+        overrides=("batch_size=4", "num_epochs=1", "num_workers=0", "max_length=900"),
+    )
+    steps = []
+    scores = train_small_model(
+        tmp_path / "model", tmp_path / "work", effort, lambda step, done, total, figures: steps.append(step)
+    )
+    assert set(steps) == {
+        *("Clips", "Pictures", "Test clips", "encoders", "language_model"),
+        *("video_projector", "image_projector", "instruction", "Test", "Test with shuffled frames"),
+    }
+    assert set(scores["scores"]) == {"model", "shuffled_frames", "guesser"}
+    assert scores["scores"]["guesser"].keys() == {*QUESTION_TYPES, "all"}
+    assert json.loads((tmp_path / "model" / "scores.json").read_text("utf-8")) == json.loads(json.dumps(scores))
+    log = [json.loads(line) for line in (tmp_path / "model" / "training.jsonl").read_text("utf-8").splitlines()]
+    assert {"encoders", "language_model", "video_projector", "instruction"} <= {record["stage"] for record in log}
+    assert pipeline("video-text-to-text", model=str(tmp_path / "model"), device="cpu") is not None
+
+    # what is finished is not done again
+    clip = tmp_path / "work" / "clips" / "train-0.mp4"
+    clip.unlink()
+    steps.clear()
+    again = train_small_model(tmp_path / "again", tmp_path / "work", effort, lambda step, *_: steps.append(step))
+    assert set(steps) == {"Test", "Test with shuffled frames"}
+    assert again["scores"] == scores["scores"]

@@ -1,0 +1,57 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+import json
+from collections import Counter
+
+import av
+from PIL import Image
+
+from transformers_mvgpt.demo.clip_files import write_test_clips, write_training_clips, write_training_images
+from transformers_mvgpt.demo.drawn_clip import make_clip
+from transformers_mvgpt.demo.questions import QUESTION_TYPES, describe_moment
+from transformers_mvgpt.demo.scene import make_scene
+from transformers_mvgpt.evaluation import read_questions
+
+
+def test_training_clips_are_in_the_form_of_the_release(tmp_path):
+    assert list(write_training_clips(tmp_path, range(3, 6), max_turns=2)) == [1, 2, 3]
+    records = json.loads((tmp_path / "clips.json").read_text("utf-8"))
+    assert [record["video"] for record in records] == ["train-3.mp4", "train-4.mp4", "train-5.mp4"]
+    for seed, record in zip(range(3, 6), records, strict=True):
+        asked = make_clip(seed).questions[:2]
+        turns = [(turn["from"], turn["value"]) for turn in record["conversations"]]
+        assert turns[0] == ("human", f"<video>\n{asked[0].text}")
+        assert turns[1:] == [("gpt", asked[0].answer), ("human", asked[1].text), ("gpt", asked[1].answer)]
+        with av.open(str(tmp_path / record["video"])) as container:
+            assert container.streams.video[0].frames == make_clip(seed).num_frames
+
+
+def test_training_images_show_one_moment(tmp_path):
+    assert list(write_training_images(tmp_path, range(4))) == [1, 2, 3, 4]
+    records = json.loads((tmp_path / "images.json").read_text("utf-8"))
+    for seed, record in enumerate(records):
+        human, gpt = record["conversations"]
+        assert human == {"from": "human", "value": "<image>\nWhat is in the image?"}
+        moments = {describe_moment(make_scene(seed), index / 200) for index in range(201)}
+        assert gpt["from"] == "gpt"
+        assert gpt["value"] in moments
+        with Image.open(tmp_path / record["image"]) as image:
+            assert image.width == image.height
+
+
+def test_test_questions_are_of_all_types_in_equal_shares(tmp_path):
+    *_, last = write_test_clips(tmp_path, 20, width=96, height=96, fps=16, seconds=4)
+    questions = read_questions(tmp_path / "questions.jsonl")
+    assert len(questions) == last == 20
+    counts = Counter(question.type for question in questions)
+    assert set(counts) == set(QUESTION_TYPES)
+    assert max(counts.values()) <= 3
+    per_clip = Counter((question.video, question.type) for question in questions)
+    assert max(per_clip.values()) == 1
+    for video in {question.video for question in questions}:
+        with av.open(video) as container:
+            stream = container.streams.video[0]
+            assert (stream.width, stream.height, stream.average_rate, stream.frames) == (96, 96, 16, 64)
+    # questions about one clip stand together, so that it is encoded once
+    assert len({q.video for q in questions}) == 1 + sum(
+        one.video != two.video for one, two in zip(questions, questions[1:], strict=False)
+    )

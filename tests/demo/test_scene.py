@@ -1,0 +1,89 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+import pytest
+
+from transformers_mvgpt.demo.scene import COLOURS, HELD_OUT, SHAPES, make_scene
+
+
+def pairs(scene):
+    return {(colour, actor.shape) for actor in scene.actors for colour in (actor.colour, actor.new_colour)}
+
+
+def test_seed_and_split_decide():
+    assert make_scene(5) == make_scene(5)
+    scenes = [make_scene(seed, split) for seed in range(100) for split in ("train", "validation", "test")]
+    assert len({scene.actors for scene in scenes}) == 300
+
+
+def test_some_pairs_are_for_the_test_alone():
+    assert not any(
+        pairs(make_scene(seed, split)) & HELD_OUT for seed in range(200) for split in ("train", "validation")
+    )
+    share = sum(bool(pairs(make_scene(seed, "test")) & HELD_OUT) for seed in range(200)) / 200
+    assert 0.4 < share < 0.6
+
+
+def test_every_behaviour_shape_and_colour_occurs():
+    actors = [actor for seed in range(300) for actor in make_scene(seed).actors]
+    assert {actor.shape for actor in actors} == set(SHAPES)
+    assert {actor.colour for actor in actors} == set(COLOURS)
+    behaviours = {"stays", "moves", "appears", "vanishes", "visits", "changes", "flashes"}
+    assert {actor.behaviour for actor in actors} == behaviours
+
+
+def test_actors_of_a_scene_differ_in_shape_and_colour():
+    for seed in range(200):
+        actors = make_scene(seed).actors
+        assert len({actor.shape for actor in actors}) == len(actors)
+        colours = [colour for actor in actors for colour in (actor.colour, actor.new_colour) if colour]
+        assert len(set(colours)) == len(colours)
+
+
+def test_nothing_leaves_the_stage():
+    for seed in range(200):
+        for actor in make_scene(seed).actors:
+            for progress in (0.0, 0.5, 1.0):
+                for place in actor.centre(progress):
+                    assert actor.size / 2 - 1e-9 <= place <= 1 - actor.size / 2 + 1e-9
+
+
+def test_a_flash_is_seen_in_one_or_two_sampled_frames():
+    flashes = [a for seed in range(400) for a in make_scene(seed).actors if a.behaviour == "flashes"]
+    for last in (0.78, 0.9, 1.0):  # how much of a clip the sampled frames span
+        counts = {sum(actor.is_visible(last * index / 15) for index in range(16)) for actor in flashes}
+        assert counts <= {1, 2}
+
+
+def test_visits_do_not_tell_their_order_by_their_length():
+    """Else "what came first" could be answered from frames in any order."""
+    longer_first = []
+    for seed in range(1500):
+        visits = sorted((a.enters, a.leaves) for a in make_scene(seed).actors if a.behaviour == "visits")
+        if visits:
+            (enters, leaves), (second_enters, second_leaves) = visits
+            assert enters < second_enters
+            assert leaves < second_leaves
+            longer_first.append(leaves - enters > second_leaves - second_enters)
+    assert len(longer_first) > 300
+    assert sum(longer_first) / len(longer_first) == pytest.approx(0.5, abs=0.07)
+
+
+def test_moving_shapes_pass_behind_others_but_are_not_hidden_for_long():
+    crossings = 0
+    for seed in range(1000):
+        actors = make_scene(seed).actors
+        for one in actors:
+            for other in actors:
+                if one.shape < other.shape and "moves" in (one.behaviour, other.behaviour):
+                    both = [t / 19 for t in range(20) if one.is_visible(t / 19) and other.is_visible(t / 19)]
+                    near = [
+                        max(abs(a - b) for a, b in zip(one.centre(t), other.centre(t), strict=True)) < 0.12
+                        for t in both
+                    ]
+                    assert sum(near) <= 5
+                    crossings += any(near)
+    assert crossings > 2
+
+
+def test_unknown_split_is_refused():
+    with pytest.raises(ValueError, match=r"`split` \('dev'\) must be 'train', 'validation' or 'test'\."):
+        make_scene(0, "dev")
