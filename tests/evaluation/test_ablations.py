@@ -85,6 +85,7 @@ def test_plain_projector_pools_rows_and_columns():
     torch.testing.assert_close(rows[0, 1], projector.linear_1(corner))
 
 
+@pytest.mark.slow
 def test_all_are_trained_and_scored_and_none_twice(tmp_path):
     processor = make_processor()
     MobileVideoGPTForConditionalGeneration(make_config(processor.tokenizer)).save_pretrained(tmp_path / "start")
