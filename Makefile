@@ -8,16 +8,19 @@ FLOOR := $(shell sed -n 's/^ *transformers>=\([0-9.]*\).*/\1/p' setup.cfg)
 FLOOR_TESTS := tests/modeling tests/conversion tests/processing/test_chat_template.py tests/processing/test_p*.py \
 	tests/processing/test_video_processing.py tests/cli tests/test_public_api.py tests/test_readme.py
 
+# two processes with a thread each: on two cores, more threads would wait for each other
+PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
 .PHONY: demo test test-floor test-slow style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
 
 test: $(VENV)/.installed-dev
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow" -n 2
+	$(PYTEST) -m "not slow"
 
 test-floor: $(VENV)/.installed-floor-$(FLOOR)
-	HF_HUB_OFFLINE=1 PYTHONPATH="$(CURDIR)/$(VENV)/floor" $(BIN)/python -m pytest -m "not slow" -n 2 $(FLOOR_TESTS)
+	PYTHONPATH="$(CURDIR)/$(VENV)/floor" $(PYTEST) -m "not slow" $(FLOOR_TESTS)
 
 test-slow: $(VENV)/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ from .drawing import draw_frame
 from .drawn_clip import Clip, make_clip, write_clip
 from .questions import MOMENT_QUESTION, QUESTION_TYPES, describe_moment
 from .scene import Split, make_scene
+
+
+# Fewer clips than this are drawn sooner than another process has started.
+_WORTH_A_POOL = 64
 
 
 def write_training_clips(
@@ -79,8 +84,8 @@ def write_test_clips(
         ValueError: as [`make_clip`].
     """
     folder = Path(folder)
-    wanted = {kind: -(-num_questions // len(QUESTION_TYPES)) for kind in QUESTION_TYPES}
-    wanted[QUESTION_TYPES[-1]] -= sum(wanted.values()) - num_questions
+    share, rest = divmod(num_questions, len(QUESTION_TYPES))
+    wanted = {kind: share + (index < rest) for index, kind in enumerate(QUESTION_TYPES)}
     chosen: dict[int, list[dict]] = {}
     seed = first_seed
     while any(wanted.values()):
@@ -103,10 +108,14 @@ def _write_clips(folder: Path, seeds: Iterable[int], split: Split, **file_option
     """One file per seed, by several processes; in the order of the seeds."""
     folder.mkdir(parents=True, exist_ok=True)
     seeds = list(seeds)
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        paths = [str(folder / f"{split}-{seed}.mp4") for seed in seeds]
-        clips = pool.map(partial(_write_one, split=split, **file_options), seeds, paths, chunksize=16)
-        yield from zip(seeds, clips, strict=True)
+    paths = [str(folder / f"{split}-{seed}.mp4") for seed in seeds]
+    write = partial(_write_one, split=split, **file_options)
+    if len(seeds) < _WORTH_A_POOL:
+        yield from zip(seeds, map(write, seeds, paths), strict=True)
+        return
+    # not forked: torch and the video encoder may hold locks in other threads of this process
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        yield from zip(seeds, pool.map(write, seeds, paths, chunksize=16), strict=True)
 
 
 def _write_one(seed: int, path: str, *, split: Split, **file_options: Any) -> Clip:
