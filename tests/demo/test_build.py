@@ -9,18 +9,17 @@ from transformers import pipeline
 
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
 from transformers_mvgpt.demo.build import Effort, train_small_model
-from transformers_mvgpt.demo.drawn_clip import make_clip
 from transformers_mvgpt.demo.encoder_training import train_encoders
-from transformers_mvgpt.demo.language_training import ScreenplayDataset, train_language_model
-from transformers_mvgpt.demo.questions import QUESTION_TYPES
+from transformers_mvgpt.demo.language_training import DrawnChats, train_language_model
+from transformers_mvgpt.demo.patch_labels import FRAME_SIZES
+from transformers_mvgpt.demo.questions import QUESTION_TYPES, make_training_questions
+from transformers_mvgpt.demo.scene import make_still
 from transformers_mvgpt.demo.small_model import make_config, make_processor
 
 
 @pytest.fixture(scope="module")
 def processor():
-    processor = make_processor()
-    processor.tokenizer.chat_template = processor.chat_template
-    return processor
+    return make_processor()
 
 
 @pytest.fixture
@@ -42,19 +41,29 @@ def test_encoders_learn_and_nothing_else(model):
     assert records[-1]["loss"] < 0.9 * records[0]["loss"]
 
 
-def test_language_model_learns_and_nothing_else(model, processor):
+def test_language_model_and_projectors_learn_and_nothing_else(model, processor):
+    trainable = [parameter.requires_grad for parameter in model.parameters()]
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    records = list(train_language_model(model, processor.tokenizer, 12, batch_size=4, num_workers=0))
-    assert moved(before, model) == {"language_model", "lm_head"}
-    assert records[-1]["loss"] < 0.9 * records[0]["loss"]
+    records = list(train_language_model(model, processor, 10, 2, batch_size=4, num_workers=0))
+    assert moved(before, model) == {"language_model", "lm_head", "image_projector", "video_projector"}
+    assert [record["step"] for record in records] == list(range(1, 13))
+    assert records[9]["loss"] < 0.7 * records[0]["loss"]
+    assert [parameter.requires_grad for parameter in model.parameters()] == trainable
 
 
-def test_only_answers_are_labelled(processor):
-    sample = ScreenplayDataset(processor.tokenizer, 0, 1, max_turns=2).make_sample(0)
-    labelled = processor.tokenizer.decode(sample["labels"][sample["labels"] >= 0])
-    asked = make_clip(0).questions[:2]
-    assert labelled == "".join(f"{question.answer}<|im_end|>" for question in asked)
-    assert asked[1].text in processor.tokenizer.decode(sample["input_ids"])
+def test_pictures_come_before_clips():
+    chats = DrawnChats(7, num_scenes=4, num_stills=2, num_frames=16)
+    kinds = [chats[index]["messages"][0]["content"][0]["type"] for index in range(len(chats))]
+    assert kinds == ["image", "image", "video", "video"]
+    still, clip = chats[0]["messages"], chats[3]["messages"]
+    asked = make_training_questions(make_still(7), 7)
+    assert [message["content"][-1]["text"] for message in still] == [t for q in asked for t in (q.text, q.answer)]
+    assert still[0]["content"][0]["image"].size in FRAME_SIZES
+    frames = clip[0]["content"][0]["video"]
+    assert frames.shape[0] == 16
+    assert frames.shape[2:0:-1] in FRAME_SIZES
+    assert [message["role"] for message in clip] == ["user", "assistant"] * (len(clip) // 2)
+    assert chats[3]["name"] == "scene 10"
 
 
 def test_whole_training_in_the_smallest(tmp_path):
@@ -62,7 +71,8 @@ def test_whole_training_in_the_smallest(tmp_path):
         num_clips=4,
         num_images=4,
         encoder_steps=1,
-        language_steps=1,
+        still_steps=1,
+        clip_steps=1,
         num_questions=9,
         overrides=("batch_size=4", "num_epochs=1", "num_workers=0", "max_length=900"),
     )

@@ -7,7 +7,7 @@ from PIL import Image
 
 from transformers_mvgpt.demo.clip_files import write_test_clips, write_training_clips, write_training_images
 from transformers_mvgpt.demo.drawn_clip import make_clip
-from transformers_mvgpt.demo.questions import QUESTION_TYPES, describe_moment
+from transformers_mvgpt.demo.questions import QUESTION_TYPES, describe_moment, make_training_questions
 from transformers_mvgpt.demo.scene import make_scene
 from transformers_mvgpt.evaluation import read_questions
 
@@ -17,10 +17,11 @@ def test_training_clips_are_in_the_form_of_the_release(tmp_path):
     records = json.loads((tmp_path / "clips.json").read_text("utf-8"))
     assert [record["video"] for record in records] == ["train-3.mp4", "train-4.mp4", "train-5.mp4"]
     for seed, record in zip(range(3, 6), records, strict=True):
-        asked = make_clip(seed).questions[:2]
+        asked = make_training_questions(make_clip(seed).scene, seed, 2)
         turns = [(turn["from"], turn["value"]) for turn in record["conversations"]]
         assert turns[0] == ("human", f"<video>\n{asked[0].text}")
-        assert turns[1:] == [("gpt", asked[0].answer), ("human", asked[1].text), ("gpt", asked[1].answer)]
+        assert [text for _, text in turns[1:]] == [t for q in asked for t in (q.text, q.answer)][1:]
+        assert [name for name, _ in turns] == ["human", "gpt"] * len(asked)
         with av.open(str(tmp_path / record["video"])) as container:
             assert container.streams.video[0].frames == make_clip(seed).num_frames
 

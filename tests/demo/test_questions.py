@@ -11,8 +11,9 @@ from transformers_mvgpt.demo.questions import (
     describe,
     describe_moment,
     make_questions,
+    make_training_questions,
 )
-from transformers_mvgpt.demo.scene import HELD_OUT, Actor, Scene, make_scene
+from transformers_mvgpt.demo.scene import HELD_OUT, Actor, Scene, make_scene, make_still
 
 
 PLACE = {"size": 0.25, "start": (0.5, 0.5), "end": (0.5, 0.5)}
@@ -142,3 +143,28 @@ def test_seed_decides():
     scene = make_scene(1)
     assert make_questions(scene, 1) == make_questions(scene, 1)
     assert make_questions(scene, 1) != make_questions(scene, random.randrange(2, 99))
+
+
+def test_training_questions_are_many_and_short_but_for_a_description_in_some():
+    drawn = [make_training_questions(make_scene(seed), seed) for seed in range(200)]
+    assert all(len({question.text for question in questions}) == len(questions) for questions in drawn)
+    described = [[q for q in questions if q.type == "description"] for questions in drawn]
+    assert max(map(len, described)) == 1
+    assert 0.2 < sum(map(len, described)) / 200 < 0.4
+    short = [len(questions) - len(found) for questions, found in zip(drawn, described, strict=True)]
+    assert max(short) == 12
+    assert {question.type for questions in drawn for question in questions} == set(QUESTION_TYPES)
+    scene = make_scene(3)
+    possible = {(q.text, q.answer) for seed in range(300) for q in make_questions(scene, seed)}
+    assert {(q.text, q.answer) for q in make_training_questions(scene, 3)} <= possible
+
+
+def test_training_questions_about_a_still_ask_for_no_motion():
+    drawn = [question for seed in range(60) for question in make_training_questions(make_still(seed), seed)]
+    assert {question.type for question in drawn} == {"colour", "shape", "count", "yes_no", "description"}
+    assert not any(re.search("move|flash", question.text) for question in drawn)
+    scene = make_still(2)
+    described = {
+        q.answer for seed in range(30) for q in make_training_questions(scene, seed) if q.type == "description"
+    }
+    assert described == {describe_moment(scene, 0.0)}

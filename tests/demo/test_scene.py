@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 import pytest
 
-from transformers_mvgpt.demo.scene import COLOURS, HELD_OUT, SHAPES, make_scene
+from transformers_mvgpt.demo.scene import COLOURS, HELD_OUT, SHAPES, make_scene, make_still
 
 
 def pairs(scene):
@@ -20,6 +20,14 @@ def test_some_pairs_are_for_the_test_alone():
     )
     share = sum(bool(pairs(make_scene(seed, "test")) & HELD_OUT) for seed in range(200)) / 200
     assert 0.4 < share < 0.6
+
+
+def test_nothing_happens_in_a_still():
+    stills = [make_still(seed) for seed in range(100)]
+    assert stills[3] == make_still(3)
+    assert len({scene.actors for scene in stills}) == 100
+    assert {actor.behaviour for scene in stills for actor in scene.actors} == {"stays"}
+    assert not any(pairs(scene) & HELD_OUT for scene in stills)
 
 
 def test_every_behaviour_shape_and_colour_occurs():
@@ -79,9 +87,9 @@ def test_moving_shapes_pass_behind_others_but_are_not_hidden_for_long():
                         max(abs(a - b) for a, b in zip(one.centre(t), other.centre(t), strict=True)) < 0.12
                         for t in both
                     ]
-                    assert sum(near) <= 5
+                    assert sum(near) <= 8
                     crossings += any(near)
-    assert crossings > 2
+    assert crossings > 10
 
 
 def test_unknown_split_is_refused():

@@ -25,8 +25,10 @@ from .small_model import make_config, make_processor
 
 
 RECIPES = Path(__file__).parent / "recipes"
+PARTS = ("encoders", "language_model")
 STAGES = ("video_projector", "image_projector", "instruction")
 LOG_FILE, SCORES_FILE = "training.jsonl", "scores.json"
+_DONE = "done"  # a file that is written when a part is finished
 _SEED = 0
 # Scenes for which the encoders and the language model are shown no clip.
 _FIRST_SCENE = 1_000_000
@@ -43,15 +45,17 @@ class Effort:
     Args:
         num_clips (`int`): training clips.
         num_images (`int`): training pictures with captions.
-        encoder_steps, language_steps (`int`): steps of the encoders' and of the language model's training.
+        encoder_steps (`int`): steps of the encoders' training.
+        still_steps, clip_steps (`int`): steps of the language model's training, on pictures and on clips.
         num_questions (`int`): test questions.
         overrides (`tuple[str, ...]`): `"key=value"` for the recipes of all three stages.
     """
 
-    num_clips: int = 6000
-    num_images: int = 4000
-    encoder_steps: int = 400
-    language_steps: int = 300
+    num_clips: int = 5000
+    num_images: int = 2000
+    encoder_steps: int = 450
+    still_steps: int = 400
+    clip_steps: int = 900
     num_questions: int = 1000
     overrides: tuple[str, ...] = ()
 
@@ -81,8 +85,14 @@ def train_small_model(
     stopwatch = Stopwatch(work / "seconds.json")
     with stopwatch("clips"):
         _draw(work, effort, report)
-    with stopwatch("encoders and language model"):
-        start = _train_parts(work, effort, report)
+    start = work / "encoders"
+    if not (start / _DONE).exists():
+        with stopwatch("encoders"):
+            _train_encoders(work, effort, report)
+    if not (work / "language_model" / _DONE).exists():
+        with stopwatch("language_model"):
+            _train_language_model(start, work, effort, report)
+    start = work / "language_model"
     for stage in STAGES:
         with stopwatch(stage):
             start = _run_stage(stage, start, work, effort, report)
@@ -124,33 +134,44 @@ def _draw(work: Path, effort: Effort, report: OnProgress) -> None:
                 report(step, done, total, {})
 
 
-def _train_parts(work: Path, effort: Effort, report: OnProgress) -> Path:
-    folder = work / "parts"
-    if (folder / "processor_config.json").exists():  # it is written last
-        return folder
+def _train_encoders(work: Path, effort: Effort, report: OnProgress) -> None:
     torch.manual_seed(_SEED)
     processor = make_processor()
-    processor.tokenizer.chat_template = processor.chat_template
     model = MobileVideoGPTForConditionalGeneration(make_config(processor.tokenizer))
+    records = train_encoders(model.model, effort.encoder_steps, first_seed=_FIRST_SCENE)
+    _follow("encoders", records, effort.encoder_steps, model, processor, work, report)
+
+
+def _train_language_model(start: Path, work: Path, effort: Effort, report: OnProgress) -> None:
+    torch.manual_seed(_SEED)
+    processor = MobileVideoGPTProcessor.from_pretrained(start)
+    model = MobileVideoGPTForConditionalGeneration.from_pretrained(start)
+    steps = effort.still_steps, effort.clip_steps
+    records = train_language_model(model, processor, *steps, first_seed=_FIRST_SCENE)
+    _follow("language_model", records, sum(steps), model, processor, work, report)
+
+
+def _follow(
+    part: str,
+    records: Iterable[dict[str, float]],
+    total: int,
+    model: MobileVideoGPTForConditionalGeneration,
+    processor: MobileVideoGPTProcessor,
+    work: Path,
+    report: OnProgress,
+) -> None:
+    """Trains to the end, writes every tenth record as the stages do, and saves the model."""
+    folder = work / part
     folder.mkdir(exist_ok=True)
-    with open(folder / LOG_FILE, "w", encoding="utf-8") as log:
-        encoders = train_encoders(model.model, effort.encoder_steps, first_seed=_FIRST_SCENE)
-        _follow("encoders", encoders, effort.encoder_steps, log, report)
-        language = train_language_model(model, processor.tokenizer, effort.language_steps, first_seed=_FIRST_SCENE)
-        _follow("language_model", language, effort.language_steps, log, report)
+    with open(folder / "loss.jsonl", "w", encoding="utf-8") as log:
+        for record in records:
+            report(part, int(record["step"]), total, record)
+            if record["step"] % 10 == 0 or record["step"] in (1, total):
+                log.write(json.dumps({name: round(value, 4) for name, value in record.items()}) + "\n")
+                log.flush()
     model.save_pretrained(folder, save_original_format=False)
     processor.save_pretrained(folder)
-    return folder
-
-
-def _follow(stage: str, records: Iterable[dict[str, float]], total: int, log: Any, report: OnProgress) -> None:
-    """Writes every tenth record, as the stages do."""
-    for record in records:
-        report(stage, int(record["step"]), total, record)
-        if record["step"] % 10 == 0 or record["step"] in (1, total):
-            rounded = {name: round(value, 4) for name, value in record.items()}
-            log.write(json.dumps({"stage": stage, **rounded}) + "\n")
-            log.flush()
+    (folder / _DONE).touch()
 
 
 def _run_stage(stage: str, start: Path, work: Path, effort: Effort, report: OnProgress) -> Path:
@@ -203,8 +224,7 @@ def _write_model(source: Path, target: Path, work: Path, scores: dict[str, Any])
         if file.suffix in (".json", ".safetensors", ".jinja", ".txt"):
             shutil.copy(file, target / file.name)
     with open(target / LOG_FILE, "w", encoding="utf-8") as log:
-        log.write((work / "parts" / LOG_FILE).read_text(encoding="utf-8"))
-        for stage in STAGES:
+        for stage in PARTS + STAGES:
             for line in (work / stage / "loss.jsonl").read_text(encoding="utf-8").splitlines():
                 log.write(json.dumps({"stage": stage, **json.loads(line)}) + "\n")
     (target / SCORES_FILE).write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")

@@ -15,7 +15,7 @@ from PIL import Image
 
 from .drawing import draw_frame
 from .drawn_clip import Clip, make_clip, write_clip
-from .questions import MOMENT_QUESTION, QUESTION_TYPES, describe_moment
+from .questions import MOMENT_QUESTION, QUESTION_TYPES, describe_moment, make_training_questions
 from .scene import Split, make_scene
 
 
@@ -23,21 +23,25 @@ from .scene import Split, make_scene
 _WORTH_A_POOL = 64
 
 
-def write_training_clips(
-    folder: str | os.PathLike, seeds: Iterable[int], split: Split = "train", *, max_turns: int = 8
-) -> Iterator[int]:
+def write_training_clips(folder: str | os.PathLike, seeds: Iterable[int], *, max_turns: int = 12) -> Iterator[int]:
     """
     Writes a video file for each seed, and `clips.json`: one conversation about each.
+
+    Args:
+        folder (`str`): where to.
+        seeds (`Iterable[int]`): of the clips.
+        max_turns (`int`): questions about each, and sometimes a description.
 
     Yields:
         `int`: how many are written.
     """
     folder = Path(folder)
     records = []
-    for seed, clip in _write_clips(folder, seeds, split):
-        turns = [(question.text, question.answer) for question in clip.questions[:max_turns]]
+    for seed, clip in _write_clips(folder, seeds, "train"):
+        questions = make_training_questions(clip.scene, seed, max_turns)
+        turns = [(question.text, question.answer) for question in questions]
         records.append(
-            {"id": f"{split}-{seed}", "video": f"{split}-{seed}.mp4", "conversations": _turns("<video>", turns)}
+            {"id": f"train-{seed}", "video": f"train-{seed}.mp4", "conversations": _turns("<video>", turns)}
         )
         yield len(records)
     _write_json(folder / "clips.json", records)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from ..modeling import MobileVideoGPTModel
+from .muon import Optimizers
 from .patch_labels import BACKGROUND, DEEDS, IGNORED, PatchDataset
 from .scene import COLOURS, SHAPES
 
@@ -52,8 +53,7 @@ def train_encoders(
     model: MobileVideoGPTModel,
     num_steps: int,
     *,
-    batch_size: int = 16,
-    learning_rate: float = 2e-3,
+    batch_size: int = 8,
     num_workers: int = 1,
     first_seed: int = 0,
 ) -> Iterator[dict[str, float]]:
@@ -64,7 +64,6 @@ def train_encoders(
         model ([`MobileVideoGPTModel`]): the model.
         num_steps (`int`): number of steps.
         batch_size (`int`): videos per step; each comes with 16 images.
-        learning_rate (`float`): the highest one.
         num_workers (`int`): processes that draw.
         first_seed (`int`): of the scenes.
 
@@ -76,9 +75,13 @@ def train_encoders(
     video_heads = PatchHeads(config.video_config.hidden_size, "colours", "shapes", "deeds")
     _spread_positions(model)
     modules = nn.ModuleList([model.vision_tower, model.video_tower, image_heads, video_heads])
-    parameters = [parameter for parameter in modules.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, num_steps, pct_start=0.1)
+    optimizers = Optimizers(
+        [model.vision_tower, model.video_tower],
+        num_steps,
+        learning_rate=2e-3,
+        muon_learning_rate=2e-3,
+        heads=[*image_heads.values(), *video_heads.values()],
+    )
     dataset = PatchDataset(config, first_seed, num_steps * batch_size)
     modules.train()
     for step, batch in enumerate(DataLoader(dataset, batch_size, num_workers=num_workers), start=1):
@@ -97,11 +100,7 @@ def train_encoders(
         frame_loss, frame_shares = video_heads(features, {kind: rows[some] for kind, rows in image_labels.items()})
 
         loss = image_loss + video_loss + frame_loss
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        schedule.step()
+        optimizers.step(loss)
         shares = {"image": image_shares, "video": video_shares, "frame": frame_shares}
         named = {f"{place}_{kind}": share for place, kinds in shares.items() for kind, share in kinds.items()}
         yield {"step": step, "loss": loss.item(), **named}

@@ -1,122 +1,141 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-The language model from nothing: it learns to answer the questions about scenes that it reads as screenplays, and the
-words for what is seen in one moment of them.
+The language model from nothing, together with the projectors through which it sees: it learns to answer questions about
+single pictures first, which are short and need no sense of time, then about clips.
 """
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import nn
-from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from torch.utils.data import DataLoader, Dataset
 
-from .questions import MOMENT_QUESTION, describe_moment, make_questions
-from .scene import make_scene
-from .screenplay import write_screenplay
-
-
-_IGNORED = -100
-
-
-def make_conversation(visual: dict, turns: list[tuple[str, str]]) -> list[dict]:
-    """Chat messages: questions and answers about a visual (`{"type": "text", "text": ...}`, `{"type": "video", ...}`)."""
-    messages: list[dict] = []
-    for index, (question, answer) in enumerate(turns):
-        text = {"type": "text", "text": question}
-        messages.append({"role": "user", "content": [visual, text] if index == 0 else [text]})
-        messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
-    return messages
+from ..modeling import MobileVideoGPTForConditionalGeneration
+from ..processing import MobileVideoGPTProcessor
+from ..training import DataCollator
+from .drawing import draw_frame
+from .muon import Optimizers
+from .patch_labels import FRAME_SIZES
+from .questions import make_training_questions
+from .scene import make_scene, make_still
 
 
-class ScreenplayDataset(IterableDataset):
+# Fresh weights of transformers' usual size, 0.02, are too faint for a model this narrow: it is slow to find anything.
+_WEIGHT_SCALE = 0.08
+_RESIDUAL_SHARE = 0.5
+
+
+class DrawnChats(Dataset):
     """
-    Conversations about training scenes in words: `input_ids` (L,) and `labels` (L,), -100 but for the answers.
+    Chats about training scenes for [`DataCollator`]: the first `num_stills` about a picture each, the others about a clip.
 
     Args:
-        tokenizer: of the model, with the chat template of the processor.
-        first_seed, num_scenes (`int`): which scenes.
-        max_turns (`int`): questions about each of them.
+        first_seed, num_scenes, num_stills (`int`): which scenes.
+        num_frames (`int`): of a clip.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, first_seed: int, num_scenes: int, max_turns: int = 8):
-        self.tokenizer, self.max_turns = tokenizer, max_turns
+    def __init__(self, first_seed: int, num_scenes: int, num_stills: int, num_frames: int):
         self.seeds = range(first_seed, first_seed + num_scenes)
+        self.num_stills, self.num_frames = num_stills, num_frames
 
     def __len__(self) -> int:
         return len(self.seeds)
 
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        worker = get_worker_info()
-        seeds = self.seeds if worker is None else self.seeds[worker.id :: worker.num_workers]
-        return map(self.make_sample, seeds)
-
-    def make_sample(self, seed: int) -> dict[str, torch.Tensor]:
-        """The sample of a seed."""
-        rng, scene = random.Random(f"screenplay {seed}"), make_scene(seed)
-        if rng.random() < 0.1:
-            progress = rng.random()
-            text = write_screenplay(scene, num_frames=1, start=progress)
-            turns = [(MOMENT_QUESTION, describe_moment(scene, progress))]
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        seed = self.seeds[index]
+        rng = random.Random(f"chat {seed}")
+        width, height = rng.choice(FRAME_SIZES)
+        if index < self.num_stills:
+            scene = make_still(seed)
+            visual = {"type": "image", "image": Image.fromarray(draw_frame(scene, 0.0, width, height))}
         else:
-            text = write_screenplay(scene, end=rng.uniform(0.78, 1))
-            turns = [(question.text, question.answer) for question in make_questions(scene, seed)[: self.max_turns]]
-        encoded = self.tokenizer.apply_chat_template(
-            make_conversation({"type": "text", "text": f"{text}\n"}, turns),
-            tokenize=True,
-            return_dict=True,
-            return_assistant_tokens_mask=True,
-        )
-        input_ids = torch.tensor(encoded["input_ids"])
-        is_answer = torch.tensor(encoded["assistant_masks"]).bool()
-        return {"input_ids": input_ids, "labels": input_ids.where(is_answer, _IGNORED)}
+            scene = make_scene(seed)
+            # sampled frames may end before the clip does
+            times = rng.uniform(0.78, 1) * np.linspace(0, 1, self.num_frames)
+            visual = {"type": "video", "video": np.stack([draw_frame(scene, time, width, height) for time in times])}
+        turns = [(question.text, question.answer) for question in make_training_questions(scene, seed)]
+        return {"messages": _messages(visual, turns), "name": f"scene {seed}"}
+
+
+def _messages(visual: dict[str, Any], turns: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = []
+    for question, answer in turns:
+        parts = [] if messages else [visual]
+        messages.append({"role": "user", "content": [*parts, {"type": "text", "text": question}]})
+        messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
+    return messages
 
 
 def train_language_model(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    num_steps: int,
+    model: MobileVideoGPTForConditionalGeneration,
+    processor: MobileVideoGPTProcessor,
+    num_still_steps: int,
+    num_clip_steps: int,
     *,
-    batch_size: int = 32,
-    learning_rate: float = 2e-3,
+    batch_size: int = 16,
     num_workers: int = 1,
     first_seed: int = 0,
 ) -> Iterator[dict[str, float]]:
     """
-    Trains the language model and the head of `model` in place; the rest of it sees no text.
+    Trains the language model, its head and the projectors in place; the encoders stay as they are.
+
+    Args:
+        model ([`MobileVideoGPTForConditionalGeneration`]): the model.
+        processor ([`MobileVideoGPTProcessor`]): its processor.
+        num_still_steps, num_clip_steps (`int`): steps on pictures, then on clips.
+        batch_size (`int`): chats per step.
+        num_workers (`int`): processes that draw.
+        first_seed (`int`): of the scenes.
 
     Yields:
         `dict[str, float]`: after each step, its number, the loss, and the share of answers' tokens that are right.
     """
-    parameters = [*model.model.language_model.parameters(), *model.lm_head.parameters()]
-    parameters = list(dict.fromkeys(parameters))  # tied weights are one
-    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, num_steps, pct_start=0.1)
-    dataset = ScreenplayDataset(tokenizer, first_seed, num_steps * batch_size)
+    language, frozen = [model.model.language_model, model.model.image_projector, model.model.video_projector], []
+    for encoder in (model.model.vision_tower, model.model.video_tower):
+        frozen += [parameter for parameter in encoder.parameters() if parameter.requires_grad]
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    _strengthen(model)
+    sizes = num_still_steps * batch_size, (num_still_steps + num_clip_steps) * batch_size
+    dataset = DrawnChats(first_seed, sizes[1], sizes[0], model.config.num_frames)
+    loader = DataLoader(
+        dataset, batch_size, num_workers=num_workers, collate_fn=DataCollator(processor), prefetch_factor=4 if num_workers else None
+    )  # fmt: skip
+    optimizers = None
     model.train()
-    for step, batch in enumerate(DataLoader(dataset, batch_size, num_workers=num_workers, collate_fn=_pad), start=1):
+    for step, batch in enumerate(loader, start=1):
+        # what is learned of clips is another task: it gets a schedule of its own
+        if step in (1, num_still_steps + 1):
+            num_steps = num_still_steps if step <= num_still_steps else num_clip_steps
+            optimizers = Optimizers(
+                language, num_steps, learning_rate=2e-3, muon_learning_rate=3e-3, heads=[model.lm_head]
+            )
+        wanted = batch["shift_labels"]
         outputs = model(**batch)
-        optimizer.zero_grad()
-        outputs.loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        schedule.step()
-        wanted = batch["labels"][:, 1:]
-        is_right = outputs.logits[:, :-1].argmax(-1) == wanted
-        yield {
-            "step": step,
-            "loss": outputs.loss.item(),
-            "accuracy": is_right[wanted != _IGNORED].float().mean().item(),
-        }
+        assert optimizers is not None
+        optimizers.step(outputs.loss)
+        is_right = outputs.logits.argmax(-1) == wanted
+        accuracy = is_right[wanted >= 0].float().mean().item()
+        yield {"step": step, "loss": outputs.loss.item(), "accuracy": accuracy}
     model.eval()
+    for parameter in frozen:
+        parameter.requires_grad_(True)
 
 
-def _pad(samples: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """On the right: under causal attention, what follows an answer cannot change it."""
-    fillers = {"input_ids": 0, "labels": _IGNORED}
-    return {
-        name: pad_sequence([sample[name] for sample in samples], batch_first=True, padding_value=filler)
-        for name, filler in fillers.items()
-    }
+@torch.no_grad()
+def _strengthen(model: MobileVideoGPTForConditionalGeneration) -> None:
+    """
+    Larger fresh weights; and keys like queries, so that from the start a word attends to what is like it ("Mimetic
+    initialization", Trockman and Kolter, 2023).
+    """
+    for part in model.model.language_model.modules():
+        if isinstance(part, nn.Linear | nn.Embedding):
+            nn.init.normal_(part.weight, std=_WEIGHT_SCALE)
+    for layer in model.model.language_model.layers:
+        layer.self_attn.k_proj.weight.copy_(layer.self_attn.q_proj.weight)
+        layer.self_attn.o_proj.weight.mul_(_RESIDUAL_SHARE)
+        layer.mlp.down_proj.weight.mul_(_RESIDUAL_SHARE)

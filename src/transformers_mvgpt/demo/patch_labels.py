@@ -6,12 +6,11 @@ Symbols in the shapes: T frames of a video, P patches of a frame, n images.
 """
 
 import random
-from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
 import torch
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import Dataset
 
 from ..modeling import MobileVideoGPTConfig
 from ..processing import MobileVideoGPTVideoProcessor
@@ -25,12 +24,12 @@ BACKGROUND, IGNORED = 0, -100
 # A patch that shows less of a shape than the first share is background; one between the two is not judged.
 _COVERED = (0.04, 0.2)
 # Width and height of drawn frames, in pixels.
-_FRAME_SIZES = ((96, 96), (128, 96), (128, 128), (144, 96), (96, 128), (160, 90))
+FRAME_SIZES = ((96, 96), (128, 96), (128, 128), (144, 96), (96, 128), (160, 90))
 _IMAGE_SIDES = (96, 128, 160)
 _PAIRS = [pair for pair in product(COLOURS, SHAPES) if pair not in HELD_OUT]
 
 
-class PatchDataset(IterableDataset):
+class PatchDataset(Dataset):
     """
     One training scene as a video, and some crowded images. A label is 0 for the background, -100 where it is unclear.
 
@@ -61,13 +60,8 @@ class PatchDataset(IterableDataset):
     def __len__(self) -> int:
         return len(self.seeds)
 
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        worker = get_worker_info()
-        seeds = self.seeds if worker is None else self.seeds[worker.id :: worker.num_workers]
-        return map(self.make_sample, seeds)
-
-    def make_sample(self, seed: int) -> dict[str, torch.Tensor]:
-        """The sample of a seed."""
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        seed = self.seeds[index]
         rng = random.Random(f"patches {seed}")
         return {**self._make_images(rng), **self._make_video(make_scene(seed), rng)}
 
@@ -86,7 +80,7 @@ class PatchDataset(IterableDataset):
         }
 
     def _make_video(self, scene: Scene, rng: random.Random) -> dict[str, torch.Tensor]:
-        width, height = rng.choice(_FRAME_SIZES)
+        width, height = rng.choice(FRAME_SIZES)
         # some frames of each chunk, as frame scoring will choose them, and a clip whose end is not seen
         per_chunk = self.num_frames // self.num_chunks
         chosen = [
@@ -128,7 +122,7 @@ def _make_crowd(rng: random.Random) -> Scene:
             min(max((place + 0.5) / 3 + offset + rng.uniform(-0.06, 0.06), 0.12), 0.88)
             for place, offset in zip(divmod(cell, 3), shift, strict=True)
         )
-        actors.append(Actor(shape, colour, "stays", rng.uniform(0.22, 0.32), (x, y), (x, y)))
+        actors.append(Actor(shape, colour, "stays", rng.uniform(0.24, 0.34), (x, y), (x, y)))
     return Scene(tuple(actors), *draw_background(rng))
 
 

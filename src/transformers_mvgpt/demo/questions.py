@@ -24,7 +24,7 @@ TIME_TYPES = ("direction", "order")
 
 MOMENT_QUESTION = "What is in the image?"
 
-_NUMBERS = ("zero", "one", "two", "three", "four")
+_NUMBERS = ("zero", "one", "two", "three")
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,22 @@ def make_questions(scene: Scene, seed: int, split: Split = "train") -> list[Ques
     rng = random.Random(f"questions {split} {seed}")
     questions = [question for make in _MAKERS for question in make(scene, rng, split)]
     rng.shuffle(questions)
+    return questions
+
+
+def make_training_questions(scene: Scene, seed: int, max_questions: int = 12) -> list[Question]:
+    """Several draws of [`make_questions`], without those that nothing in a still picture answers if all in the scene stay."""
+    rng = random.Random(f"training questions {seed}")
+    is_still = all(actor.behaviour == "stays" for actor in scene.actors)
+    makers = (_colour, _shape, _count, _presence) if is_still else _MAKERS
+    drawn = [question for _ in range(4) for make in makers for question in make(scene, rng, "train")]
+    questions = list({question.text: question for question in drawn if question.type != "description"}.values())
+    rng.shuffle(questions)
+    questions = questions[:max_questions]
+    # long answers would outweigh all others
+    if rng.random() < 0.3:
+        last = Question("description", MOMENT_QUESTION, describe_moment(scene, 0.0)) if is_still else drawn[-1]
+        questions.insert(rng.randrange(len(questions) + 1), last)
     return questions
 
 
@@ -162,7 +178,7 @@ def _brief(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]
         yield Question("brief", text, f"{_a(actor.colour).lower()} {actor.colour} {actor.shape}")
 
 
-def _yes_no(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+def _presence(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
     steady = [actor for actor in scene.actors if actor.behaviour != "changes"]
     if steady:
         present = {(actor.colour, actor.shape) for actor in steady}
@@ -177,6 +193,10 @@ def _yes_no(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question
         is_there = rng.random() < 0.5
         pair = (colour, shape) if is_there else rng.choice(absent)
         yield Question("yes_no", f"Is there {_a(pair[0]).lower()} {pair[0]} {pair[1]}?", "yes" if is_there else "no")
+
+
+def _yes_no(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+    yield from _presence(scene, rng, split)
     actor = rng.choice(scene.actors)
     if actor.behaviour in ("moves", "stays", "appears", "vanishes"):
         text = f"Does {_name(actor, rng)} move?"

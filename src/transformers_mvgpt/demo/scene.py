@@ -1,6 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-What happens in a drawn clip: up to four coloured shapes that stay, move, appear, vanish, come and go, change colour or
+What happens in a drawn clip: up to three coloured shapes that stay, move, appear, vanish, come and go, change colour or
 flash.
 
 Questions about the order of events must not be answerable from frames in any order. So a scene is as likely as the one
@@ -23,7 +23,7 @@ HELD_OUT = frozenset({("red", "triangle"), ("blue", "ring"), ("yellow", "cross")
 Split = Literal["train", "validation", "test"]
 Behaviour = Literal["stays", "moves", "appears", "vanishes", "visits", "changes", "flashes"]
 
-MAX_ACTORS = 4
+MAX_ACTORS = 3
 # Shares of the duration. The sampled frames may end at three quarters of a clip, and lie 1/15 apart at most: nothing
 # happens later, events are more than two sampled frames apart, and a flash is seen in one or two of them.
 _LAST_EVENT = 0.72
@@ -99,13 +99,21 @@ def make_scene(seed: int, split: Split = "train") -> Scene:
         raise ValueError(f"`split` ({split!r}) must be 'train', 'validation' or 'test'.")
     rng = random.Random(f"{split} {seed}")  # a text is hashed by its content
     wants_held_out = split == "test" and rng.random() < 0.5
-    behaviours = _draw_behaviours(rng)
+    return _draw_scene(rng, _draw_behaviours(rng), wants_held_out)
+
+
+def make_still(seed: int) -> Scene:
+    """A training scene in which nothing happens."""
+    rng = random.Random(f"still {seed}")
+    return _draw_scene(rng, ["stays"] * _draw_count(rng), wants_held_out=False)
+
+
+def _draw_scene(rng: random.Random, behaviours: list[Behaviour], wants_held_out: bool) -> Scene:
     while True:
         actors = _draw_actors(rng, behaviours)
         pairs = {pair for actor in actors for pair in _pairs(actor)}
         if bool(pairs & HELD_OUT) == wants_held_out and _is_readable(actors):
-            break
-    return Scene(actors, *draw_background(rng))
+            return Scene(actors, *draw_background(rng))
 
 
 def draw_background(rng: random.Random) -> tuple[tuple[int, int, int], int]:
@@ -121,8 +129,12 @@ def _pairs(actor: Actor) -> Iterator[tuple[str, str]]:
         yield actor.new_colour, actor.shape
 
 
+def _draw_count(rng: random.Random) -> int:
+    return rng.choices(range(1, MAX_ACTORS + 1), (20, 45, 35))[0]
+
+
 def _draw_behaviours(rng: random.Random) -> list[Behaviour]:
-    count = rng.choices((1, 2, 3, 4), (15, 30, 35, 20))[0]
+    count = _draw_count(rng)
     behaviours: list[Behaviour] = []
     if count >= 2 and rng.random() < 0.35:
         behaviours += ["visits", "visits"]
@@ -131,8 +143,8 @@ def _draw_behaviours(rng: random.Random) -> list[Behaviour]:
     others: tuple[Behaviour, ...] = ("moves", "changes", "appears", "vanishes", "stays")
     while len(behaviours) < count:
         [behaviour] = rng.choices(others, (46, 17, 14, 14, 9))
-        # each of them needs a second colour, and there are not enough for four
-        if behaviour != "changes" or behaviours.count("changes") < len(COLOURS) - MAX_ACTORS:
+        # each of them needs a second colour
+        if behaviour != "changes" or behaviours.count("changes") < 2:
             behaviours.append(behaviour)
     rng.shuffle(behaviours)
     return behaviours
@@ -144,7 +156,7 @@ def _draw_actors(rng: random.Random, behaviours: list[Behaviour]) -> tuple[Actor
     visits = iter(_draw_visits(rng) if "visits" in behaviours else [])
     actors = []
     for behaviour, shape in zip(behaviours, shapes, strict=True):
-        size = rng.uniform(0.24, 0.32)
+        size = rng.uniform(0.26, 0.34)
         start = end = (rng.uniform(size / 2, 1 - size / 2), rng.uniform(size / 2, 1 - size / 2))
         details: dict = {}
         if behaviour == "moves":
@@ -202,7 +214,7 @@ def _is_readable(actors: tuple[Actor, ...]) -> bool:
                 return False
             continue
         overlaps = [_overlap(one, other, t) for t in _TIMES if one.is_visible(t) and other.is_visible(t)]
-        if sum(overlap > 0.25 for overlap in overlaps) > 3 or sum(overlap > 0.02 for overlap in overlaps) > 5:
+        if sum(overlap > 0.25 for overlap in overlaps) > 5 or sum(overlap > 0.02 for overlap in overlaps) > 8:
             return False
         if behaviours & {"visits", "flashes"} and any(overlap > 0.02 for overlap in overlaps):
             return False
