@@ -41,7 +41,7 @@ def questions(tmp_path_factory):
 
 def test_answers_are_those_of_the_pipeline(pipe, questions):
     answers = list(answer_questions(pipe.model, pipe.processor, questions, max_new_tokens=6))
-    one_by_one = [pipe(q.video, text=q.question, max_new_tokens=6)[0]["generated_text"] for q in questions]
+    one_by_one = [pipe(q.video, text=q.question, max_new_tokens=6)[0]["generated_text"].strip() for q in questions]
     assert answers == one_by_one
 
 
