@@ -244,7 +244,10 @@ def test_backend_that_is_not_installed(clip, monkeypatch: pytest.MonkeyPatch) ->
     [
         ("raise RuntimeError('Could not load libtorchcodec.\\nFFmpeg 8: ...')", "Could not load libtorchcodec"),
         ("raise OSError('libavutil.so.60: cannot open')", "libavutil.so.60: cannot open"),
-        ("__version__, ffmpeg_major_version = '0.16.0', None", "it finds no FFmpeg"),
+        (
+            "__version__, ffmpeg_major_version = '0.16.0', None",
+            "it finds no FFmpeg, which comes apart from it \\(`apt install ffmpeg`",
+        ),
         (
             "__version__ = '0.10.0+cpu'",
             "its version 0.10.0\\+cpu is older than 0.11 and gets colours or rotations wrong",

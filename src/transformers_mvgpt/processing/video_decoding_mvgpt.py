@@ -132,7 +132,9 @@ def _why_unusable(backend: str) -> str | None:
     if _major_and_minor(package.__version__) < _major_and_minor(minimum_version):
         return f"its version {package.__version__} is older than {minimum_version} and gets colours or rotations wrong"
     # Since 0.16 TorchCodec loads without FFmpeg, because it also decodes images.
-    return "it finds no FFmpeg" if getattr(package, "ffmpeg_major_version", 0) is None else None
+    if getattr(package, "ffmpeg_major_version", 0) is None:
+        return "it finds no FFmpeg, which comes apart from it (`apt install ffmpeg`, `brew install ffmpeg`)"
+    return None
 
 
 def _major_and_minor(version: str) -> tuple[int, ...]:
