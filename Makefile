@@ -11,10 +11,14 @@ FLOOR_TESTS := tests/modeling tests/conversion tests/processing/test_chat_templa
 # two processes with a thread each: on two cores, more threads would wait for each other
 PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo test test-floor test-slow style quality
+.PHONY: demo train-demo test test-floor test-slow style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
+
+# Hours, from nothing to the checkpoint of the demo. An interrupted run goes on; `rm -r build/train-demo` begins anew.
+train-demo: $(VENV)/.installed-train
+	HF_HUB_OFFLINE=1 $(BIN)/mvgpt train-demo src/transformers_mvgpt/demo/checkpoint --work build/train-demo
 
 test: $(VENV)/.installed-dev
 	$(PYTEST) -m "not slow"
@@ -39,6 +43,10 @@ $(VENV)/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install torch torchvision
 	$(BIN)/python -m pip install --editable .
+	touch $@
+
+$(VENV)/.installed-train: $(VENV)/.installed
+	$(BIN)/python -m pip install --editable ".[train]"
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

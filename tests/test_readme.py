@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""The Python in README.md runs, with the demo's clip and untrained checkpoint, and gives the outputs that it shows."""
+"""The Python in README.md runs, with a drawn clip and an untrained checkpoint, and gives the outputs that it shows."""
 
 import ast
 import re
@@ -9,18 +9,28 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from transformers_mvgpt.demo import write_checkpoint, write_clip
+from transformers_mvgpt.demo import Clip, write_clip
+from transformers_mvgpt.demo.scene import Actor, Scene
+from untrained_release import write_checkpoint
 
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 PYTHON = "".join(re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
 PUBLISHED = "Amshaker/Mobile-VideoGPT-0.5B"
+SCENE = Scene(
+    actors=(
+        Actor("square", "red", "moves", size=0.208, start=(0.125, 0.3), end=(0.875, 0.3), direction="right"),
+        Actor("circle", "blue", "moves", size=0.208, start=(0.7, 0.125), end=(0.7, 0.875), direction="down"),
+    ),
+    background=(90, 85, 80),
+    fade=0,
+)
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    write_clip(tmp_path / "clip.mp4")
-    write_clip(tmp_path / "other.mp4", seconds=1)
+    for name, num_frames in (("clip.mp4", 96), ("other.mp4", 24)):
+        write_clip(Clip(SCENE, [], width=240, height=240, fps=24, num_frames=num_frames), tmp_path / name)
     write_checkpoint(tmp_path / PUBLISHED)
     Image.new("RGB", (64, 48), "red").save(tmp_path / "image.png")
     monkeypatch.chdir(tmp_path)

@@ -3,14 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from transformers_mvgpt.demo import write_checkpoint, write_clip
+from transformers_mvgpt.demo import make_clip, write_clip
+from untrained_release import write_checkpoint
 
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clip of 2 seconds."""
+    """A clip of 2 seconds, 32 frames in each."""
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    write_clip(path, seconds=2)
+    write_clip(make_clip(0, width=240, height=240, fps=32, seconds=2), path)
     return path
 
 

@@ -47,8 +47,8 @@ def test_segment_image_and_frames(run_ask, clip, answer_of_pipeline, tmp_path):
     frames = [line.split() for line in result.stderr.splitlines() if line.startswith("frame ")]
     assert len(frames) == 8
     for _, index, seconds, unit, _, _ in frames:
-        assert 12 <= int(index) <= 36
-        assert (float(seconds), unit) == (pytest.approx(int(index) / 24, abs=0.01), "s")
+        assert 16 <= int(index) <= 48
+        assert (float(seconds), unit) == (pytest.approx(int(index) / 32, abs=0.01), "s")
 
 
 def test_answer_is_streamed_to_a_terminal(checkpoint, clip, answer_of_pipeline, capsys, monkeypatch):

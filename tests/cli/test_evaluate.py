@@ -4,21 +4,9 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
 from transformers_mvgpt.cli.main import app
-from transformers_mvgpt.demo.small_model import make_config, make_processor
+from transformers_mvgpt.demo import CHECKPOINT
 from transformers_mvgpt.evaluation import is_same_answer
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """The small model, untrained."""
-    folder, processor = tmp_path_factory.mktemp("checkpoint"), make_processor()
-    model = MobileVideoGPTForConditionalGeneration(make_config(processor.tokenizer))
-    model.generation_config.max_new_tokens = 6
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
 
 
 def run(*arguments):
@@ -35,28 +23,20 @@ def questions(tmp_path_factory):
     return folder / "questions.jsonl"
 
 
-def test_scores_are_those_of_the_answers(checkpoint, questions, tmp_path):
-    result = run(
-        "evaluate",
-        checkpoint,
-        questions,
-        "--device",
-        "cpu",
-        "--max-new-tokens",
-        6,
-        "--answers",
-        tmp_path / "answers.jsonl",
-    )
+def test_scores_are_those_of_the_answers(questions, tmp_path):
+    options = ["--device", "cpu", "--max-new-tokens", 6, "--answers", tmp_path / "answers.jsonl"]
+    result = run("evaluate", CHECKPOINT, questions, *options)
     assert result.exit_code == 0, result.stderr
     answers = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text("utf-8").splitlines()]
     assert len(answers) == 9
     share = sum(is_same_answer(record["given"], record["answer"]) for record in answers) / 9
+    assert share > 0
     assert result.stdout.splitlines()[0].split() == ["type", "exact", "guesser"]
     assert result.stdout.splitlines()[-1].split()[:2] == ["all", f"{share:.1%}"]
 
 
-def test_missing_questions(checkpoint, tmp_path):
-    result = run("evaluate", checkpoint, tmp_path / "none.jsonl")
+def test_missing_questions(tmp_path):
+    result = run("evaluate", CHECKPOINT, tmp_path / "none.jsonl")
     assert result.exit_code == 1
     assert "none.jsonl" in result.stderr
 

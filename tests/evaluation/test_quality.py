@@ -3,26 +3,13 @@ import pytest
 import torch
 from transformers import pipeline
 
-from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
-from transformers_mvgpt.demo.drawn_clip import make_clip, write_clip
-from transformers_mvgpt.demo.small_model import make_config, make_processor
+from transformers_mvgpt.demo import CHECKPOINT, make_clip, write_clip
 from transformers_mvgpt.evaluation import ScoredQuestion, answer_questions
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """The small model, untrained."""
-    folder, processor = tmp_path_factory.mktemp("checkpoint"), make_processor()
-    model = MobileVideoGPTForConditionalGeneration(make_config(processor.tokenizer))
-    model.generation_config.max_new_tokens = 6
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def pipe(checkpoint):
-    return pipeline("video-text-to-text", model=str(checkpoint), device="cpu")
+def pipe():
+    return pipeline("video-text-to-text", model=str(CHECKPOINT), device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +54,8 @@ def test_shuffling_shows_both_encoders_the_same_order(pipe, questions, monkeypat
 
 
 def test_options_reach_generate(pipe, questions):
-    [short] = answer_questions(pipe.model, pipe.processor, questions[:1], max_new_tokens=1)
-    [answer] = answer_questions(pipe.model, pipe.processor, questions[:1], max_new_tokens=6)
+    question = ScoredQuestion(questions[0].video, "description", "Describe the video.", "")
+    [short] = answer_questions(pipe.model, pipe.processor, [question], max_new_tokens=1)
+    [answer] = answer_questions(pipe.model, pipe.processor, [question], max_new_tokens=6)
     assert answer.startswith(short)
     assert len(short) < len(answer)

@@ -3,32 +3,52 @@
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .ask import frame_lines
 
 
-QUESTION = "What is moving?"
+if TYPE_CHECKING:
+    from ..demo.viewing import Viewing
 
 
-def demo() -> None:
-    """Ask a small untrained model about a drawn clip. Needs no network."""
+def demo(
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the second clip; by default one that nobody has seen.")
+    ] = None,
+) -> None:
+    """Ask a small trained model about two drawn clips, the package's and a fresh one. Needs no network."""
     from transformers import pipeline
 
-    from ..demo import write_checkpoint, write_clip
+    from ..demo import CHECKPOINT, CLIP, CLIP_SEED, make_clip, write_clip
+    from ..demo.viewing import draw_fresh_seed, view_clip
 
+    pipe = pipeline("video-text-to-text", model=str(CHECKPOINT), device="cpu")
+    viewing = view_clip(pipe, CLIP, CLIP_SEED)
+    _show(f"{CLIP.name}, which comes with the package", viewing)
+    answers = viewing.answers
+    seed = draw_fresh_seed() if seed is None else seed
     with tempfile.TemporaryDirectory() as folder:
-        clip, checkpoint = Path(folder, "clip.mp4"), Path(folder, "checkpoint")
-        write_clip(clip)
-        write_checkpoint(checkpoint)
-        pipe = pipeline("video-text-to-text", model=str(checkpoint), device="cpu")
-        [answer] = pipe(str(clip), text=QUESTION, return_selected_frames=True)
-    typer.echo("Clip:      4 seconds of H.264: a red square moves from left to right, a blue disc from top to bottom")
-    typer.echo(f"Question:  {QUESTION}")
-    typer.echo(f"Answer:    {answer['generated_text']!r}")
-    typer.echo("Frames that the video encoder saw:")
-    for line in frame_lines(answer["selected_frames"]):
+        fresh_clip = Path(folder, "fresh.mp4")
+        write_clip(make_clip(seed, "test"), fresh_clip)
+        viewing = view_clip(pipe, fresh_clip, seed)
+    _show(f"{fresh_clip.name}, drawn just now from seed {seed}", viewing)
+    answers += viewing.answers
+    typer.echo(f"{sum(answered.is_right for answered in answers)} of {len(answers)} answers are right.")
+    typer.echo("For videos of your own: mvgpt ask VIDEO QUESTION --model MODEL")
+
+
+def _show(file: str, viewing: "Viewing") -> None:
+    clip = viewing.clip
+    seconds = clip.num_frames / clip.fps
+    typer.echo(f"{file}: {clip.width} x {clip.height} pixels, {clip.fps} frames per second, {seconds:.1f} seconds\n")
+    for answered in viewing.answers:
+        typer.echo(f"  {'[right]' if answered.is_right else '[WRONG]'}  Question:  {answered.question.text}")
+        typer.echo(f"           Answer:    {answered.answer}")
+        typer.echo(f"           Truth:     {answered.question.answer}")
+    typer.echo("\n  Frames that the video encoder looked at:")
+    for line in frame_lines(viewing.selected_frames):
         typer.echo(f"  {line}")
-    typer.echo("The weights of this model are random, it was never trained: its answer is noise.")
-    typer.echo("For real answers: mvgpt ask VIDEO QUESTION --model MODEL")
+    typer.echo()

@@ -1,8 +1,8 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""A clip and a checkpoint, both made on the spot, to try the package without any download."""
+"""Drawn clips with questions, and a small model that was trained on them."""
 
-from .checkpoint import write_checkpoint
-from .clip import write_clip
+from .drawn_clip import Clip, make_clip, write_clip
+from .package_data import CHECKPOINT, CLIP, CLIP_SEED
 
 
-__all__ = ["write_checkpoint", "write_clip"]
+__all__ = ["CHECKPOINT", "CLIP", "CLIP_SEED", "Clip", "make_clip", "write_clip"]

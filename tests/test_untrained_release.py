@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from transformers_mvgpt.demo import write_checkpoint
+from untrained_release import write_checkpoint
 
 
 def test_layout_is_that_of_the_published_checkpoints(tmp_path):

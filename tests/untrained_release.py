@@ -10,7 +10,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Qwen2Tokenizer
 
-from ..modeling import MobileVideoGPTConfig, MobileVideoGPTForConditionalGeneration
+from transformers_mvgpt import MobileVideoGPTConfig, MobileVideoGPTForConditionalGeneration
 
 
 SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|image_pad|>", "<|video_pad|>"]
