@@ -64,6 +64,21 @@ def test_pixels_are_the_processors(processor, clip_samples, image_samples):
     assert torch.equal(batch["pixel_values"], expected)
 
 
+@pytest.mark.parametrize("size", [(60, 20), (20, 60), (40, 40)])
+def test_images_are_padded_with_the_mean_colour_on_request(processor, size):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    visual = {"type": "image", "image": image}
+    side = max(size)
+    square = np.empty((side, side, 3), dtype=np.uint8)
+    square[:] = (122, 116, 104)  # floor(255 * 0.48145466), and so on
+    left, top = (side - size[0]) // 2, (side - size[1]) // 2
+    square[top : top + size[1], left : left + size[0]] = np.asarray(image)
+    for pad_images, shown in ((True, Image.fromarray(square)), (False, image)):
+        batch = DataCollator(processor, pad_images=pad_images)([say("What?", "It.", visual)])
+        expected = processor.image_processor(images=[shown], return_tensors="pt")["pixel_values"]
+        assert torch.equal(batch["pixel_values"], expected)
+
+
 def test_logits_are_kept_where_something_is_learned(processor, clip_samples, image_samples):
     batch = DataCollator(processor)([clip_samples[0], image_samples[1]])
     kept, following = batch["logits_to_keep"], batch["labels"][:, 1:]

@@ -41,6 +41,7 @@ def test_shipped_recipes_have_the_published_settings(stage, size):
     assert (recipe.max_length, recipe.gradient_checkpointing, recipe.dtype) == (4096, True, "bf16")
     assert recipe.lora == LoraSettings(r=128, alpha=256, dropout=0.05)
     assert not recipe.train_encoders
+    assert recipe.pad_images is (stage != "video_projector")  # its images go through the video encoder
 
 
 def test_all_shipped_recipes_are_tested():

@@ -82,7 +82,7 @@ def _run(
         model=model,
         args=training_arguments(recipe, Path(recipe.output)),
         train_dataset=InstructionDataset(recipe.data, recipe.media_folder),
-        data_collator=DataCollator(processor, recipe.max_length),
+        data_collator=DataCollator(processor, recipe.max_length, pad_images=recipe.pad_images),
         callbacks=callbacks,
         projector_learning_rate=recipe.projector_learning_rate,
     )

@@ -31,6 +31,8 @@ class DataCollator:
         num_frame_tokens (`int`, *optional*):
             Give it to send images through the video encoder, as videos of one frame: the rows that its projector makes of
             one. They become `pixel_values_videos` of shape `(num_images, 1, 3, height, width)`.
+        pad_images (`bool`, defaults to `False`):
+            Whether images for the image encoder become squares, with borders of the mean colour, so that nothing is cropped.
         on_unreadable (`str`, defaults to `"stop"`):
             `"stop"` raises on a sample that cannot be used. `"report"` puts why into the batch, as `"problems"`; what stands
             for the sample has zeros as pixels and no label, so that nothing is learned of it.
@@ -49,11 +51,13 @@ class DataCollator:
         processor: Any,
         max_length: int | None = None,
         num_frame_tokens: int | None = None,
+        pad_images: bool = False,
         on_unreadable: Literal["stop", "report"] = "stop",
     ):
         self.processor = processor
         self.max_length = max_length
         self.num_frame_tokens = num_frame_tokens
+        self.pad_images = pad_images
         self.on_unreadable = on_unreadable
 
     def __call__(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
@@ -125,9 +129,9 @@ class DataCollator:
     def _read_image(self, source: Any) -> dict[str, torch.Tensor]:
         image = load_image(source)
         if self.num_frame_tokens is None:
-            return {
-                "pixel_values": self.processor.image_processor(images=[image], return_tensors="pt")["pixel_values"]
-            }
+            processor = self.processor.image_processor
+            image = _pad_to_square(image, processor.image_mean) if self.pad_images else image
+            return {"pixel_values": processor(images=[image], return_tensors="pt")["pixel_values"]}
         frame = np.array(image)[None]  # (1, height, width, 3)
         features = self.processor.video_processor([frame], do_sample_frames=False, return_tensors="pt")
         return {"pixel_values_videos": features["pixel_values_videos"]}
@@ -162,3 +166,11 @@ class DataCollator:
                 shapes[key] = (num_videos, video_processor.num_frames, *size)
         pixels = {key: [torch.zeros(shape)] for key, shape in shapes.items()}
         return (ids, np.full_like(labels, IGNORED)), pixels
+
+
+def _pad_to_square(image: Image.Image, mean: list[float]) -> Image.Image:
+    """The image in the middle of a square of the mean colour, floor(255 * mean)."""
+    side = max(image.size)
+    square = Image.new("RGB", (side, side), tuple(int(255 * value) for value in mean))
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    return square

@@ -66,6 +66,9 @@ class Recipe:
         weight_decay (`float`): of all weights but biases and norms.
         scheduler (`str`): how the learning rate falls, one of transformers' schedulers.
         max_length (`int`): longest sample in tokens, the visual's included.
+        pad_images (`bool`):
+            Whether images for the image encoder become squares with borders of the mean colour, as in the published
+            training, instead of being cropped to squares.
         lora ([`LoraSettings`], *optional*): None trains the language model in full.
         train_encoders (`bool`): whether both encoders learn too. Only in the stage `"instruction"`.
         gradient_checkpointing (`bool`): compute activations twice instead of keeping them.
@@ -101,6 +104,7 @@ class Recipe:
     weight_decay: int | float = 0.0
     scheduler: str = "cosine"
     max_length: int = 4096
+    pad_images: bool = False
     lora: LoraSettings | None = field(default_factory=LoraSettings)
     train_encoders: bool = False
     gradient_checkpointing: bool = False

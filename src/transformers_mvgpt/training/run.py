@@ -70,7 +70,9 @@ def run(recipe: Recipe, callbacks: Iterable[TrainerCallback] = ()) -> Path:
         args=arguments,
         train_dataset=dataset,
         eval_dataset=eval_dataset,
-        data_collator=DataCollator(loaded.processor, recipe.max_length, num_frame_tokens, on_unreadable="report"),
+        data_collator=DataCollator(
+            loaded.processor, recipe.max_length, num_frame_tokens, recipe.pad_images, on_unreadable="report"
+        ),
         callbacks=[LossCurve(output), *callbacks],
         projector_learning_rate=recipe.projector_learning_rate,
         on_unreadable=recipe.on_unreadable,
