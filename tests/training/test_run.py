@@ -3,6 +3,7 @@ import json
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from release_layout import make_release
@@ -41,6 +42,24 @@ def test_encoder_that_the_release_lacks_and_weights_that_nothing_reads(tmp_path,
     release = make_release(tmp_path, video_encoder=False)
     output = run(tiny_recipe("image_projector", release, images, tmp_path / "output", max_steps=1))
     assert "model.video_tower.norm.weight" in load_file(output / "model.safetensors")
+
+
+def test_images_are_padded_if_the_recipe_says_so(tmp_path, release, images):
+    """Squares with the borders already on them, cropped, give the same first step."""
+    squares = make_images(tmp_path / "squares")
+    for path in squares.parent.glob("*.png"):
+        with Image.open(path) as image:
+            square = Image.new("RGB", (32, 32), (122, 116, 104))
+            square.paste(image, (0, 4))
+        square.save(path)
+    losses = []
+    for data, pad_images in ((images, True), (squares, False), (images, False)):
+        recorder = Recorder()
+        output = tmp_path / f"{len(losses)}"
+        recipe = tiny_recipe("image_projector", release, data, output, max_steps=1, pad_images=pad_images)
+        run(recipe, callbacks=[recorder])
+        losses += recorder.losses
+    assert losses[0] == losses[1] != losses[2]
 
 
 def test_video_in_a_stage_of_images(tmp_path, release, clips, images):
