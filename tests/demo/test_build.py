@@ -8,7 +8,7 @@ import torch
 from transformers import pipeline
 
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
-from transformers_mvgpt.demo.build import Effort, train_small_model
+from transformers_mvgpt.demo.build import PARTS, STAGES, Effort, train_small_model
 from transformers_mvgpt.demo.encoder_training import train_encoders
 from transformers_mvgpt.demo.language_training import DrawnChats, train_language_model
 from transformers_mvgpt.demo.patch_labels import FRAME_SIZES
@@ -85,6 +85,9 @@ def test_whole_training_in_the_smallest(tmp_path):
         *("video_projector", "image_projector", "instruction", "Test", "Test with shuffled frames"),
     }
     assert set(scores["scores"]) == {"model", "shuffled_frames", "guesser"}
+    assert scores["machine"]["threads"] == torch.get_num_threads()
+    assert scores["machine"]["torch"] == torch.__version__
+    assert scores["seconds"].keys() == {"clips", *PARTS, *STAGES, "test"}
     assert scores["scores"]["guesser"].keys() == {*QUESTION_TYPES, "all"}
     assert json.loads((tmp_path / "model" / "scores.json").read_text("utf-8")) == json.loads(json.dumps(scores))
     log = [json.loads(line) for line in (tmp_path / "model" / "training.jsonl").read_text("utf-8").splitlines()]

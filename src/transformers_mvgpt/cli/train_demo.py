@@ -19,6 +19,7 @@ def train_demo(
     from tqdm import tqdm
 
     from ..demo.build import train_small_model
+    from ..evaluation.report import score_table
 
     bars: dict[str, tqdm] = {}
 
@@ -36,6 +37,5 @@ def train_demo(
     finally:
         for bar in bars.values():
             bar.close()
-    for name, row in scores["scores"].items():
-        typer.echo(f"{name:16s}" + "  ".join(f"{kind} {share:.1%}" for kind, share in row.items()))
+    typer.echo(score_table(scores["scores"]), nl=False)
     typer.echo(f"Wrote {target}")

@@ -3,6 +3,7 @@
 
 import json
 import os
+import platform
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from transformers import TrainerCallback
 
 from ..evaluation import answer_questions, guess_answers, read_questions, score_by_type
@@ -98,9 +100,22 @@ def train_small_model(
             start = _run_stage(stage, start, work, effort, report)
     with stopwatch("test"):
         scores = score_model(start, work / "test" / "questions.jsonl", report)
-    scores |= {"effort": asdict(effort), "seconds": stopwatch.seconds, "threads": torch.get_num_threads()}
+    scores |= {"effort": asdict(effort), "seconds": stopwatch.seconds, "machine": _describe_machine()}
     _write_model(start, target, work, scores)
     return scores
+
+
+def _describe_machine() -> dict[str, Any]:
+    """On what the seconds were measured, and the scores."""
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "dtype": "float32",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
 
 
 class Stopwatch:
