@@ -53,10 +53,10 @@ class Effort:
         overrides (`tuple[str, ...]`): `"key=value"` for the recipes of all three stages.
     """
 
-    num_clips: int = 5000
-    num_images: int = 2000
-    encoder_steps: int = 450
-    still_steps: int = 400
+    num_clips: int = 3200
+    num_images: int = 1500
+    encoder_steps: int = 350
+    still_steps: int = 350
     clip_steps: int = 900
     num_questions: int = 1000
     overrides: tuple[str, ...] = ()

@@ -6,7 +6,6 @@ Symbols in the shapes: T frames of a video, P patches of a frame, n images.
 """
 
 import random
-from itertools import product
 
 import numpy as np
 import torch
@@ -15,10 +14,10 @@ from torch.utils.data import Dataset
 from ..modeling import MobileVideoGPTConfig
 from ..processing import MobileVideoGPTVideoProcessor
 from .drawing import draw_actor_indices, draw_frame
-from .scene import COLOURS, DIRECTIONS, HELD_OUT, SHAPES, Actor, Scene, draw_background, make_scene
+from .scene import COLOURS, EVENTS, SHAPES, Actor, Scene, draw_background, make_scene
 
 
-DEEDS = ("stays", *DIRECTIONS, "appears", "vanishes", "visits", "changes", "flashes")
+DEEDS = ("stays", *EVENTS)
 BACKGROUND, IGNORED = 0, -100
 
 # A patch that shows less of a shape than the first share is background; one between the two is not judged.
@@ -26,7 +25,6 @@ _COVERED = (0.04, 0.2)
 # Width and height of drawn frames, in pixels.
 FRAME_SIZES = ((96, 96), (128, 96), (128, 128), (144, 96), (96, 128), (160, 90))
 _IMAGE_SIDES = (96, 128, 160)
-_PAIRS = [pair for pair in product(COLOURS, SHAPES) if pair not in HELD_OUT]
 
 
 class PatchDataset(Dataset):
@@ -117,7 +115,7 @@ def _make_crowd(rng: random.Random) -> Scene:
     shift = rng.uniform(-0.15, 0.15), rng.uniform(-0.15, 0.15)
     actors = []
     for cell in rng.sample(range(9), rng.randint(5, 9)):
-        colour, shape = rng.choice(_PAIRS)
+        colour, shape = rng.choice(COLOURS), rng.choice(SHAPES)
         x, y = (
             min(max((place + 0.5) / 3 + offset + rng.uniform(-0.06, 0.06), 0.12), 0.88)
             for place, offset in zip(divmod(cell, 3), shift, strict=True)
@@ -144,4 +142,4 @@ def _shape(actor: Actor, progress: float) -> int:
 
 
 def _deed(actor: Actor, progress: float) -> int:
-    return DEEDS.index(actor.direction or actor.behaviour)
+    return DEEDS.index(actor.deed)

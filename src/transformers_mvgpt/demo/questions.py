@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .scene import COLOURS, DIRECTIONS, HELD_OUT, SHAPES, Actor, Scene, Split
+from .scene import COLOURS, DIRECTIONS, SHAPES, Actor, Scene, Split
 
 
 QUESTION_TYPES = (
@@ -45,11 +45,10 @@ class Question:
 
 def make_questions(scene: Scene, seed: int, split: Split = "train") -> list[Question]:
     """
-    Every kind of question that the scene can answer, in random order and wording. Outside the split "test", none
-    mentions a pair of colour and shape that is held out: it would always be answered with no.
+    Every kind of question that the scene can answer, in random order and wording.
     """
     rng = random.Random(f"questions {split} {seed}")
-    questions = [question for make in _MAKERS for question in make(scene, rng, split)]
+    questions = [question for make in _MAKERS for question in make(scene, rng)]
     rng.shuffle(questions)
     return questions
 
@@ -59,7 +58,7 @@ def make_training_questions(scene: Scene, seed: int, max_questions: int = 12) ->
     rng = random.Random(f"training questions {seed}")
     is_still = all(actor.behaviour == "stays" for actor in scene.actors)
     makers = (_colour, _shape, _count, _presence) if is_still else _MAKERS
-    drawn = [question for _ in range(4) for make in makers for question in make(scene, rng, "train")]
+    drawn = [question for _ in range(4) for make in makers for question in make(scene, rng)]
     questions = list({question.text: question for question in drawn if question.type != "description"}.values())
     rng.shuffle(questions)
     questions = questions[:max_questions]
@@ -110,26 +109,26 @@ def _lasting(scene: Scene, *behaviours: str) -> list[Actor]:
     return [actor for actor in scene.actors if actor.behaviour in behaviours]
 
 
-def _colour(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+def _colour(scene: Scene, rng: random.Random) -> Iterator[Question]:
     if actors := [actor for actor in scene.actors if actor.behaviour not in ("changes", "flashes")]:
         actor = rng.choice(actors)
         template = rng.choice(("What colour is the {}?", "Which colour does the {} have?"))
         yield Question("colour", template.format(actor.shape), actor.colour)
 
 
-def _shape(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+def _shape(scene: Scene, rng: random.Random) -> Iterator[Question]:
     if actors := [actor for actor in scene.actors if actor.behaviour not in ("changes", "flashes")]:
         actor = rng.choice(actors)
         template = rng.choice(("What shape is the {} object?", "Which shape is {}?"))
         yield Question("shape", template.format(actor.colour), actor.shape)
 
 
-def _count(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+def _count(scene: Scene, rng: random.Random) -> Iterator[Question]:
     text = rng.choice(("How many objects are there?", "How many objects can be seen in all?"))
     yield Question("count", text, _NUMBERS[len(scene.actors)])
 
 
-def _direction(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+def _direction(scene: Scene, rng: random.Random) -> Iterator[Question]:
     if actors := _lasting(scene, "moves"):
         actor = rng.choice(actors)
         assert actor.direction is not None
@@ -138,7 +137,7 @@ def _direction(scene: Scene, rng: random.Random, split: Split) -> Iterator[Quest
         yield _choice("direction", template.format(_name(actor, rng)), (axis[0], axis[1]), actor.direction, rng)
 
 
-def _order(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+def _order(scene: Scene, rng: random.Random) -> Iterator[Question]:
     if len(visitors := _lasting(scene, "visits")) == 2:
         first, second = sorted(visitors, key=lambda actor: actor.enters)
         names = _name(first, rng), _name(second, rng)
@@ -164,7 +163,7 @@ def _order(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]
         yield _choice("order", f"Does {_name(actor, rng)} {{}} or {{}}?", ("appear", "vanish"), answer, rng)
 
 
-def _duration(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+def _duration(scene: Scene, rng: random.Random) -> Iterator[Question]:
     if actors := _lasting(scene, "appears", "vanishes"):  # visits are short without exception
         actor = rng.choice(actors)
         answer = "more" if actor.leaves - actor.enters > 0.5 else "less"
@@ -172,13 +171,13 @@ def _duration(scene: Scene, rng: random.Random, split: Split) -> Iterator[Questi
         yield _choice("duration", template, ("more", "less"), answer, rng)
 
 
-def _brief(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+def _brief(scene: Scene, rng: random.Random) -> Iterator[Question]:
     for actor in _lasting(scene, "flashes"):
         text = rng.choice(("What flashes?", "What is seen only for a moment?"))
         yield Question("brief", text, f"{_a(actor.colour).lower()} {actor.colour} {actor.shape}")
 
 
-def _presence(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+def _presence(scene: Scene, rng: random.Random) -> Iterator[Question]:
     steady = [actor for actor in scene.actors if actor.behaviour != "changes"]
     if steady:
         present = {(actor.colour, actor.shape) for actor in steady}
@@ -188,15 +187,14 @@ def _presence(scene: Scene, rng: random.Random, split: Split) -> Iterator[Questi
         colour, shape = actor.colour, actor.shape
         # one of the two is wrong, so that neither alone tells
         absent = [(other, shape) for other in COLOURS] + [(colour, other) for other in SHAPES]
-        known = HELD_OUT if split != "test" else frozenset()
-        absent = [pair for pair in absent if pair not in present and pair not in known]
+        absent = [pair for pair in absent if pair not in present]
         is_there = rng.random() < 0.5
         pair = (colour, shape) if is_there else rng.choice(absent)
         yield Question("yes_no", f"Is there {_a(pair[0]).lower()} {pair[0]} {pair[1]}?", "yes" if is_there else "no")
 
 
-def _yes_no(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
-    yield from _presence(scene, rng, split)
+def _yes_no(scene: Scene, rng: random.Random) -> Iterator[Question]:
+    yield from _presence(scene, rng)
     actor = rng.choice(scene.actors)
     if actor.behaviour in ("moves", "stays", "appears", "vanishes"):
         text = f"Does {_name(actor, rng)} move?"
@@ -205,7 +203,7 @@ def _yes_no(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question
         yield Question("yes_no", "Does anything flash?", "yes" if _lasting(scene, "flashes") else "no")
 
 
-def _description(scene: Scene, rng: random.Random, split: Split) -> Iterator[Question]:
+def _description(scene: Scene, rng: random.Random) -> Iterator[Question]:
     yield Question("description", rng.choice(("Describe the video.", "What happens in the video?")), describe(scene))
 
 
