@@ -1,11 +1,13 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+from itertools import product
+
 import pytest
 
-from transformers_mvgpt.demo.scene import COLOURS, HELD_OUT, SHAPES, make_scene, make_still
+from transformers_mvgpt.demo.scene import COLOURS, EVENTS, HELD_OUT, SHAPES, make_scene, make_still
 
 
-def pairs(scene):
-    return {(colour, actor.shape) for actor in scene.actors for colour in (actor.colour, actor.new_colour)}
+def combinations(scene):
+    return {(colour, a.shape, a.deed) for a in scene.actors for colour in (a.colour, a.new_colour)}
 
 
 def test_seed_and_split_decide():
@@ -14,12 +16,17 @@ def test_seed_and_split_decide():
     assert len({scene.actors for scene in scenes}) == 300
 
 
-def test_some_pairs_are_for_the_test_alone():
+def test_some_combinations_are_for_the_test_alone():
     assert not any(
-        pairs(make_scene(seed, split)) & HELD_OUT for seed in range(200) for split in ("train", "validation")
+        combinations(make_scene(seed, split)) & HELD_OUT for seed in range(300) for split in ("train", "validation")
     )
-    share = sum(bool(pairs(make_scene(seed, "test")) & HELD_OUT) for seed in range(200)) / 200
+    share = sum(bool(combinations(make_scene(seed, "test")) & HELD_OUT) for seed in range(300)) / 300
     assert 0.4 < share < 0.6
+
+
+def test_for_each_shape_and_event_one_colour_is_held_out():
+    assert sorted((shape, event) for _, shape, event in HELD_OUT) == sorted(product(SHAPES, EVENTS))
+    assert {colour for colour, _, _ in HELD_OUT} == set(COLOURS)
 
 
 def test_nothing_happens_in_a_still():
@@ -27,7 +34,6 @@ def test_nothing_happens_in_a_still():
     assert stills[3] == make_still(3)
     assert len({scene.actors for scene in stills}) == 100
     assert {actor.behaviour for scene in stills for actor in scene.actors} == {"stays"}
-    assert not any(pairs(scene) & HELD_OUT for scene in stills)
 
 
 def test_every_behaviour_shape_and_colour_occurs():
