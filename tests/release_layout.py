@@ -6,6 +6,7 @@ so that they do not depend on the code under test.
 
 import json
 import math
+import string
 import zlib
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,17 @@ def make_release(
     else:
         _save_shards(weights, release)
     return release
+
+
+def make_release_of_letters(folder: Path) -> Path:
+    """A release that answers in letters: of most other bytes there is nothing to compare in a text."""
+    folder = make_release(folder)
+    tokens = make_tokenizer().get_vocab()
+    file = folder / "generation_config.json"
+    config = json.loads(file.read_text())
+    suppressed = sorted({*range(VOCAB_SIZE)} - {tokens[letter] for letter in string.ascii_letters})
+    file.write_text(json.dumps({**config, "suppress_tokens": suppressed, "repetition_penalty": 1.5}))
+    return folder
 
 
 def make_language_model(folder: Path) -> Path:

@@ -1,7 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 import importlib.util
-import json
-import string
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import pytest
 from transformers import pipeline
 
 from chats import WHAT, WHERE, answer, ask, film
-from release_layout import VOCAB_SIZE, make_release, make_tokenizer
+from release_layout import make_release_of_letters
 from transformers_mvgpt import VideoTextToTextPipeline
 from transformers_mvgpt.processing.video_decoding_mvgpt import VIDEO_BACKENDS, available_video_backends
 from video_files import CLIPS, PACKAGES
@@ -37,14 +35,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small checkpoint that answers in letters: of most other bytes there is nothing to compare in a text."""
-    folder = make_release(tmp_path_factory.mktemp("release"))
-    tokens = make_tokenizer().get_vocab()
-    file = folder / "generation_config.json"
-    config = json.loads(file.read_text())
-    suppressed = sorted({*range(VOCAB_SIZE)} - {tokens[letter] for letter in string.ascii_letters})
-    file.write_text(json.dumps({**config, "suppress_tokens": suppressed, "repetition_penalty": 1.5}))
-    return folder
+    return make_release_of_letters(tmp_path_factory.mktemp("release"))
 
 
 @pytest.fixture(scope="session")
