@@ -27,9 +27,12 @@ def test_public_names():
         "MobileVideoGPTModel",
         "MobileVideoGPTProcessor",
         "MobileVideoGPTVideoProcessor",
+        "VideoChat",
         "VideoMambaConfig",
         "VideoMambaModel",
         "VideoTextToTextPipeline",
+        "load_video_features",
+        "save_video_features",
     ]
     for name in transformers_mvgpt.__all__:
         assert getattr(transformers_mvgpt, name).__name__ == name

@@ -16,6 +16,7 @@ from transformers import (
 from transformers.models.clip import CLIPImageProcessorPil
 from transformers.pipelines import PIPELINE_REGISTRY
 
+from .chat import VideoChat, load_video_features, save_video_features
 from .conversion import complete_checkpoint
 from .modeling import (
     MobileVideoGPTConfig,
@@ -37,9 +38,12 @@ __all__ = [
     "MobileVideoGPTModel",
     "MobileVideoGPTProcessor",
     "MobileVideoGPTVideoProcessor",
+    "VideoChat",
     "VideoMambaConfig",
     "VideoMambaModel",
     "VideoTextToTextPipeline",
+    "load_video_features",
+    "save_video_features",
 ]
 
 PreTrainedModelWithEncoders.complete_checkpoint = staticmethod(complete_checkpoint)

@@ -1,0 +1,40 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""A question, or a chat that ends with one, as a chat about a video."""
+
+from typing import Any
+
+
+def place_video(question: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """
+    The chat, with a placeholder for the video in front of its first question.
+
+    Raises:
+        ValueError: if there is no question at its end, or a message is not text.
+    """
+    chat: Any = [{"role": "user", "content": question}] if isinstance(question, str) else question
+    if not isinstance(chat, list) or not all(isinstance(message, dict) for message in chat):
+        raise ValueError(
+            f"A question must be a string or a chat, a list of messages, got {type(question).__name__} "
+            f"{repr(question)[:80]}."
+        )
+    messages = [{"role": message.get("role"), "content": _text_parts(message)} for message in chat]
+    roles = [message["role"] for message in messages]
+    if roles[-1:] != ["user"]:
+        raise ValueError(f"A chat must end with a question, a message of the role 'user', got the roles {roles}.")
+    if not any(part["text"].strip() for part in messages[-1]["content"]):
+        raise ValueError("The question is empty: say what to answer.")
+    first = messages[roles.index("user")]
+    first["content"] = [{"type": "video"}, *first["content"]]
+    return messages
+
+
+def _text_parts(message: dict[str, Any]) -> list[dict[str, Any]]:
+    content: Any = message.get("content")
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
+        return content
+    raise ValueError(
+        f"A message must be text, got {repr(content)[:80]}: the video is given once, to `VideoChat`, and there are no "
+        "other visuals."
+    )

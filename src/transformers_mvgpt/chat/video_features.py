@@ -1,0 +1,86 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Encoded videos in safetensors files."""
+
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from ..modeling.modeling_outputs_mvgpt import MobileVideoGPTVideoFeatures
+
+
+_FORMAT = "mobile_videogpt_video_features"
+_ROWS = "pooler_output"
+_TENSORS = ("last_hidden_state", _ROWS, "frame_scores", "selected_frames")
+
+
+def save_video_features(features: MobileVideoGPTVideoFeatures, path: str | os.PathLike) -> None:
+    r"""
+    Writes encoded videos to a safetensors file, in their dtypes. The hidden states and attentions of the encoders,
+    which are there on request alone, are left out.
+
+    Args:
+        features ([`MobileVideoGPTVideoFeatures`]):
+            What `model.get_video_features` returned.
+        path (`str` or `os.PathLike`):
+            The file. One that is there is replaced.
+
+    Raises:
+        ValueError: if there are no rows for the language model.
+
+    Example:
+
+    ```python
+    >>> save_video_features(chat.video, "clip.safetensors")
+    >>> chat = VideoChat(model, processor, load_video_features("clip.safetensors"))
+    ```"""
+    rows = getattr(features, _ROWS, None)
+    if rows is None:
+        raise ValueError(
+            f"There are no rows (`{_ROWS}`) to save in this {type(features).__name__}: pass what "
+            "`model.get_video_features` returns with `return_dict=True`."
+        )
+    num_videos, num_rows, hidden_size = rows.shape
+    sizes = {"num_videos": num_videos, "num_rows": num_rows, "hidden_size": hidden_size}
+    tensors = {name: features[name].detach().contiguous() for name in _TENSORS if features.get(name) is not None}
+    metadata = {"format": "pt", "content": _FORMAT, **{name: str(size) for name, size in sizes.items()}}
+    save_file(tensors, path, metadata)
+
+
+def load_video_features(path: str | os.PathLike) -> MobileVideoGPTVideoFeatures:
+    r"""
+    Reads encoded videos as [`save_video_features`] wrote them, into the main memory. They are for the model that encoded
+    them: `model.generate(..., mm_encoder_outputs={"video": features})` and [`VideoChat`] take them.
+
+    Args:
+        path (`str` or `os.PathLike`):
+            The file.
+
+    Returns:
+        [`MobileVideoGPTVideoFeatures`]: the encoded videos.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is damaged or holds something else.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"There is no file '{os.fspath(path)}': check the path, or write it with `save_video_features`."
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("content") != _FORMAT:
+                raise ValueError(
+                    f"'{os.fspath(path)}' holds no encoded video: its metadata say content={metadata.get('content')!r} "
+                    f"where {_FORMAT!r} is expected. Pass a file that `save_video_features` wrote."
+                )
+            tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}
+    except SafetensorError as error:
+        raise ValueError(
+            f"'{os.fspath(path)}' is damaged or no safetensors file ({error}): write it again with "
+            "`save_video_features`."
+        ) from error
+    return MobileVideoGPTVideoFeatures(**tensors)
