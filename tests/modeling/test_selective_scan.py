@@ -3,67 +3,20 @@ import importlib.util
 
 import pytest
 import torch
+from huggingface_hub.errors import StrictDataclassFieldValidationError
 from torch._subclasses import FakeTensorMode
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.checkpoint import checkpoint
 
-from transformers_mvgpt.modeling import selective_scan_mvgpt, selective_scan_recurrence_mvgpt
+from selective_scan_cases import assert_all_close, double, make_inputs, output_and_grads, scan_by_the_formula
+from tiny_models import VIDEO_SIZE, tiny_video_config
+from transformers_mvgpt import VideoMambaModel
+from transformers_mvgpt.modeling import modeling_videomamba, selective_scan_mvgpt, selective_scan_recurrence_mvgpt
 from transformers_mvgpt.modeling.selective_scan_mvgpt import (
     selective_scan,
     selective_scan_cuda,
     selective_scan_torch,
 )
-
-
-def make_inputs(batch=2, groups=2, channels_per_group=3, states=4, length=7, dtype=torch.float64, device="cpu"):
-    generator = torch.Generator().manual_seed(0)
-
-    def randn(*shape):
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device, dtype)
-
-    channels = groups * channels_per_group
-    return {
-        "x": randn(batch, channels, length),
-        "dt": randn(batch, channels, length),
-        "A": -torch.exp(randn(channels, states)),
-        "B": randn(batch, groups, states, length),
-        "C": randn(batch, groups, states, length),
-        "D": randn(channels),
-        "z": randn(batch, channels, length),
-        "dt_bias": randn(channels),
-    }
-
-
-def scan_by_the_formula(x, dt, A, B, C, D, z, dt_bias):
-    """One token after the other, one einsum per line of the formula."""
-    dt = torch.logaddexp(dt + dt_bias[:, None], torch.zeros_like(dt))  # softplus
-    B, C = (matrix.repeat_interleave(x.shape[1] // B.shape[1], dim=1) for matrix in (B, C))  # (B, D, N, L)
-    h = x.new_zeros(x.shape[0], *A.shape)
-    ys = []
-    for t in range(x.shape[-1]):
-        h = torch.exp(dt[:, :, t, None] * A) * h + torch.einsum("bd,bdn,bd->bdn", dt[..., t], B[..., t], x[..., t])
-        ys.append(torch.einsum("bdn,bdn->bd", C[..., t], h) + D * x[..., t])
-    return torch.stack(ys, dim=-1) * z * torch.sigmoid(z)
-
-
-def output_and_grads(scan, inputs):
-    """y, and the gradients of a weighted sum of y with respect to every input."""
-    inputs = {name: tensor.detach().requires_grad_() for name, tensor in inputs.items()}
-    y = scan(**inputs)
-    weights = torch.linspace(-1, 2, y.numel(), dtype=torch.float64, device=y.device).view(y.shape)
-    grads = torch.autograd.grad((y.double() * weights).sum(), list(inputs.values()))
-    return {"y": y.detach()} | {f"grad of {name}": grad for name, grad in zip(inputs, grads, strict=True)}
-
-
-def assert_all_close(actual, expected, tolerance):
-    """The largest error of each tensor is at most `tolerance` of its largest value."""
-    for name, tensor in expected.items():
-        error, scale = (actual[name].double() - tensor.double()).abs().max(), tensor.double().abs().max()
-        assert error <= tolerance * scale, f"{name} is off by {error:.1e} at a scale of {scale:.1e}"
-
-
-def double(inputs):
-    return {name: tensor.double() for name, tensor in inputs.items()}
 
 
 @pytest.mark.parametrize("groups", [1, 2])
@@ -304,20 +257,68 @@ def test_cuda_implementation_without_mamba_ssm(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("is_installed", "device", "dtype", "expected"),
+    ("has_mamba_ssm", "has_triton", "device", "dtype", "expected"),
     [
-        (True, "cuda", torch.bfloat16, "cuda"),
-        (True, "cuda", torch.float64, "torch"),  # the kernel has no float64
-        (True, "cpu", torch.bfloat16, "torch"),
-        (False, "cuda", torch.bfloat16, "torch"),
+        (True, True, "cuda", torch.bfloat16, "mamba_ssm"),
+        (True, True, "cuda", torch.float64, "torch"),  # the kernels have no float64
+        (True, True, "cpu", torch.bfloat16, "torch"),
+        (False, True, "cuda", torch.bfloat16, "triton"),
+        (False, True, "cuda", torch.float64, "torch"),
+        (False, True, "cpu", torch.float32, "torch"),
+        (False, False, "cuda", torch.bfloat16, "torch"),
     ],
 )
-def test_choice_of_the_implementation(monkeypatch, is_installed, device, dtype, expected):
-    monkeypatch.setattr(selective_scan_mvgpt, "selective_scan_fn", object() if is_installed else None)
-    monkeypatch.setattr(selective_scan_mvgpt, "selective_scan_torch", lambda *args: "torch")
-    monkeypatch.setattr(selective_scan_mvgpt, "selective_scan_cuda", lambda *args: "cuda")
+def test_choice_of_the_implementation(monkeypatch, has_mamba_ssm, has_triton, device, dtype, expected):
+    monkeypatch.setattr(selective_scan_mvgpt, "selective_scan_fn", object() if has_mamba_ssm else None)
+    monkeypatch.setattr(selective_scan_mvgpt, "supports_triton", lambda device: has_triton)
+    name_implementations(monkeypatch)
     with FakeTensorMode():  # has CUDA tensors without a GPU
         assert selective_scan(torch.empty(2, 6, 7, device=device, dtype=dtype), *[None] * 5) == expected
+
+
+def name_implementations(monkeypatch):
+    """Each implementation returns its name instead of a scan."""
+    functions = {
+        "torch": "selective_scan_torch",
+        "triton": "selective_scan_triton",
+        "mamba_ssm": "selective_scan_cuda",
+    }
+    for name, function in functions.items():
+        monkeypatch.setattr(selective_scan_mvgpt, function, lambda *args, name=name: name)
+
+
+@pytest.mark.parametrize("name", ["torch", "triton", "mamba_ssm"])
+def test_implementation_by_name(monkeypatch, name):
+    name_implementations(monkeypatch)
+    assert selective_scan(*[torch.empty(2, 6, 7)] * 6, implementation=name) == name
+
+
+def test_unknown_implementation():
+    with pytest.raises(
+        ValueError, match=r"implementation \('cuda'\) must be 'auto', 'torch', 'triton' or 'mamba_ssm'"
+    ):
+        selective_scan(**make_inputs(), implementation="cuda")
+
+
+@pytest.mark.parametrize("name", ["torch", "triton", "mamba_ssm"])
+def test_config_of_a_model_names_the_implementation(monkeypatch, name):
+    model = VideoMambaModel(tiny_video_config())
+    calls = []
+    monkeypatch.setattr(
+        modeling_videomamba,
+        "selective_scan",
+        lambda *args, implementation: calls.append(implementation) or selective_scan_torch(*args),
+    )
+    frames = torch.zeros(1, 1, 3, VIDEO_SIZE, VIDEO_SIZE)
+    model(frames)
+    model.config.scan_implementation = name
+    model(frames)
+    assert calls == ["auto"] * 2 + [name] * 2
+
+
+def test_config_refuses_unknown_implementations():
+    with pytest.raises(StrictDataclassFieldValidationError, match="scan_implementation"):
+        tiny_video_config(scan_implementation="cuda")
 
 
 def test_cuda_implementation_speaks_to_the_kernel_in_its_layout_and_dtypes(monkeypatch):

@@ -2,6 +2,7 @@
 """Configuration of VideoMamba, the bidirectional Mamba video encoder."""
 
 import math
+from typing import Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
@@ -49,6 +50,9 @@ class VideoMambaConfig(PreTrainedConfig):
             Standard deviation of freshly initialised weights.
         time_step_min, time_step_max, time_step_floor (`float`, defaults to 0.001, 0.1 and 1e-4):
             Range of the freshly initialised time steps.
+        scan_implementation (`str`, defaults to `"auto"`):
+            What computes the selective scan: `"torch"`, `"triton"` or `"mamba_ssm"`; `"auto"` is the fastest that is
+            usable. It may be changed at any time.
 
     Raises:
         `StrictDataclassClassValidationError`: on sizes that do not fit each other, naming them and what would fit.
@@ -76,6 +80,7 @@ class VideoMambaConfig(PreTrainedConfig):
     time_step_min: float = 0.001
     time_step_max: float = 0.1
     time_step_floor: float = 1e-4
+    scan_implementation: Literal["auto", "torch", "triton", "mamba_ssm"] = "auto"
 
     def __post_init__(self, **kwargs):
         if self.time_step_rank == "auto":

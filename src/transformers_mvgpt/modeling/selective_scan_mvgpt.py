@@ -6,16 +6,22 @@ Symbols in the shapes: B samples, L tokens, D channels, N states per channel, G 
 Channels of a group share their B and C. The directions of a bidirectional block are groups: one call scans both.
 """
 
+from typing import Literal
+
 import torch
 from torch.nn.functional import silu
 
 from .selective_scan_recurrence_mvgpt import recurrence
+from .selective_scan_triton_mvgpt import fused_scan, supports_triton, triton
 
 
 try:
     from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
 except ImportError:
     selective_scan_fn = None
+
+
+ScanImplementation = Literal["auto", "torch", "triton", "mamba_ssm"]
 
 
 def selective_scan(
@@ -27,13 +33,14 @@ def selective_scan(
     D: torch.Tensor,
     z: torch.Tensor | None = None,
     dt_bias: torch.Tensor | None = None,
+    *,
+    implementation: ScanImplementation = "auto",
 ) -> torch.Tensor:
     """
     h_t = exp(dt_t A) h_{t-1} + (dt_t B_t) x_t from h = 0, y_t = (C_t . h_t + D x_t) * silu(z_t), where
     dt = softplus(dt + dt_bias).
 
-    Computes in float32 (float64 if x is), with the fastest implementation that can take x: [`selective_scan_cuda`] if
-    mamba-ssm is installed, else [`selective_scan_torch`]. To choose one, call it by its name.
+    Computes in float32 (float64 if x is).
 
     Args:
         x (`torch.Tensor` of shape `(B, D, L)`): Input. Fastest as a transposed `(B, L, D)`.
@@ -44,16 +51,34 @@ def selective_scan(
         D (`torch.Tensor` of shape `(D,)`): From the input straight to the output.
         z (`torch.Tensor` of shape `(B, D, L)`, *optional*): Gate of the output.
         dt_bias (`torch.Tensor` of shape `(D,)`, *optional*): Bias of dt.
+        implementation (`str`, defaults to `"auto"`): `"torch"`, `"triton"` or `"mamba_ssm"`. `"auto"` is, for CUDA tensors
+            of at most 32 bits, mamba-ssm's kernel where it is installed, else Triton's where the GPU supports it; for
+            all others it is plain PyTorch.
 
     Returns:
         `torch.Tensor` of shape `(B, D, L)`: y in the dtype of x.
 
     Raises:
-        ValueError: If the shapes do not fit together.
+        ValueError: If the shapes do not fit together, or the implementation is unknown or cannot take x.
+        ImportError: If the implementation is not installed.
     """
-    is_kernel_usable = selective_scan_fn is not None and x.is_cuda and x.dtype != torch.float64
-    implementation = selective_scan_cuda if is_kernel_usable else selective_scan_torch
-    return implementation(x, dt, A, B, C, D, z, dt_bias)
+    if implementation == "auto":
+        implementation = _fastest_implementation(x)
+    if implementation == "torch":
+        return selective_scan_torch(x, dt, A, B, C, D, z, dt_bias)
+    if implementation == "triton":
+        return selective_scan_triton(x, dt, A, B, C, D, z, dt_bias)
+    if implementation == "mamba_ssm":
+        return selective_scan_cuda(x, dt, A, B, C, D, z, dt_bias)
+    raise ValueError(f"implementation ({implementation!r}) must be 'auto', 'torch', 'triton' or 'mamba_ssm'.")
+
+
+def _fastest_implementation(x: torch.Tensor) -> ScanImplementation:
+    if not x.is_cuda or x.dtype == torch.float64:
+        return "torch"
+    if selective_scan_fn is not None:
+        return "mamba_ssm"
+    return "triton" if supports_triton(x.device) else "torch"
 
 
 def selective_scan_torch(
@@ -115,6 +140,34 @@ def selective_scan_cuda(
     z = None if z is None else z.to(x.dtype)
     dt_bias = None if dt_bias is None else dt_bias.float()
     return selective_scan_fn(x, dt, A.float(), B, C, D.float(), z=z, delta_bias=dt_bias, delta_softplus=True)
+
+
+def selective_scan_triton(
+    x: torch.Tensor,
+    dt: torch.Tensor,
+    A: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    D: torch.Tensor,
+    z: torch.Tensor | None = None,
+    dt_bias: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """
+    [`selective_scan`] with Triton kernels that fuse all of it, for CUDA tensors of at most 32 bits. They have been tested
+    in Triton's interpreter (`TRITON_INTERPRET=1`, where they take CPU tensors), not on a GPU.
+
+    Raises:
+        ImportError: If Triton is not installed.
+        ValueError: If a tensor is of float64.
+    """
+    if triton is None:
+        raise ImportError("selective_scan_triton needs the package triton; selective_scan_torch runs without it.")
+    _check_shapes(x, dt, A, B, C, D, z, dt_bias)
+    if x.dtype == torch.float64:
+        raise ValueError(
+            f"selective_scan_triton computes in float32, x is of {x.dtype}: selective_scan_torch keeps the precision."
+        )
+    return fused_scan(x, dt, A, B, C, D, z, dt_bias)
 
 
 def _check_shapes(
