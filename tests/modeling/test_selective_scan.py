@@ -257,20 +257,16 @@ def test_cuda_implementation_without_mamba_ssm(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("has_mamba_ssm", "has_triton", "device", "dtype", "expected"),
+    ("has_mamba_ssm", "device", "dtype", "expected"),
     [
-        (True, True, "cuda", torch.bfloat16, "mamba_ssm"),
-        (True, True, "cuda", torch.float64, "torch"),  # the kernels have no float64
-        (True, True, "cpu", torch.bfloat16, "torch"),
-        (False, True, "cuda", torch.bfloat16, "triton"),
-        (False, True, "cuda", torch.float64, "torch"),
-        (False, True, "cpu", torch.float32, "torch"),
-        (False, False, "cuda", torch.bfloat16, "torch"),
+        (True, "cuda", torch.bfloat16, "mamba_ssm"),
+        (True, "cuda", torch.float64, "torch"),  # the kernel has no float64
+        (True, "cpu", torch.bfloat16, "torch"),
+        (False, "cuda", torch.bfloat16, "torch"),
     ],
 )
-def test_choice_of_the_implementation(monkeypatch, has_mamba_ssm, has_triton, device, dtype, expected):
+def test_choice_of_the_implementation(monkeypatch, has_mamba_ssm, device, dtype, expected):
     monkeypatch.setattr(selective_scan_mvgpt, "selective_scan_fn", object() if has_mamba_ssm else None)
-    monkeypatch.setattr(selective_scan_mvgpt, "supports_triton", lambda device: has_triton)
     name_implementations(monkeypatch)
     with FakeTensorMode():  # has CUDA tensors without a GPU
         assert selective_scan(torch.empty(2, 6, 7, device=device, dtype=dtype), *[None] * 5) == expected

@@ -86,23 +86,3 @@ def test_files_can_be_imported_without_triton(monkeypatch):
     spec.loader.exec_module(copy)
     assert copy.triton is None
     assert callable(copy.forward_kernel)
-
-
-@pytest.mark.parametrize(("capability", "expected"), [((6, 1), False), ((7, 0), True), ((9, 0), True)])
-def test_gpus_that_triton_supports(monkeypatch, capability, expected):
-    monkeypatch.setattr(selective_scan_triton_mvgpt, "triton", object())
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    assert selective_scan_triton_mvgpt.supports_triton(torch.device("cuda")) is expected
-    monkeypatch.setattr(selective_scan_triton_mvgpt, "triton", None)
-    assert not selective_scan_triton_mvgpt.supports_triton(torch.device("cuda"))
-
-
-def test_choice_of_the_implementation_is_a_constant_of_a_compiled_graph(monkeypatch):
-    monkeypatch.setattr(selective_scan_triton_mvgpt, "triton", object())
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-
-    @torch.compile(backend="eager", fullgraph=True)
-    def choose(x):
-        return x + 1 if selective_scan_triton_mvgpt.supports_triton(x.device) else x - 1
-
-    assert choose(torch.zeros(1)) == 1

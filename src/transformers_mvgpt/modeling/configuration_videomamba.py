@@ -51,8 +51,8 @@ class VideoMambaConfig(PreTrainedConfig):
         time_step_min, time_step_max, time_step_floor (`float`, defaults to 0.001, 0.1 and 1e-4):
             Range of the freshly initialised time steps.
         scan_implementation (`str`, defaults to `"auto"`):
-            What computes the selective scan: `"torch"`, `"triton"` or `"mamba_ssm"`; `"auto"` is the fastest that is
-            usable. It may be changed at any time.
+            What computes the selective scan: `"torch"`, `"triton"` or `"mamba_ssm"`; `"auto"` is mamba-ssm's
+            kernel on CUDA where it is installed, else plain PyTorch. It may be changed at any time.
 
     Raises:
         `StrictDataclassClassValidationError`: on sizes that do not fit each other, naming them and what would fit.

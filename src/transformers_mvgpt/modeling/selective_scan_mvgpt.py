@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import silu
 
 from .selective_scan_recurrence_mvgpt import recurrence
-from .selective_scan_triton_mvgpt import fused_scan, supports_triton, triton
+from .selective_scan_triton_mvgpt import fused_scan, triton
 
 
 try:
@@ -52,8 +52,7 @@ def selective_scan(
         z (`torch.Tensor` of shape `(B, D, L)`, *optional*): Gate of the output.
         dt_bias (`torch.Tensor` of shape `(D,)`, *optional*): Bias of dt.
         implementation (`str`, defaults to `"auto"`): `"torch"`, `"triton"` or `"mamba_ssm"`. `"auto"` is, for CUDA tensors
-            of at most 32 bits, mamba-ssm's kernel where it is installed, else Triton's where the GPU supports it; for
-            all others it is plain PyTorch.
+            of at most 32 bits, mamba-ssm's kernel where it is installed, and plain PyTorch for all others.
 
     Returns:
         `torch.Tensor` of shape `(B, D, L)`: y in the dtype of x.
@@ -76,9 +75,8 @@ def selective_scan(
 def _fastest_implementation(x: torch.Tensor) -> ScanImplementation:
     if not x.is_cuda or x.dtype == torch.float64:
         return "torch"
-    if selective_scan_fn is not None:
-        return "mamba_ssm"
-    return "triton" if supports_triton(x.device) else "torch"
+    # Triton's kernels have not been run on a GPU yet: they have to be asked for
+    return "torch" if selective_scan_fn is None else "mamba_ssm"
 
 
 def selective_scan_torch(

@@ -23,14 +23,6 @@ _NUM_WARPS = {"forward": 4, "backward": 8}
 _NAMESPACE = re.sub(r"\W", "_", __name__, flags=re.ASCII)
 
 
-@torch.compiler.assume_constant_result
-def supports_triton(device: torch.device) -> bool:
-    """Whether the kernels run on this GPU."""
-    if triton is None:
-        return False
-    return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (7, 0)
-
-
 def fused_scan(
     x: torch.Tensor,
     dt: torch.Tensor,
