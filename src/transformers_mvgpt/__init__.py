@@ -17,7 +17,7 @@ from transformers.models.clip import CLIPImageProcessorPil
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from .chat import VideoChat, load_video_features, save_video_features
-from .conversion import complete_checkpoint
+from .conversion import complete_checkpoint, remote_code
 from .modeling import (
     MobileVideoGPTConfig,
     MobileVideoGPTForConditionalGeneration,
@@ -47,6 +47,8 @@ __all__ = [
 ]
 
 PreTrainedModelWithEncoders.complete_checkpoint = staticmethod(complete_checkpoint)
+MobileVideoGPTConfig.remote_code = remote_code
+MobileVideoGPTProcessor.remote_code = MobileVideoGPTVideoProcessor.remote_code = remote_code
 
 AutoConfig.register(MobileVideoGPTConfig.model_type, MobileVideoGPTConfig)
 AutoConfig.register(MobileVideoGPTReleaseConfig.model_type, MobileVideoGPTReleaseConfig)

@@ -13,6 +13,7 @@ from .convert import convert
 from .demo import demo
 from .draw_clips import draw_clips
 from .evaluate import evaluate
+from .export_hub import export_hub
 from .merge import merge
 from .train import train
 from .train_demo import train_demo
@@ -46,7 +47,7 @@ def with_one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (ask, evaluate, convert, train, merge, ablations, demo, draw_clips, train_demo):
+for command in (ask, evaluate, convert, export_hub, train, merge, ablations, demo, draw_clips, train_demo):
     app.command()(with_one_line_errors(command))
 
 

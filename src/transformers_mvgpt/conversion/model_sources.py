@@ -120,7 +120,17 @@ def _load_config_and_processor(base: str, source: str) -> tuple[MobileVideoGPTCo
                 f"`{name}` is {getattr(config, name)} in the config of {base}, but {getattr(processor, name)} in its "
                 "tokenizer."
             )
+    _forget_origin(config, processor)
     return config, processor
+
+
+def _forget_origin(config: MobileVideoGPTConfig, processor: MobileVideoGPTProcessor) -> None:
+    """Lets them be saved without the remote code that they came with, and without how they were loaded."""
+    for part in (config, processor, processor.video_processor):
+        if hasattr(part, "auto_map"):
+            del part.auto_map
+    for name in ("auto_map", "dtype", "is_local", "local_files_only"):
+        processor.tokenizer.init_kwargs.pop(name, None)
 
 
 def _around_language_model(language_model: PreTrainedConfig, source: str) -> MobileVideoGPTConfig:

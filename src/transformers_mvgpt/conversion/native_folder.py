@@ -3,25 +3,20 @@
 
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers.utils import CONFIG_NAME
 
-from ..modeling.configuration_mvgpt import MobileVideoGPTConfig
 from ..modeling.modeling_mvgpt import MobileVideoGPTForConditionalGeneration
 from ..processing.processing_mvgpt import MobileVideoGPTProcessor
 from .model_sources import LoadedModel, load_model
-from .weight_files import read_json
+from .target_folder import check_target, replacing
 
 
 # What a conversion writes, and so may replace.
-_OWN_FILES = re.compile(
+OWN_FILES = re.compile(
     r"(config|generation_config|processor_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
     r"|merges\.txt|chat_template\.jinja|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json"
 )
@@ -70,14 +65,14 @@ def convert(
     """
     source, target = os.fspath(source), Path(target)
     report = on_progress or (lambda step, completed, total: None)
-    _check_target(target, source, overwrite)
+    check_target(target, source, overwrite, OWN_FILES)
     encoders = {"image": image_encoder, "video": video_encoder}
     given = {encoder: os.fspath(path) for encoder, path in encoders.items() if path is not None}
 
     report(f"Loading {source}", 0, 1)
     loaded = load_model(source, given, None if base_model is None else os.fspath(base_model), dtype)
     report(f"Loading {source}", 1, 1)
-    with _replacing(target) as folder:
+    with replacing(target) as folder:
         report(f"Writing {target}", 0, 1)
         written = write_native_folder(folder, loaded)
         report(f"Writing {target}", 1, 1)
@@ -103,47 +98,6 @@ def write_native_folder(
     loaded.model.save_pretrained(folder, state_dict=dict(written), save_original_format=False, max_shard_size="5GB")
     loaded.processor.save_pretrained(folder)
     return written
-
-
-def _check_target(target: Path, source: str, overwrite: bool) -> None:
-    if not os.path.lexists(target):
-        return
-    if not target.is_dir():
-        raise FileExistsError(f"{target} is a file: choose a folder that does not exist yet.")
-    files = sorted(file.name for file in target.iterdir())
-    if not files:
-        return
-    if os.path.isdir(source) and os.path.samefile(source, target):
-        raise FileExistsError(f"{target} is the source itself: choose another folder.")
-    if not overwrite:
-        raise FileExistsError(
-            f"{target} is not empty: choose another folder, or let it be replaced (`overwrite=True`, `--overwrite`)."
-        )
-    foreign = [name for name in files if not _OWN_FILES.fullmatch(name)]
-    model_type = read_json(str(target / CONFIG_NAME)).get("model_type") if CONFIG_NAME in files else None
-    if foreign or model_type != MobileVideoGPTConfig.model_type:
-        what = (
-            f"it holds {', '.join(foreign[:3])}" if foreign else f"it holds no {MobileVideoGPTConfig.model_type} model"
-        )
-        raise FileExistsError(
-            f"{target} was not made by a conversion and is not replaced ({what}): choose another folder."
-        )
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A folder to write to, which becomes `target` if all goes well and disappears otherwise."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        folder, replaced = staging / "new", staging / "old"
-        folder.mkdir()
-        yield folder
-        if target.exists():
-            target.rename(replaced)
-        folder.rename(target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def check_written(

@@ -10,6 +10,7 @@ from transformers import AutoConfig, CLIPVisionConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from .cache_name_mvgpt import CACHE_NAME
+from .config_with_code_mvgpt import ConfigWithCode
 from .configuration_videomamba import VideoMambaConfig
 
 
@@ -36,7 +37,7 @@ _PUBLISHED_ENCODERS = {
 
 
 @strict
-class MobileVideoGPTConfig(PreTrainedConfig):
+class MobileVideoGPTConfig(ConfigWithCode):
     r"""
     Configuration of a [`MobileVideoGPTModel`]. The defaults are Mobile-VideoGPT-0.5B (arXiv 2503.21782).
 

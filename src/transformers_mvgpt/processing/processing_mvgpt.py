@@ -7,6 +7,8 @@ import numpy as np
 from transformers import AutoConfig, AutoTokenizer, CLIPImageProcessor, PreTrainedConfig
 from transformers.processing_utils import MultiModalData, ProcessingKwargs, ProcessorMixin
 
+from .pipeline_mvgpt import VideoTextToTextPipeline  # noqa: F401  what is imported here is saved with the processor
+from .saved_with_code_mvgpt import SavedWithCode
 from .video_inputs_mvgpt import flatten_videos
 from .video_processing_mvgpt import MobileVideoGPTVideoProcessor, MobileVideoGPTVideoProcessorKwargs
 
@@ -56,7 +58,7 @@ class MobileVideoGPTProcessorKwargs(ProcessingKwargs, total=False):
     videos_kwargs: MobileVideoGPTVideoProcessorKwargs
 
 
-class MobileVideoGPTProcessor(ProcessorMixin):
+class MobileVideoGPTProcessor(SavedWithCode, ProcessorMixin):
     r"""
     Makes the inputs of a Mobile-VideoGPT model from text, images and videos: one `<|image_pad|>` or `<|video_pad|>` in
     the text becomes as many as the model makes rows of it. Batches are padded on the left, if the tokenizer was not made
@@ -151,7 +153,10 @@ class MobileVideoGPTProcessor(ProcessorMixin):
         """
         processor_dict, _ = cls.get_processor_dict(pretrained_model_name_or_path, **kwargs)
         if processor_dict.keys() - {"chat_template"}:  # a template beside a tokenizer is for text alone
-            return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+            processor = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+            if "auto_map" in processor_dict:  # which the base class forgets
+                processor.auto_map = processor_dict["auto_map"]
+            return processor
         hub_options = {name: kwargs[name] for name in _HUB_OPTIONS & kwargs.keys()}
         config = AutoConfig.from_pretrained(pretrained_model_name_or_path, **hub_options)
         tokenizer = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **{"padding_side": "left", **kwargs})

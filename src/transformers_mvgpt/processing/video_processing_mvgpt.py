@@ -25,6 +25,7 @@ from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata, default_sample_indices_fn, make_batched_metadata
 
 from .frame_sampling_mvgpt import sample_frame_indices, segment_bounds
+from .saved_with_code_mvgpt import SavedWithCode
 from .video_decoding_mvgpt import decode_video
 from .video_inputs_mvgpt import flatten_videos, frames_to_array, is_source
 
@@ -50,7 +51,7 @@ class MobileVideoGPTVideoProcessorKwargs(VideosKwargs, total=False):
     context_image_std: float | list[float] | tuple[float, ...] | None
 
 
-class MobileVideoGPTVideoProcessor(BaseVideoProcessor):
+class MobileVideoGPTVideoProcessor(SavedWithCode, BaseVideoProcessor):
     r"""
     Makes `pixel_values_videos` for the video encoder and `context_pixel_values_videos` for the image encoder, both of
     shape `(num_videos, num_frames, 3, height, width)` and dtype float32.

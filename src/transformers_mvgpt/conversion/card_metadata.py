@@ -1,0 +1,95 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""What the head of a model card says about a checkpoint: its licence, what it was made of, and its scores."""
+
+import os
+import re
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from transformers import PreTrainedConfig
+
+from ..modeling.pretrained_mvgpt import is_published
+from .weight_files import read_json
+
+
+CARD_FILE = "README.md"
+SCORES_FILE = "scores.json"
+TASK = "video-text-to-text"
+DRAWN_CLIPS = "drawn-clips"
+PUBLISHED_LICENSE = "cc-by-nc-sa-4.0"
+# by the width of their language model
+_PUBLISHED_MODELS = {896: "Amshaker/Mobile-VideoGPT-0.5B", 1536: "Amshaker/Mobile-VideoGPT-1.5B"}
+_PUBLISHED_DATASETS = ["liuhaotian/LLaVA-CC3M-Pretrain-595K", "lmms-lab/LLaVA-Video-178K"]
+# What a checkpoint's own card may say of it.
+_OWN_FIELDS = ("license", "license_name", "license_link", "language", "datasets", "base_model", "eval_results")
+
+
+def is_repository_id(name: str) -> bool:
+    """Whether this names a repository on the Hub, and no folder on this computer."""
+    return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name) is not None and not os.path.exists(name)
+
+
+def read_metadata(source: str, config: PreTrainedConfig, name: str) -> ModelCardData:
+    """
+    What is known of a checkpoint: what its own card says, else what follows from its config and the files beside it.
+
+    Args:
+        source (`str`): folder or Hub id.
+        config ([`MobileVideoGPTConfig`]): of the checkpoint.
+        name (`str`): what the model is called beside its results.
+
+    Raises:
+        ValueError: if a file of scores is damaged.
+    """
+    metadata: dict[str, Any] = {}
+    if is_published(config):
+        parts = [_PUBLISHED_MODELS.get(config.text_config.hidden_size)]
+        parts += [config.image_mm_vision_tower, config.mm_vision_tower]
+        metadata = {"license": PUBLISHED_LICENSE, "language": ["en"], "datasets": _PUBLISHED_DATASETS}
+        metadata["base_model"] = [part for part in parts if part is not None]
+    if os.path.isfile(scores := os.path.join(source, SCORES_FILE)):
+        # the model is `mvgpt train-demo`'s, trained from nothing
+        metadata |= {"license": "apache-2.0", "language": ["en"], "eval_results": _read_scores(scores)}
+    if os.path.isfile(adapter := os.path.join(source, "adapter_config.json")):
+        metadata["base_model"] = [read_json(adapter).get("base_model_name_or_path") or ""]
+    metadata |= _read_own_card(source)
+    for field in ("base_model", "datasets"):
+        metadata[field] = [value for value in metadata.get(field, ()) if is_repository_id(value)] or None
+    if metadata.get("eval_results"):
+        metadata["model_name"] = name
+    return ModelCardData(
+        pipeline_tag=TASK,
+        library_name="transformers",
+        tags=["mobile-videogpt", "videomamba", "custom_code"],
+        **metadata,
+    )
+
+
+def _read_own_card(source: str) -> dict[str, Any]:
+    file = os.path.join(source, CARD_FILE)
+    if not os.path.isfile(file):
+        return {}
+    data = ModelCard.load(file, ignore_metadata_errors=True).data
+    own = {name: value for name in _OWN_FIELDS if (value := getattr(data, name, None))}
+    for name in {"base_model", "datasets"} & own.keys():
+        own[name] = [own[name]] if isinstance(own[name], str) else own[name]
+    return own
+
+
+def _read_scores(file: str) -> list[EvalResult] | None:
+    """One result for each type of question, of the file that `mvgpt train-demo` writes."""
+    content = read_json(file)
+    results = [
+        EvalResult(
+            task_type=TASK,
+            task_name="Questions about videos",
+            dataset_type=DRAWN_CLIPS,
+            dataset_name="Drawn clips of coloured shapes (mvgpt draw-clips)",
+            dataset_split="test",
+            metric_type="exact_match",
+            metric_name=f"exact answers: {kind}",
+            metric_value=share,
+        )
+        for kind, share in content.get("scores", {}).get("model", {}).items()
+    ]
+    return results or None
