@@ -72,9 +72,11 @@ def export_hub(
 
 
 def prepare(loaded: LoadedModel) -> None:
-    """Gives a model and its processor what they need to work from a Hub repository, and takes paths from the config."""
+    """Gives a model and its processor what they need in a Hub repository, and takes out what does not belong there."""
     for name in ("image_mm_vision_tower", "mm_vision_tower"):
         encoder = getattr(loaded.model.config, name)
         if encoder is not None and not is_repository_id(encoder):
             setattr(loaded.model.config, name, None)
+    # what is written is not made up of the config any more
+    loaded.model.generation_config._from_model_config = False
     remote_code.attach(loaded)

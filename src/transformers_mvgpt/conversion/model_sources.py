@@ -64,7 +64,7 @@ def load_model(
         raise ValueError(
             f"{source} is an output of training: say which base model it belongs to (`base_model=`, `--base-model`)."
         )
-    _check_exists(base)
+    _check_exists(base, f"{source} was trained on it: say where it is now (`base_model=`, `--base-model`).")
     checkpoint = Checkpoint(base)
     if not checkpoint.names:
         raise OSError(
@@ -92,9 +92,9 @@ def load_model(
     return LoadedModel(model, processor, unknown_weights)
 
 
-def _check_exists(path: str) -> None:
+def _check_exists(path: str, hint: str = "") -> None:
     if (os.path.isabs(path) or path.startswith(".")) and not os.path.isdir(path):
-        raise FileNotFoundError(f"There is no folder {path}.")
+        raise FileNotFoundError(f"There is no folder {path}. {hint}".rstrip())
 
 
 def _load_config_and_processor(base: str, source: str) -> tuple[MobileVideoGPTConfig, MobileVideoGPTProcessor]:

@@ -1,0 +1,79 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Hub repositories in folders and in a cache, and a Python that does not have this package."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
+from transformers_mvgpt.demo import CHECKPOINT
+from transformers_mvgpt.demo.small_model import make_config, make_processor
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+WITHOUT_PACKAGE = """\
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "transformers_mvgpt":
+            raise ModuleNotFoundError(f"No module named {name!r}")
+
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def small_checkpoint(folder: Path) -> Path:
+    """The trained checkpoint of the package; without it, an untrained one of the same config, written to `folder`."""
+    if (CHECKPOINT / "config.json").is_file():
+        return CHECKPOINT
+    write_untrained(folder)
+    (folder / "scores.json").write_text('{"scores": {}}')
+    return folder
+
+
+def write_untrained(folder: Path, seed: int = 0) -> None:
+    """A native folder of the small model with random weights."""
+    processor = make_processor()
+    torch.manual_seed(seed)
+    model = MobileVideoGPTForConditionalGeneration(make_config(processor.tokenizer))
+    model.generation_config.max_new_tokens = 8  # noise has no end
+    model.save_pretrained(folder, save_original_format=False)
+    processor.save_pretrained(folder)
+
+
+def put_in_cache(cache: Path, repository: str, folder: Path) -> None:
+    """As if `folder` had been downloaded as this repository: blobs, and links to them."""
+    target = cache / f"models--{repository.replace('/', '--')}"
+    snapshot = target / "snapshots" / COMMIT
+    for part in (target / "refs", target / "blobs", snapshot):
+        part.mkdir(parents=True)
+    (target / "refs" / "main").write_text(COMMIT)
+    for file in folder.iterdir():
+        blob = target / "blobs" / hashlib.sha256(file.read_bytes()).hexdigest()
+        shutil.copyfile(file, blob)
+        (snapshot / file.name).symlink_to(os.path.relpath(blob, snapshot))
+
+
+def run_without_package(code: str, folder: Path, *arguments: object, **environment: object) -> str:
+    """What Python prints that cannot import this package and runs `code` in `folder`, with a cache of modules of its own."""
+    (folder / "code.py").write_text(WITHOUT_PACKAGE + code)
+    result = subprocess.run(
+        [sys.executable, "code.py", *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "HF_MODULES_CACHE": str(folder / "modules"), **{k: str(v) for k, v in environment.items()}},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def read_json(path: Path) -> dict:
+    return json.loads(path.read_text("utf-8"))
