@@ -11,7 +11,7 @@ FLOOR_TESTS := tests/modeling tests/conversion tests/processing/test_chat_templa
 # two processes with a thread each: on two cores, more threads would wait for each other
 PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo train-demo test test-floor test-slow style quality
+.PHONY: demo train-demo hub-configs test test-floor test-slow style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
@@ -20,6 +20,10 @@ demo: $(VENV)/.installed
 # anew. Threads that wait must not spin: the process that draws needs their core.
 train-demo: $(VENV)/.installed-train
 	HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive $(BIN)/mvgpt train-demo src/transformers_mvgpt/demo/checkpoint --work build/train-demo
+
+# After a change of a configuration, the chat template or the model card.
+hub-configs: $(VENV)/.installed-dev
+	HF_HUB_OFFLINE=1 $(BIN)/python tests/hub_configs.py
 
 test: $(VENV)/.installed-dev
 	$(PYTEST) -m "not slow"
