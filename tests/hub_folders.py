@@ -55,19 +55,24 @@ def put_in_cache(cache: Path, repository: str, folder: Path) -> None:
     for part in (target / "refs", target / "blobs", snapshot):
         part.mkdir(parents=True)
     (target / "refs" / "main").write_text(COMMIT)
-    for file in folder.iterdir():
+    for file in folder.rglob("*"):
+        link = snapshot / file.relative_to(folder)
+        if file.is_dir():
+            link.mkdir()
+            continue
         blob = target / "blobs" / hashlib.sha256(file.read_bytes()).hexdigest()
         shutil.copyfile(file, blob)
-        (snapshot / file.name).symlink_to(os.path.relpath(blob, snapshot))
+        link.symlink_to(os.path.relpath(blob, link.parent))
 
 
 def run_without_package(code: str, folder: Path, *arguments: object, **environment: object) -> str:
     """What Python prints that cannot import this package and runs `code` in `folder`, with a cache of modules of its own."""
-    (folder / "code.py").write_text(WITHOUT_PACKAGE + code)
+    (folder / "run_without_package.py").write_text(WITHOUT_PACKAGE + code)
     result = subprocess.run(
-        [sys.executable, "code.py", *map(str, arguments)],
+        [sys.executable, "run_without_package.py", *map(str, arguments)],
         cwd=folder,
         env={**os.environ, "HF_MODULES_CACHE": str(folder / "modules"), **{k: str(v) for k, v in environment.items()}},
+        stdin=subprocess.DEVNULL,  # a question whether code is trusted must not wait for an answer
         capture_output=True,
         text=True,
     )

@@ -1,25 +1,14 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Repositories on the Hub, as far as that can be tested without a network: from the cache."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
+from hub_folders import put_in_cache
 from release_layout import VIDEOMAMBA_FILE, make_release
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
 from transformers_mvgpt.conversion import encoder_sources
-
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-def put_in_cache(cache: Path, repository: str, folder: Path) -> None:
-    """As if `folder` had been downloaded as this repository."""
-    target = cache / f"models--{repository.replace('/', '--')}"
-    (target / "refs").mkdir(parents=True)
-    (target / "refs" / "main").write_text(COMMIT)
-    shutil.copytree(folder, target / "snapshots" / COMMIT)
 
 
 def expected_state(folder: Path) -> dict:

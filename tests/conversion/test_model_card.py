@@ -12,8 +12,9 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from hub_folders import put_in_cache, run_without_package, small_checkpoint, write_untrained
 from release_layout import make_release
+from transformers_mvgpt import MobileVideoGPTConfig
 from transformers_mvgpt.conversion import export_hub
-from transformers_mvgpt.conversion.card_metadata import is_repository_id
+from transformers_mvgpt.conversion.card_metadata import is_repository_id, read_metadata
 from transformers_mvgpt.demo import CLIP
 
 
@@ -99,6 +100,16 @@ class TestMetadata:
         assert "under `mit`" in card.text
         assert "fine-tuned from me/base" in card.text
         assert str(tmp_path) not in str(card)
+
+    def test_adapter_on_a_folder(self, tmp_path):
+        """The folder's name says nothing to others; what its model came from does."""
+        names = {"image_mm_vision_tower": "openai/clip-vit-base-patch16", "mm_vision_tower": "OpenGVLab/VideoMamba"}
+        config = MobileVideoGPTConfig(**names)
+        (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(tmp_path / "base")}))
+        published = ["Amshaker/Mobile-VideoGPT-0.5B", *names.values()]
+        assert read_metadata(str(tmp_path), config, "mine").base_model == published
+        (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "me/base"}))
+        assert read_metadata(str(tmp_path), config, "mine").base_model == ["me/base"]
 
     def test_nothing_is_made_up(self, tmp_path, native):
         card = export_card(native, tmp_path / "exported")

@@ -21,7 +21,7 @@ PUBLISHED_LICENSE = "cc-by-nc-sa-4.0"
 _PUBLISHED_MODELS = {896: "Amshaker/Mobile-VideoGPT-0.5B", 1536: "Amshaker/Mobile-VideoGPT-1.5B"}
 _PUBLISHED_DATASETS = ["liuhaotian/LLaVA-CC3M-Pretrain-595K", "lmms-lab/LLaVA-Video-178K"]
 # What a checkpoint's own card may say of it.
-_OWN_FIELDS = ("license", "license_name", "license_link", "language", "datasets", "base_model", "eval_results")
+_OWN_FIELDS = ("license", "license_name", "license_link", "language", "eval_results")
 
 
 def is_repository_id(name: str) -> bool:
@@ -46,15 +46,13 @@ def read_metadata(source: str, config: PreTrainedConfig, name: str) -> ModelCard
         parts = [_PUBLISHED_MODELS.get(config.text_config.hidden_size)]
         parts += [config.image_mm_vision_tower, config.mm_vision_tower]
         metadata = {"license": PUBLISHED_LICENSE, "language": ["en"], "datasets": _PUBLISHED_DATASETS}
-        metadata["base_model"] = [part for part in parts if part is not None]
+        metadata |= _repositories("base_model", parts)
     if os.path.isfile(scores := os.path.join(source, SCORES_FILE)):
         # the model is `mvgpt train-demo`'s, trained from nothing
         metadata |= {"license": "apache-2.0", "language": ["en"], "eval_results": _read_scores(scores)}
     if os.path.isfile(adapter := os.path.join(source, "adapter_config.json")):
-        metadata["base_model"] = [read_json(adapter).get("base_model_name_or_path") or ""]
+        metadata |= _repositories("base_model", read_json(adapter).get("base_model_name_or_path"))
     metadata |= _read_own_card(source)
-    for field in ("base_model", "datasets"):
-        metadata[field] = [value for value in metadata.get(field, ()) if is_repository_id(value)] or None
     if metadata.get("eval_results"):
         metadata["model_name"] = name
     return ModelCardData(
@@ -71,9 +69,14 @@ def _read_own_card(source: str) -> dict[str, Any]:
         return {}
     data = ModelCard.load(file, ignore_metadata_errors=True).data
     own = {name: value for name in _OWN_FIELDS if (value := getattr(data, name, None))}
-    for name in {"base_model", "datasets"} & own.keys():
-        own[name] = [own[name]] if isinstance(own[name], str) else own[name]
-    return own
+    return own | _repositories("base_model", data.base_model) | _repositories("datasets", data.datasets)
+
+
+def _repositories(field: str, values: str | list[str | None] | None) -> dict[str, list[str]]:
+    """The field with those values that are on the Hub, which folders of this computer are not; nothing if there are none."""
+    given = [values] if isinstance(values, str) else values or []
+    known = [value for value in given if value is not None and is_repository_id(value)]
+    return {field: known} if known else {}
 
 
 def _read_scores(file: str) -> list[EvalResult] | None:

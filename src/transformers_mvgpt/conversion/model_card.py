@@ -28,7 +28,7 @@ def make_card(model: MobileVideoGPTForConditionalGeneration, metadata: ModelCard
         repository=repository,
         config=model.config,
         num_parameters=f"{model.num_parameters() / 1e6:,.1f} million",
-        base_models=[metadata.base_model] if isinstance(metadata.base_model, str) else metadata.base_model or [],
+        base_models=metadata.base_model or [],
         is_published=is_published(model.config),
         has_published_license=metadata.license == PUBLISHED_LICENSE,
         results=metadata.eval_results or [],
