@@ -111,32 +111,23 @@ def published_tokenizer() -> Qwen2Tokenizer:
     )
 
 
+# Weights may be mapped from the file: they count once they are read, here a byte of each page.
 MEASURE_LOADING = """
-import sys, threading, time
+import sys
 import torch
 import transformers_mvgpt
 from transformers import AutoModelForImageTextToText
 
-def anonymous_bytes():
+def peak():
     with open("/proc/self/status") as status:
-        return sum(int(line.split()[1]) * 1024 for line in status if line.startswith(("RssAnon", "RssShmem")))
+        return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
 
-peak, done = 0, False
-
-def watch():
-    global peak
-    while not done:
-        peak = max(peak, anonymous_bytes())
-        time.sleep(0.002)
-
-before = anonymous_bytes()
-watcher = threading.Thread(target=watch)
-watcher.start()
+before = peak()
 model = AutoModelForImageTextToText.from_pretrained(sys.argv[1])
-done = True
-watcher.join()
 assert model.dtype == torch.bfloat16
-print(max(peak, anonymous_bytes()) - before)
+for parameter in model.parameters():
+    parameter.detach().flatten().view(torch.uint8)[::4096].sum()
+print(peak() - before)
 """
 
 
@@ -169,4 +160,4 @@ def test_full_size_loads_in_little_more_memory_than_it_has(exported_0_5b):
         [sys.executable, "-c", MEASURE_LOADING, str(exported_0_5b)], capture_output=True, text=True, check=True
     )
     used = int(result.stdout.split()[-1])
-    assert used <= 1.3 * size
+    assert 0.9 * size <= used <= 1.3 * size
