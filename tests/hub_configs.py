@@ -12,13 +12,13 @@ from pathlib import Path
 
 import torch
 
-from hub_folders import small_checkpoint
 from transformers_mvgpt import MobileVideoGPTConfig, MobileVideoGPTForConditionalGeneration, MobileVideoGPTProcessor
 from transformers_mvgpt.conversion import export_hub
 from transformers_mvgpt.conversion.card_metadata import CARD_FILE, read_metadata
 from transformers_mvgpt.conversion.hub_export import prepare
 from transformers_mvgpt.conversion.model_card import make_card
 from transformers_mvgpt.conversion.model_sources import LoadedModel
+from transformers_mvgpt.demo import CHECKPOINT
 from transformers_mvgpt.demo.small_model import make_processor
 
 
@@ -56,7 +56,7 @@ def write_hub_config(name: str, folder: Path) -> None:
     if name == SMALL:
         with tempfile.TemporaryDirectory() as scratch:
             exported = Path(scratch, SMALL)
-            export_hub(small_checkpoint(Path(scratch, "native")), exported)
+            export_hub(CHECKPOINT, exported)
             for file in FILES:
                 shutil.copyfile(exported / file, folder / file)
         return

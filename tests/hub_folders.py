@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
-from transformers_mvgpt.demo import CHECKPOINT
 from transformers_mvgpt.demo.small_model import make_config, make_processor
 
 
@@ -27,15 +26,6 @@ class Absent:
 
 sys.meta_path.insert(0, Absent())
 """
-
-
-def small_checkpoint(folder: Path) -> Path:
-    """The trained checkpoint of the package; without it, an untrained one of the same config, written to `folder`."""
-    if (CHECKPOINT / "config.json").is_file():
-        return CHECKPOINT
-    write_untrained(folder)
-    (folder / "scores.json").write_text('{"scores": {}}')
-    return folder
 
 
 def write_untrained(folder: Path, seed: int = 0) -> None:

@@ -17,9 +17,10 @@ from transformers import (
     pipeline,
 )
 
-from hub_folders import put_in_cache, read_json, run_without_package, small_checkpoint, write_untrained
+from hub_folders import put_in_cache, read_json, run_without_package, write_untrained
 from transformers_mvgpt import VideoTextToTextPipeline
 from transformers_mvgpt.conversion import export_hub, remote_code
+from transformers_mvgpt.demo import CHECKPOINT
 from transformers_mvgpt.demo.clip_files import write_test_clips
 from transformers_mvgpt.evaluation import read_questions
 
@@ -80,14 +81,14 @@ def questions(folder) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def exported(folder) -> Path:
-    export_hub(small_checkpoint(folder / "native"), folder / "exported")
+    export_hub(CHECKPOINT, folder / "exported")
     return folder / "exported"
 
 
 @pytest.fixture(scope="module")
 def expected(folder, questions) -> list[list[int]]:
     """The package's answers, from the folder that was exported."""
-    return answer(small_checkpoint(folder / "native"), questions)
+    return answer(CHECKPOINT, questions)
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from hub_folders import put_in_cache, run_without_package, small_checkpoint, write_untrained
+from hub_folders import put_in_cache, run_without_package, write_untrained
 from release_layout import make_release
 from transformers_mvgpt import MobileVideoGPTConfig
 from transformers_mvgpt.conversion import export_hub
 from transformers_mvgpt.conversion.card_metadata import is_repository_id, read_metadata
-from transformers_mvgpt.demo import CLIP
+from transformers_mvgpt.demo import CHECKPOINT, CLIP
 
 
 SCORES = {"scores": {"model": {"direction": 0.97, "all": 0.985}, "guesser": {"direction": 0.25, "all": 0.3}}}
@@ -151,7 +151,7 @@ class TestSnippets:
 
     @pytest.fixture
     def snippets(self, tmp_path, monkeypatch) -> list[str]:
-        card = export_card(small_checkpoint(tmp_path / "native"), tmp_path / "exported", repository=self.REPOSITORY)
+        card = export_card(CHECKPOINT, tmp_path / "exported", repository=self.REPOSITORY)
         put_in_cache(tmp_path / "hub", self.REPOSITORY, tmp_path / "exported")
         shutil.copyfile(CLIP, tmp_path / "clip.mp4")
         monkeypatch.chdir(tmp_path)
