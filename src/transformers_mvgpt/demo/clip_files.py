@@ -16,7 +16,7 @@ from PIL import Image
 from .drawing import draw_frame
 from .drawn_clip import Clip, make_clip, write_clip
 from .questions import MOMENT_QUESTION, QUESTION_TYPES, describe_moment, make_training_questions
-from .scene import Split, make_scene
+from .scene import Split, make_still
 
 
 # Fewer clips than this are drawn sooner than another process has started.
@@ -49,7 +49,7 @@ def write_training_clips(folder: str | os.PathLike, seeds: Iterable[int], *, max
 
 def write_training_images(folder: str | os.PathLike, seeds: Iterable[int]) -> Iterator[int]:
     """
-    Writes a picture of one moment of each scene, and `images.json`: what is seen in each.
+    Writes a picture for each seed, and `images.json`: what is seen in each.
 
     Yields:
         `int`: how many are written.
@@ -58,10 +58,9 @@ def write_training_images(folder: str | os.PathLike, seeds: Iterable[int]) -> It
     folder.mkdir(parents=True, exist_ok=True)
     records = []
     for seed in seeds:
-        rng, scene = random.Random(f"image {seed}"), make_scene(seed)
-        progress, side = rng.random(), rng.choice((96, 128, 160))
-        Image.fromarray(draw_frame(scene, progress, side, side)).save(folder / f"{seed}.png")
-        turns = [(MOMENT_QUESTION, describe_moment(scene, progress))]
+        scene, side = make_still(seed), random.Random(f"image {seed}").choice((96, 128, 160))
+        Image.fromarray(draw_frame(scene, 0.0, side, side)).save(folder / f"{seed}.png")
+        turns = [(MOMENT_QUESTION, describe_moment(scene, 0.0))]
         records.append({"id": str(seed), "image": f"{seed}.png", "conversations": _turns("<image>", turns)})
         yield len(records)
     _write_json(folder / "images.json", records)

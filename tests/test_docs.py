@@ -1,0 +1,25 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""The figures in `docs/` are those of the files that they come from."""
+
+import json
+from pathlib import Path
+
+from transformers_mvgpt.demo import CHECKPOINT
+from transformers_mvgpt.demo.build import SCORES_FILE
+from transformers_mvgpt.evaluation.report import score_table
+
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def test_scores_of_the_small_model():
+    page = (DOCS / "small_model.md").read_text("utf-8")
+    results = json.loads((CHECKPOINT / SCORES_FILE).read_text("utf-8"))
+    assert score_table(results["scores"]) in page
+    for part, seconds in results["seconds"].items():
+        assert f"| {seconds / 60:.1f} |" in next(
+            line for line in page.splitlines() if line.startswith(f"| {part.replace('_', ' ')} ")
+        )
+    assert f"| all | | {sum(results['seconds'].values()) / 60:.1f} |" in page
+    for name, value in results["machine"].items():
+        assert str(value) in page, name
