@@ -122,7 +122,7 @@ class VideoMambaMixer(nn.Module):
         B, C = (torch.stack(pair, dim=1).transpose(2, 3) for pair in (Bs, Cs))  # (B, 2, N, L)
         A = -torch.exp(_at_least_float32(torch.cat([self.A_log, self.A_b_log])))  # (2 E, N)
         D = torch.cat([self.D, self.D_b])
-        y = selective_scan(x, dt, A, B, C, D, implementation=self.config.scan_implementation)
+        y = selective_scan(x, dt, A, B, C, D, None, None, self.config.scan_implementation)
         y_forward, y_backward = y.chunk(2, dim=1)
         y = (y_forward + y_backward.flip(-1)) * self.act(gate)
         return self.out_proj(y.transpose(1, 2))

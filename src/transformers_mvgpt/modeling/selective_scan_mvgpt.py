@@ -33,7 +33,6 @@ def selective_scan(
     D: torch.Tensor,
     z: torch.Tensor | None = None,
     dt_bias: torch.Tensor | None = None,
-    *,
     implementation: ScanImplementation = "auto",
 ) -> torch.Tensor:
     """
