@@ -2,12 +2,13 @@
 """The checkpoint that comes with the package: what its scores say, and whether it is as good on clips drawn here."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 from transformers import pipeline
 
 from transformers_mvgpt.demo import CHECKPOINT, drawn_clip
-from transformers_mvgpt.demo.build import LOG_FILE, PARTS, SCORES_FILE, STAGES
+from transformers_mvgpt.demo.build import LOG_FILE, PARTS, SCORES_FILE, STAGES, Effort
 from transformers_mvgpt.demo.clip_files import write_test_clips
 from transformers_mvgpt.demo.questions import QUESTION_TYPES, TIME_TYPES
 from transformers_mvgpt.evaluation import answer_questions, read_questions, score_by_type
@@ -40,6 +41,10 @@ def test_without_the_order_of_the_frames_it_can_but_guess(results):
     assert results["time_types"] == list(TIME_TYPES)
     for kind in TIME_TYPES:
         assert scores["shuffled_frames"][kind] <= scores["guesser"][kind] + 0.1
+
+
+def test_it_was_trained_as_the_command_would_train_it_now(results):
+    assert results["effort"] == {**asdict(Effort()), "overrides": []}
 
 
 def test_log_has_every_stage():
