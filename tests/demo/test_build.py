@@ -12,7 +12,7 @@ from transformers_mvgpt.demo.build import PARTS, STAGES, Effort, train_small_mod
 from transformers_mvgpt.demo.encoder_training import train_encoders
 from transformers_mvgpt.demo.language_training import DrawnChats, train_language_model
 from transformers_mvgpt.demo.patch_labels import FRAME_SIZES
-from transformers_mvgpt.demo.questions import QUESTION_TYPES, make_training_questions
+from transformers_mvgpt.demo.questions import QUESTION_TYPES, make_practice_questions, make_training_questions
 from transformers_mvgpt.demo.scene import make_still
 from transformers_mvgpt.demo.small_model import make_config, make_processor
 
@@ -52,18 +52,21 @@ def test_language_model_and_projectors_learn_and_nothing_else(model, processor):
 
 
 def test_pictures_come_before_clips():
-    chats = DrawnChats(7, num_scenes=4, num_stills=2, num_frames=16)
-    kinds = [chats[index]["messages"][0]["content"][0]["type"] for index in range(len(chats))]
-    assert kinds == ["image", "image", "video", "video"]
-    still, clip = chats[0]["messages"], chats[3]["messages"]
-    asked = make_training_questions(make_still(7), 7)
-    assert [message["content"][-1]["text"] for message in still] == [t for q in asked for t in (q.text, q.answer)]
-    assert still[0]["content"][0]["image"].size in FRAME_SIZES
-    frames = clip[0]["content"][0]["video"]
+    drawn = DrawnChats(7, num_scenes=4, num_stills=2, num_frames=16)
+    samples = [drawn[index]["chats"] for index in range(len(drawn))]
+    visuals = [[chat[0]["content"][0] for chat in chats] for chats in samples]
+    assert [{visual["type"] for visual in some} for some in visuals] == [{"image"}, {"image"}, {"video"}, {"video"}]
+    scene = make_still(7)
+    asked = make_practice_questions(scene, 7) + make_training_questions(scene, 7)
+    assert [(q["content"][1]["text"], a["content"][0]["text"]) for q, a in samples[0]] == [
+        (q.text, q.answer) for q in asked
+    ]
+    assert {(q["role"], a["role"]) for chats in samples for q, a in chats} == {("user", "assistant")}
+    assert all(visual is some[0] for some in visuals for visual in some)
+    assert visuals[0][0]["image"].size in FRAME_SIZES
+    frames = visuals[3][0]["video"]
     assert frames.shape[0] == 16
     assert frames.shape[2:0:-1] in FRAME_SIZES
-    assert [message["role"] for message in clip] == ["user", "assistant"] * (len(clip) // 2)
-    assert chats[3]["name"] == "scene 10"
 
 
 def test_whole_training_in_the_smallest(tmp_path):

@@ -10,6 +10,7 @@ from transformers_mvgpt.demo.questions import (
     TIME_TYPES,
     describe,
     describe_moment,
+    make_practice_questions,
     make_questions,
     make_training_questions,
 )
@@ -160,3 +161,35 @@ def test_training_questions_about_a_still_ask_for_no_motion():
         q.answer for seed in range(30) for q in make_training_questions(scene, seed) if q.type == "description"
     }
     assert described == {describe_moment(scene, 0.0)}
+
+
+def practise(scene):
+    return {(q.text, q.answer) for seed in range(200) for q in make_practice_questions(scene, seed)}
+
+
+def test_practice_asks_where_and_when():
+    """What moves through the middle is on no side halfway; what comes and goes is asked for at each moment."""
+    asked = practise(scene_of(RING, CROSS))
+    assert ("Is the ring in the right or the left half at the start?", "right") in asked
+    assert ("Is the white ring in the left or the right half at the end?", "left") in asked
+    assert ("Is the ring in the upper or the lower half halfway?", "upper") in asked
+    assert not [text for text, _ in asked if "ring in the left" in text and "halfway" in text]
+    sights = {(text.split(" there ")[1], answer) for text, answer in asked if " there " in text}
+    assert sights == {("at the start?", "no"), ("halfway?", "no"), ("at the end?", "no")}
+    # it comes at the very time that may be halfway, and stands in the middle of the stage
+    assert {text.split(" there ")[1] for text, _ in practise(scene_of(CIRCLE))} == {"at the start?", "at the end?"}
+
+
+def test_practice_asks_for_both_colours():
+    asked = practise(scene_of(SQUARE))
+    assert asked == {
+        ("What colour is the square at the start?", "blue"),
+        ("What colour is the square at the end?", "green"),
+    }
+
+
+def test_practice_about_a_still_names_no_moment():
+    still = Actor("ring", "red", "stays", 0.25, (0.2, 0.8), (0.2, 0.8))
+    asked = practise(scene_of(still))
+    assert ("Is the red ring in the upper or the lower half?", "lower") in asked
+    assert not [text for text, _ in asked if "start" in text or "end" in text or "halfway" in text]

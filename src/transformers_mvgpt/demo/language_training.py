@@ -6,6 +6,7 @@ single pictures first, which are short and need no sense of time, then about cli
 
 import random
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..modeling import MobileVideoGPTForConditionalGeneration
 from ..processing import MobileVideoGPTProcessor
-from ..training import DataCollator
 from .drawing import draw_frame
 from .muon import Optimizers
 from .patch_labels import FRAME_SIZES
-from .questions import make_training_questions
+from .questions import Question, make_practice_questions, make_training_questions
 from .scene import make_scene, make_still
+from .side_by_side import SideBySideCollator
 
 
 # Fresh weights of transformers' usual size, 0.02, are too faint for a model this narrow: it is slow to find anything.
@@ -31,7 +32,7 @@ _RESIDUAL_SHARE = 0.5
 
 class DrawnChats(Dataset):
     """
-    Chats about training scenes for [`DataCollator`]: the first `num_stills` about a picture each, the others about a clip.
+    Chats about training scenes for [`SideBySideCollator`]: the first `num_stills` about a picture each, the others about a clip.
 
     Args:
         first_seed, num_scenes, num_stills (`int`): which scenes.
@@ -57,17 +58,15 @@ class DrawnChats(Dataset):
             # sampled frames may end before the clip does
             times = rng.uniform(0.78, 1) * np.linspace(0, 1, self.num_frames)
             visual = {"type": "video", "video": np.stack([draw_frame(scene, time, width, height) for time in times])}
-        turns = [(question.text, question.answer) for question in make_training_questions(scene, seed)]
-        return {"messages": _messages(visual, turns), "name": f"scene {seed}"}
+        asked = make_practice_questions(scene, seed) + make_training_questions(scene, seed)
+        return {"chats": [_chat(visual, question) for question in asked]}
 
 
-def _messages(visual: dict[str, Any], turns: list[tuple[str, str]]) -> list[dict[str, Any]]:
-    messages: list[dict[str, Any]] = []
-    for question, answer in turns:
-        parts = [] if messages else [visual]
-        messages.append({"role": "user", "content": [*parts, {"type": "text", "text": question}]})
-        messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
-    return messages
+def _chat(visual: dict[str, Any], question: Question) -> list[dict[str, Any]]:
+    return [
+        {"role": "user", "content": [visual, {"type": "text", "text": question.text}]},
+        {"role": "assistant", "content": [{"type": "text", "text": question.answer}]},
+    ]
 
 
 def train_language_model(
@@ -76,7 +75,7 @@ def train_language_model(
     num_still_steps: int,
     num_clip_steps: int,
     *,
-    batch_size: int = 16,
+    batch_size: int = 8,
     num_workers: int = 1,
     first_seed: int = 0,
 ) -> Iterator[dict[str, float]]:
@@ -87,7 +86,7 @@ def train_language_model(
         model ([`MobileVideoGPTForConditionalGeneration`]): the model.
         processor ([`MobileVideoGPTProcessor`]): its processor.
         num_still_steps, num_clip_steps (`int`): steps on pictures, then on clips.
-        batch_size (`int`): chats per step.
+        batch_size (`int`): scenes per step, each with all its questions.
         num_workers (`int`): processes that draw.
         first_seed (`int`): of the scenes.
 
@@ -100,27 +99,31 @@ def train_language_model(
     for parameter in frozen:
         parameter.requires_grad_(False)
     _strengthen(model)
-    sizes = num_still_steps * batch_size, (num_still_steps + num_clip_steps) * batch_size
-    dataset = DrawnChats(first_seed, sizes[1], sizes[0], model.config.num_frames)
+    num_stills, num_clips = num_still_steps * batch_size, num_clip_steps * batch_size
+    dataset = DrawnChats(first_seed, num_stills + num_clips, num_stills, model.config.num_frames)
     loader = DataLoader(
-        dataset, batch_size, num_workers=num_workers, collate_fn=DataCollator(processor), prefetch_factor=4 if num_workers else None
-    )  # fmt: skip
-    optimizers = None
+        dataset,
+        batch_size,
+        num_workers=num_workers,
+        collate_fn=SideBySideCollator(processor),
+        prefetch_factor=4 if num_workers else None,
+    )
+    batches = iter(loader)
+    step = 0
     model.train()
-    for step, batch in enumerate(loader, start=1):
-        # what is learned of clips is another task: it gets a schedule of its own
-        if step in (1, num_still_steps + 1):
-            num_steps = num_still_steps if step <= num_still_steps else num_clip_steps
-            optimizers = Optimizers(
-                language, num_steps, learning_rate=2e-3, muon_learning_rate=3e-3, heads=[model.lm_head]
-            )
-        wanted = batch["shift_labels"]
-        outputs = model(**batch)
-        assert optimizers is not None
-        optimizers.step(outputs.loss)
-        is_right = outputs.logits.argmax(-1) == wanted
-        accuracy = is_right[wanted >= 0].float().mean().item()
-        yield {"step": step, "loss": outputs.loss.item(), "accuracy": accuracy}
+    # what is learned of clips is another task: it gets a schedule of its own
+    for num_steps in (num_still_steps, num_clip_steps):
+        optimizers = Optimizers(
+            language, num_steps, learning_rate=2e-3, muon_learning_rate=3e-3, heads=[model.lm_head]
+        )
+        for batch in islice(batches, num_steps):
+            step += 1
+            wanted = batch["shift_labels"]
+            outputs = model(**batch)
+            optimizers.step(outputs.loss)
+            is_right = outputs.logits.argmax(-1) == wanted
+            accuracy = is_right[wanted >= 0].float().mean().item()
+            yield {"step": step, "loss": outputs.loss.item(), "accuracy": accuracy}
     model.eval()
     for parameter in frozen:
         parameter.requires_grad_(True)

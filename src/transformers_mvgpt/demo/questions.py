@@ -24,6 +24,10 @@ TIME_TYPES = ("direction", "order")
 
 MOMENT_QUESTION = "What is in the image?"
 
+# When a moment may be, as shares of the duration: where the sampled frames end differs from clip to clip.
+_MOMENTS = {"at the start": (0.0,), "halfway": (0.37, 0.42, 0.47, 0.53), "at the end": (0.76, 1.0)}
+_CLEAR = 0.08  # so far from the middle that a half is no close call
+
 _NUMBERS = ("zero", "one", "two", "three")
 
 
@@ -67,6 +71,15 @@ def make_training_questions(scene: Scene, seed: int, max_questions: int = 12) ->
         last = Question("description", MOMENT_QUESTION, describe_moment(scene, 0.0)) if is_still else drawn[-1]
         questions.insert(rng.randrange(len(questions) + 1), last)
     return questions
+
+
+def make_practice_questions(scene: Scene, seed: int) -> list[Question]:
+    """
+    What the other questions take for granted: where something is and when it is there. Nobody is tested on it.
+    """
+    rng = random.Random(f"practice {seed}")
+    drawn = [question for _ in range(3) for make in (_sight, _place, _moment_colour) for question in make(scene, rng)]
+    return list({question.text: question for question in drawn}.values())
 
 
 def describe(scene: Scene) -> str:
@@ -205,6 +218,33 @@ def _yes_no(scene: Scene, rng: random.Random) -> Iterator[Question]:
 
 def _description(scene: Scene, rng: random.Random) -> Iterator[Question]:
     yield Question("description", rng.choice(("Describe the video.", "What happens in the video?")), describe(scene))
+
+
+def _sight(scene: Scene, rng: random.Random) -> Iterator[Question]:
+    if actors := _lasting(scene, "appears", "vanishes", "visits"):
+        actor, moment = rng.choice(actors), rng.choice(list(_MOMENTS))
+        seen = {actor.is_visible(progress) for progress in _MOMENTS[moment]}
+        if len(seen) == 1:
+            yield Question("practice", f"Is {_name(actor, rng)} there {moment}?", "yes" if seen == {True} else "no")
+
+
+def _place(scene: Scene, rng: random.Random) -> Iterator[Question]:
+    is_still = all(actor.behaviour == "stays" for actor in scene.actors)
+    axis, names = rng.choice(((0, ("left", "right")), (1, ("upper", "lower"))))
+    moment = "at the start" if is_still else rng.choice(list(_MOMENTS))
+    actor = rng.choice(scene.actors)
+    if all(actor.is_visible(progress) for progress in _MOMENTS[moment]):
+        places = [actor.centre(progress)[axis] - 0.5 for progress in _MOMENTS[moment]]
+        if min(places) > _CLEAR or max(places) < -_CLEAR:
+            when = "" if is_still else f" {moment}"
+            template = f"Is {_name(actor, rng)} in the {{}} or the {{}} half{when}?"
+            yield _choice("practice", template, names, names[places[0] > 0], rng)
+
+
+def _moment_colour(scene: Scene, rng: random.Random) -> Iterator[Question]:
+    if actors := _lasting(scene, "changes"):
+        actor, moment = rng.choice(actors), rng.choice(("at the start", "at the end"))
+        yield Question("practice", f"What colour is the {actor.shape} {moment}?", actor.colour_at(_MOMENTS[moment][0]))
 
 
 _MAKERS = (_colour, _shape, _count, _direction, _order, _duration, _brief, _yes_no, _description)

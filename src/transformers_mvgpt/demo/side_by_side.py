@@ -1,0 +1,88 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Many questions about one visual in one row, each answered as if it were the only one."""
+
+from typing import Any
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from ..training import DataCollator
+from ..training.chat_encoding import IGNORED, encode_chats
+
+
+_PADDING = -1
+
+
+class SideBySideCollator:
+    r"""
+    Makes batches in which the system prompt and the visual stand once, and all questions after them. A question sees what
+    stands before all of them, and nothing of the others: in the turns of one chat, an answer could be copied from an
+    earlier one, and nobody asks the twelfth question first.
+
+        sees         visual | question 1, answer | question 2, answer
+        visual          x
+        question 1      x             x
+        question 2      x                                  x
+        positions     0 ... v    v+1 ...              v+1 ...
+
+    Args:
+        processor ([`MobileVideoGPTProcessor`]): of the model.
+
+    Returns:
+        `dict[str, torch.Tensor]`: as of [`DataCollator`], but `attention_mask` is bool of shape `(batch_size, 1, length,
+        length)`; and `position_ids`, int64 of shape `(batch_size, length)`.
+    """
+
+    def __init__(self, processor: Any):
+        self.processor = processor
+        self.collate = DataCollator(processor)
+
+    def __call__(self, samples: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Takes samples with `chats`: several with the same visual, each a question and its answer."""
+        encoded = iter(encode_chats(self.processor, [chat for sample in samples for chat in sample["chats"]]))
+        columns: dict[str, list[torch.Tensor]] = {"input_ids": [], "labels": [], "position_ids": [], "parts": []}
+        for sample in samples:
+            row = self._join([next(encoded) for _ in sample["chats"]])
+            for name, values in row.items():
+                columns[name].append(values)
+        fill = {
+            "input_ids": self.processor.tokenizer.pad_token_id,
+            "labels": IGNORED,
+            "position_ids": 0,
+            "parts": _PADDING,
+        }
+        batch = {
+            name: pad_sequence(rows, batch_first=True, padding_value=fill[name]) for name, rows in columns.items()
+        }
+        batch["attention_mask"] = _mask(batch.pop("parts"))
+        following = batch["labels"][:, 1:]
+        kept = (following != IGNORED).any(0).nonzero().flatten()
+        batch |= {"logits_to_keep": kept, "shift_labels": following[:, kept].contiguous()}
+        first_chats = self.collate([{"messages": sample["chats"][0]} for sample in samples])
+        return {**batch, **{name: value for name, value in first_chats.items() if "pixel" in name}}
+
+    def _join(self, chats: list[Any]) -> dict[str, torch.Tensor]:
+        """One row of encoded chats. `parts` is 0 for what they share and numbers the questions from 1."""
+        first_ids = torch.from_numpy(chats[0][0])
+        visual_ids = torch.tensor([self.processor.image_token_id, self.processor.video_token_id])
+        shared = int(torch.isin(first_ids, visual_ids).nonzero()[-1]) + 1
+        pieces = {
+            "input_ids": [first_ids[:shared]],
+            "labels": [torch.full((shared,), IGNORED)],
+            "position_ids": [torch.arange(shared)],
+            "parts": [torch.zeros(shared, dtype=torch.long)],
+        }
+        for number, (ids, labels) in enumerate(chats, start=1):
+            pieces["input_ids"].append(torch.from_numpy(ids[shared:]))
+            pieces["labels"].append(torch.from_numpy(labels[shared:]))
+            pieces["position_ids"].append(torch.arange(shared, len(ids)))
+            pieces["parts"].append(torch.full((len(ids) - shared,), number))
+        return {name: torch.cat(values) for name, values in pieces.items()}
+
+
+def _mask(parts: torch.Tensor) -> torch.Tensor:
+    """Parts (batch, length) -> who sees whom (batch, 1, length, length)."""
+    length = parts.shape[1]
+    is_earlier = torch.ones(length, length, dtype=torch.bool).tril()
+    seeing, seen = parts[:, :, None], parts[:, None, :]
+    return (is_earlier & ((seen == 0) | (seen == seeing)))[:, None]
