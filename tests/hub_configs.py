@@ -20,30 +20,22 @@ from transformers_mvgpt.conversion.model_card import make_card
 from transformers_mvgpt.conversion.model_sources import LoadedModel
 from transformers_mvgpt.demo import CHECKPOINT
 from transformers_mvgpt.demo.small_model import make_processor
+from transformers_mvgpt.evaluation.random_models import published_size
 
 
 HUB_CONFIGS = Path(__file__).parents[1] / "hub_configs"
 FILES = ("README.md", "chat_template.jinja", "config.json", "generation_config.json", "processor_config.json")
 SMALL = "mobile-videogpt-shapes"
-# The published repositories, and what their language models do not share with `MobileVideoGPTConfig`'s defaults.
-PUBLISHED: dict[str, tuple[str, dict[str, int]]] = {
-    "mobile-videogpt-0.5b": ("Amshaker/Mobile-VideoGPT-0.5B", {}),
-    "mobile-videogpt-1.5b": (
-        "Amshaker/Mobile-VideoGPT-1.5B",
-        {
-            "hidden_size": 1536,
-            "intermediate_size": 8960,
-            "num_hidden_layers": 28,
-            "num_attention_heads": 12,
-            "max_window_layers": 28,
-        },
-    ),
+# The published repositories, and their sizes.
+PUBLISHED = {
+    "mobile-videogpt-0.5b": ("Amshaker/Mobile-VideoGPT-0.5B", "0.5b"),
+    "mobile-videogpt-1.5b": ("Amshaker/Mobile-VideoGPT-1.5B", "1.5b"),
 }
 _ENCODERS = {"image_mm_vision_tower": "openai/clip-vit-base-patch16", "mm_vision_tower": "OpenGVLab/VideoMamba"}
 
 
 def published_config(name: str) -> MobileVideoGPTConfig:
-    text_config = {**MobileVideoGPTConfig().text_config.to_dict(), **PUBLISHED[name][1]}
+    text_config = published_size(PUBLISHED[name][1]).text_config.to_dict()
     text_config.pop("layer_types")  # follows from the number of layers
     config = MobileVideoGPTConfig(text_config=text_config, dtype="bfloat16", **_ENCODERS)
     for part in (config.vision_config, config.video_config, config.text_config):

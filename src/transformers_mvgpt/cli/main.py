@@ -9,6 +9,7 @@ import typer
 
 from .ablations import ablations
 from .ask import ask
+from .bench import bench
 from .convert import convert
 from .demo import demo
 from .draw_clips import draw_clips
@@ -47,7 +48,7 @@ def with_one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (ask, evaluate, convert, export_hub, train, merge, ablations, demo, draw_clips, train_demo):
+for command in (ask, bench, evaluate, convert, export_hub, train, merge, ablations, demo, draw_clips, train_demo):
     app.command()(with_one_line_errors(command))
 
 

@@ -3,7 +3,6 @@
 
 import json
 import os
-import platform
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from transformers import TrainerCallback
 
 from ..evaluation import answer_questions, guess_answers, read_questions, score_by_type
+from ..evaluation.machine import describe_machine
 from ..modeling import MobileVideoGPTForConditionalGeneration
 from ..processing import MobileVideoGPTProcessor
 from ..training import load_recipe, run
@@ -56,8 +55,8 @@ class Effort:
     num_clips: int = 3200
     num_images: int = 1500
     encoder_steps: int = 350
-    still_steps: int = 350
-    clip_steps: int = 900
+    still_steps: int = 1000
+    clip_steps: int = 2200
     num_questions: int = 1000
     overrides: tuple[str, ...] = ()
 
@@ -100,22 +99,9 @@ def train_small_model(
             start = _run_stage(stage, start, work, effort, report)
     with stopwatch("test"):
         scores = score_model(start, work / "test" / "questions.jsonl", report)
-    scores |= {"effort": asdict(effort), "seconds": stopwatch.seconds, "machine": _describe_machine()}
+    scores |= {"effort": asdict(effort), "seconds": stopwatch.seconds, "machine": describe_machine()}
     _write_model(start, target, work, scores)
     return scores
-
-
-def _describe_machine() -> dict[str, Any]:
-    """On what the seconds were measured, and the scores."""
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "dtype": "float32",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-    }
 
 
 class Stopwatch:

@@ -1,0 +1,73 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""`mvgpt bench`: how long each part of an answer takes."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def bench(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="Folder, repository, or 0.5b or 1.5b: the published sizes, random weights."
+        ),
+    ] = "0.5b",
+    video: Annotated[Path | None, typer.Option(help="Video file; by default the package's clip.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps, ...; a GPU where there is one.")] = None,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    runs: Annotated[int, typer.Option(min=1, help="Of each part; the median counts.")] = 5,
+    tokens: Annotated[int, typer.Option(min=2, help="Over which the time of a later token is taken.")] = 16,
+    compare: Annotated[
+        str | None, typer.Option(help="Other models at their published sizes: llava-onevision-0.5b,smolvlm2-500m")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file for the figures; the picture goes beside it.")] = None,
+) -> None:
+    """Measure the parts of an answer, beside what the machine could do at best, and other models on the same frames."""
+    import torch
+    from tqdm import tqdm
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    from .. import demo
+    from ..demo.small_model import make_processor
+    from ..evaluation.machine import describe_machine
+    from ..evaluation.random_models import PUBLISHED_SIZES, make_random_model
+    from ..evaluation.rivals import check_rivals, measure_rival
+    from ..evaluation.speed import measure_speed
+    from ..evaluation.speed_report import draw_speed, speed_table
+    from ..processing import MobileVideoGPTProcessor
+    from ..processing.video_decoding_mvgpt import decode_video
+
+    rivals = compare.split(",") if compare else []
+    check_rivals(rivals)
+    if (precision := getattr(torch, dtype, None)) not in (torch.float32, torch.bfloat16, torch.float16):
+        raise ValueError(f"`--dtype` ({dtype}) must be float32, bfloat16 or float16.")
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if model in PUBLISHED_SIZES:
+        network = make_random_model(model, place, precision)
+        # no token of text matters for the time; theirs could not be had without a download
+        processor = MobileVideoGPTProcessor.from_config(network.config, make_processor().tokenizer)
+    else:
+        network = AutoModelForImageTextToText.from_pretrained(model, dtype=precision).to(place).eval()
+        processor = AutoProcessor.from_pretrained(model)
+
+    path = str(video or demo.CLIP)
+    with tqdm(desc="Parts", bar_format="{desc}: {postfix} {elapsed}") as bar:
+
+        def show(part: str) -> None:
+            bar.set_postfix_str(part)
+
+        result = measure_speed(network, processor, path, runs=runs, num_new_tokens=tokens, on_part=show)
+        result |= {"model": model, "machine": describe_machine(place, precision), "runs": runs, "rivals": {}}
+        del network
+        frames, _ = decode_video(path, processor.video_processor.sample_frames)
+        text_length = 30
+        for name in rivals:
+            show(name)
+            result["rivals"][name] = measure_rival(name, frames, text_length, place, precision, runs)
+    typer.echo(speed_table(result), nl=False)
+    if out is not None:
+        out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        draw_speed(result, out.with_suffix(".png"))

@@ -1,0 +1,187 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""How long each part of an answer takes, beside the time that its arithmetic or its memory needs."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from ..modeling import MobileVideoGPTForConditionalGeneration
+from ..modeling.frame_scoring_mvgpt import score_frames, select_frames
+from ..processing import MobileVideoGPTProcessor
+from ..processing.video_decoding_mvgpt import decode_video
+from .machine_limits import count_flops, measure_limits, median_seconds
+
+
+QUESTION = "What is happening in the video?"
+
+# Called with the part that is measured next.
+OnPart = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PartTime:
+    """
+    Args:
+        part (`str`): of an answer.
+        seconds (`float`): median of the runs.
+        floor_seconds (`float`, *optional*): what the machine would need at its best; `None` where no arithmetic counts.
+    """
+
+    part: str
+    seconds: float
+    floor_seconds: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times the floor."""
+        return None if self.floor_seconds is None else self.seconds / self.floor_seconds
+
+
+@torch.inference_mode()
+def measure_speed(
+    model: MobileVideoGPTForConditionalGeneration,
+    processor: MobileVideoGPTProcessor,
+    video: str,
+    *,
+    runs: int = 5,
+    num_new_tokens: int = 16,
+    on_part: OnPart | None = None,
+) -> dict[str, Any]:
+    """
+    Measures the parts of an answer about a video file, one after the other.
+
+    Args:
+        model ([`MobileVideoGPTForConditionalGeneration`]): the model, where and in which dtype it is to be measured.
+        processor ([`MobileVideoGPTProcessor`]): its processor.
+        video (`str`): a video file.
+        runs (`int`): of each part, after one that is not counted.
+        num_new_tokens (`int`): over which the time of a later token is taken, at least 2.
+        on_part (`Callable`, *optional*): called as the measurement goes on.
+
+    Returns:
+        `dict[str, Any]`: `parts`, a list of part, seconds, floor_seconds and ratio; `limits` of the machine;
+        `num_prompt_tokens`; `peak_memory_bytes`, on a GPU what torch allocated for the parts after preprocessing, on a CPU
+        the most that the process ever had; `None` where that is not known.
+
+    Raises:
+        ValueError: if `runs` or `num_new_tokens` is too small.
+    """
+    if runs < 1 or num_new_tokens < 2:
+        raise ValueError(f"`runs` ({runs}) must be at least 1, and `num_new_tokens` ({num_new_tokens}) at least 2.")
+    device, dtype = model.device, model.dtype
+    report = on_part or (lambda part: None)
+    report("limits of the machine")
+    limits = measure_limits(device, dtype)
+    parts: list[PartTime] = []
+
+    def measure(part: str, call: Callable[[], Any], floor_seconds: float | None = None) -> Any:
+        report(part)
+        parts.append(PartTime(part, median_seconds(call, device, runs), floor_seconds))
+        return call()
+
+    def arithmetic(module: torch.nn.Module, call: Callable[[Any], object]) -> float:
+        return count_flops(module, call) / limits.flops_per_second
+
+    video_processor = processor.video_processor
+    frames, _ = measure("decode", lambda: decode_video(video, video_processor.sample_frames))
+    features = measure(
+        "preprocess", lambda: video_processor(frames, do_sample_frames=False, return_tensors="pt").to(device, dtype)
+    )
+    context, stream = features["context_pixel_values_videos"], features["pixel_values_videos"]
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+    body, config = model.model, model.config
+    images = context.flatten(0, 1)
+    meta_images = torch.empty_like(images, device="meta")
+    floor = arithmetic(body, lambda twin: twin._encode_images(meta_images))
+    encoded = measure("image encoder", lambda: body._encode_images(images), floor).last_hidden_state
+
+    chunks = encoded[None]
+    num_rows, width = config.frames_per_chunk * encoded.shape[1], encoded.shape[2]
+    scoring_flops = 2 * config.num_chunks * num_rows**2 * width
+    scores = measure(
+        "frame scoring",
+        lambda: score_frames(chunks, config.frames_per_chunk),
+        scoring_flops / limits.flops_per_second,
+    )
+    selected = select_frames(scores, config.frames_per_chunk, config.num_selected_frames, config.select_most_attended)
+    chosen = stream[0, selected[0]][None]
+    meta_chosen = torch.empty_like(chosen, device="meta")
+    floor = arithmetic(body.video_tower, lambda twin: twin(meta_chosen))
+    video_features = measure("video encoder", lambda: body.video_tower(chosen), floor).last_hidden_state
+
+    pooled = body._pool_patches(video_features)
+    meta_rows = torch.empty_like(encoded, device="meta"), torch.empty_like(pooled, device="meta")
+    floor = arithmetic(body.image_projector, lambda twin: twin(meta_rows[0]))
+    floor += arithmetic(body.video_projector, lambda twin: twin(meta_rows[1]))
+    measure("projectors", lambda: (body.image_projector(encoded), body.video_projector(pooled)), floor)
+
+    prompt = make_prompt(processor, model).to(device)
+    given = {"video": body.get_video_features(stream, context, return_dict=True)}
+    embedded = torch.empty(*prompt.shape, config.text_config.hidden_size, dtype=dtype, device="meta")
+    prefill_flops = count_flops(body.language_model, lambda twin: twin(inputs_embeds=embedded))
+    head_flops = 2 * model.lm_head.weight.numel()
+    floor = (prefill_flops + head_flops) / limits.flops_per_second
+    measure("prefill", lambda: model(prompt, mm_encoder_outputs=given, logits_to_keep=1, use_cache=True), floor)
+
+    def generate(length: int, **visuals: Any) -> torch.Tensor:
+        # an answer that ends early would be measured as a fast one
+        options = {"min_new_tokens": length, "max_new_tokens": length, "do_sample": False}
+        return model.generate(prompt, attention_mask=torch.ones_like(prompt), **options, **visuals)
+
+    arithmetic_seconds = sum(part.floor_seconds for part in parts if part.floor_seconds is not None)
+    pixels = {"pixel_values_videos": stream, "context_pixel_values_videos": context}
+    measure("first token", lambda: generate(1, **pixels), arithmetic_seconds)
+
+    report("each later token")
+    short, long = (
+        median_seconds(partial(generate, length, mm_encoder_outputs=given), device, runs)
+        for length in (1, num_new_tokens)
+    )
+    later = (long - short) / (num_new_tokens - 1)
+    parts.append(
+        PartTime("each later token", later, _bytes_per_token(model, prompt.shape[1]) / limits.bytes_per_second)
+    )
+    return {
+        "parts": [{**asdict(part), "ratio": part.ratio} for part in parts],
+        "limits": asdict(limits),
+        "num_prompt_tokens": prompt.shape[1],
+        "peak_memory_bytes": _peak_memory(device),
+    }
+
+
+def make_prompt(processor: MobileVideoGPTProcessor, model: MobileVideoGPTForConditionalGeneration) -> torch.Tensor:
+    """Token ids (1, length) of a question about a video, with as many placeholders as the model makes rows of it."""
+    content = [{"type": "video"}, {"type": "text", "text": QUESTION}]
+    text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    ids = torch.tensor(processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+    is_video = ids == processor.video_token_id
+    repeats = torch.where(is_video, model.config.num_video_tokens, 1)
+    return ids.masked_fill(is_video, model.config.video_token_id).repeat_interleave(repeats)[None]
+
+
+def _bytes_per_token(model: MobileVideoGPTForConditionalGeneration, num_cached: int) -> int:
+    """What has to be read for a token: the language model's weights, of the embeddings the head's alone, and the cache."""
+    language_model, text = model.model.language_model, model.config.text_config
+    weights = [*language_model.layers.parameters(), *language_model.norm.parameters(), model.lm_head.weight]
+    head_size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    cache = 2 * text.num_hidden_layers * text.num_key_value_heads * head_size * num_cached
+    return (
+        sum(weight.numel() * weight.element_size() for weight in weights) + cache * model.lm_head.weight.element_size()
+    )
+
+
+def _peak_memory(device: torch.device) -> int | None:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,98 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from transformers_mvgpt.demo import CHECKPOINT, CLIP
+from transformers_mvgpt.evaluation.random_models import make_random_model, published_size
+from transformers_mvgpt.evaluation.speed import make_prompt, measure_speed
+from transformers_mvgpt.evaluation.speed_report import draw_speed, seconds_of, speed_table
+
+
+PARTS = {
+    "decode": False,
+    "preprocess": False,
+    "image encoder": True,
+    "frame scoring": True,
+    "video encoder": True,
+    "projectors": True,
+    "prefill": True,
+    "first token": True,
+    "each later token": True,
+}  # and whether each has a floor
+
+
+@pytest.fixture(scope="module")
+def small():
+    return AutoModelForImageTextToText.from_pretrained(CHECKPOINT), AutoProcessor.from_pretrained(CHECKPOINT)
+
+
+@pytest.fixture(scope="module")
+def result(small):
+    reported = []
+    result = measure_speed(*small, str(CLIP), runs=1, num_new_tokens=4, on_part=reported.append)
+    assert reported == ["limits of the machine", *PARTS]
+    return result
+
+
+def test_every_part_is_measured(result):
+    assert [part["part"] for part in result["parts"]] == list(PARTS)
+    assert {part["part"]: part["floor_seconds"] is not None for part in result["parts"]} == PARTS
+    assert all(part["ratio"] == part["seconds"] / part["floor_seconds"] for part in result["parts"] if part["ratio"])
+    assert all(part["ratio"] > 1 for part in result["parts"][:-1] if part["ratio"])
+    assert result["peak_memory_bytes"] > 1e8
+
+
+def test_first_token_has_the_arithmetic_of_all_parts(result):
+    floors = {part["part"]: part["floor_seconds"] for part in result["parts"]}
+    before = [floors[part] for part in list(PARTS)[2:7]]
+    assert floors["first token"] == pytest.approx(sum(before))
+
+
+def test_arithmetic_of_the_image_encoder(small, result):
+    """16 frames of 36 patches of 8 x 8 and a class token, through the three layers that are read."""
+    config = small[0].config.vision_config
+    width, inner, length = config.hidden_size, config.intermediate_size, 37
+    layer = 2 * length * (4 * width**2 + 2 * width * inner) + 2 * 2 * length**2 * width
+    flops = 16 * (3 * layer + 2 * 36 * 3 * 8**2 * width)
+    [floor] = [part["floor_seconds"] for part in result["parts"] if part["part"] == "image encoder"]
+    assert floor * result["limits"]["flops_per_second"] == pytest.approx(flops)
+
+
+def test_prompt_fits_the_model(small, result):
+    model, processor = small
+    prompt = make_prompt(processor, model)
+    assert prompt.shape == (1, result["num_prompt_tokens"])
+    assert (prompt == model.config.video_token_id).sum() == model.config.num_video_tokens
+    assert processor.tokenizer.decode(prompt[0]).endswith(
+        "What is happening in the video?<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+@pytest.mark.parametrize("options", [{"runs": 0}, {"num_new_tokens": 1}])
+def test_too_few_are_refused(small, options):
+    with pytest.raises(ValueError, match=r"`runs` \(\d\) must be at least 1, and `num_new_tokens` \(\d+\) at least 2"):
+        measure_speed(*small, str(CLIP), **options)
+
+
+def test_table_and_picture(result, tmp_path):
+    rivals = {"other": {"seconds": 4 * seconds_of(result, "first token")}}
+    table = speed_table({**result, "rivals": rivals})
+    rows = [line.split(" | ") for line in table.splitlines()]
+    assert [row[0].removeprefix("| ") for row in rows[2 : 2 + len(PARTS)]] == list(PARTS)
+    assert rows[-1][0] == "| other"
+    assert rows[-1][-1] == "0.25 |"
+    draw_speed({**result, "rivals": rivals}, tmp_path / "speed.png")
+    assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("name", "num_parameters"), [("0.5b", 656_605_056), ("1.5b", 1_710_275_072)])
+def test_published_sizes(name, num_parameters):
+    model = make_random_model(name, torch.device("meta"), torch.bfloat16)
+    assert sum(parameter.numel() for parameter in model.parameters()) == num_parameters
+    assert model.dtype == torch.bfloat16
+
+
+def test_unknown_size_is_refused():
+    with pytest.raises(ValueError, match=r"There is no published size '7b': take '0.5b' or '1.5b'\."):
+        published_size("7b")
