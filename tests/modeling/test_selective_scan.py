@@ -188,15 +188,17 @@ def recurrence_inputs(length):
 def test_operators_keep_the_contract_of_torch_library():
     forward, backward = selective_scan_recurrence_mvgpt._forward, selective_scan_recurrence_mvgpt._backward
     inputs = recurrence_inputs(40)
-    torch.library.opcheck(forward, (*inputs, True))
+    torch.library.opcheck(forward, (*inputs, True, False))
     inputs = [tensor.detach() for tensor in inputs]
-    torch.library.opcheck(forward, (*inputs, False))
-    y, saved_states = forward(*inputs, True)
+    torch.library.opcheck(forward, (*inputs, False, False))
+    y, saved_states = forward(*inputs, True, False)
     torch.library.opcheck(backward, (y, *inputs, saved_states))
 
 
 def test_a_second_copy_of_the_file_leaves_the_first_alone():
-    spec = importlib.util.spec_from_file_location("remote.code-1.copy", selective_scan_recurrence_mvgpt.__file__)
+    spec = importlib.util.spec_from_file_location(
+        "transformers_mvgpt.modeling.copy-1", selective_scan_recurrence_mvgpt.__file__
+    )
     copy = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(copy)
     operators = [module._forward._qualname for module in (copy, selective_scan_recurrence_mvgpt)]
@@ -257,16 +259,20 @@ def test_cuda_implementation_without_mamba_ssm(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("has_mamba_ssm", "device", "dtype", "expected"),
+    ("installed", "device", "dtype", "expected"),
     [
         (True, "cuda", torch.bfloat16, "mamba_ssm"),
         (True, "cuda", torch.float64, "torch"),  # the kernel has no float64
-        (True, "cpu", torch.bfloat16, "torch"),
+        (True, "cpu", torch.bfloat16, "numba"),
+        (True, "cpu", torch.float64, "torch"),
+        (True, "meta", torch.float32, "torch"),
+        (False, "cpu", torch.float32, "torch"),
         (False, "cuda", torch.bfloat16, "torch"),
     ],
 )
-def test_choice_of_the_implementation(monkeypatch, has_mamba_ssm, device, dtype, expected):
-    monkeypatch.setattr(selective_scan_mvgpt, "selective_scan_fn", object() if has_mamba_ssm else None)
+def test_choice_of_the_implementation(monkeypatch, installed, device, dtype, expected):
+    monkeypatch.setattr(selective_scan_mvgpt, "selective_scan_fn", object() if installed else None)
+    monkeypatch.setattr(selective_scan_mvgpt, "has_numba", installed)
     name_implementations(monkeypatch)
     with FakeTensorMode():  # has CUDA tensors without a GPU
         assert selective_scan(torch.empty(2, 6, 7, device=device, dtype=dtype), *[None] * 5) == expected
@@ -276,6 +282,7 @@ def name_implementations(monkeypatch):
     """Each implementation returns its name instead of a scan."""
     functions = {
         "torch": "selective_scan_torch",
+        "numba": "selective_scan_numba",
         "triton": "selective_scan_triton",
         "mamba_ssm": "selective_scan_cuda",
     }
@@ -283,7 +290,7 @@ def name_implementations(monkeypatch):
         monkeypatch.setattr(selective_scan_mvgpt, function, lambda *args, name=name: name)
 
 
-@pytest.mark.parametrize("name", ["torch", "triton", "mamba_ssm"])
+@pytest.mark.parametrize("name", ["torch", "numba", "triton", "mamba_ssm"])
 def test_implementation_by_name(monkeypatch, name):
     name_implementations(monkeypatch)
     assert selective_scan(*[torch.empty(2, 6, 7)] * 6, implementation=name) == name
@@ -291,7 +298,7 @@ def test_implementation_by_name(monkeypatch, name):
 
 def test_unknown_implementation():
     with pytest.raises(
-        ValueError, match=r"implementation \('cuda'\) must be 'auto', 'torch', 'triton' or 'mamba_ssm'"
+        ValueError, match=r"implementation \('cuda'\) must be 'auto', 'torch', 'numba', 'triton' or 'mamba_ssm'"
     ):
         selective_scan(**make_inputs(), implementation="cuda")
 

@@ -51,8 +51,8 @@ class VideoMambaConfig(PreTrainedConfig):
         time_step_min, time_step_max, time_step_floor (`float`, defaults to 0.001, 0.1 and 1e-4):
             Range of the freshly initialised time steps.
         scan_implementation (`str`, defaults to `"auto"`):
-            What computes the selective scan: `"torch"`, `"triton"` or `"mamba_ssm"`; `"auto"` is mamba-ssm's
-            kernel on CUDA where it is installed, else plain PyTorch. It may be changed at any time.
+            What computes the selective scan: `"torch"`, `"numba"`, `"triton"` or `"mamba_ssm"`; `"auto"` is numba's on CPU
+            and mamba-ssm's on CUDA where they are installed, else plain PyTorch. It may be changed at any time.
 
     Raises:
         `StrictDataclassClassValidationError`: on sizes that do not fit each other, naming them and what would fit.
@@ -80,7 +80,7 @@ class VideoMambaConfig(PreTrainedConfig):
     time_step_min: float = 0.001
     time_step_max: float = 0.1
     time_step_floor: float = 1e-4
-    scan_implementation: Literal["auto", "torch", "triton", "mamba_ssm"] = "auto"
+    scan_implementation: Literal["auto", "torch", "numba", "triton", "mamba_ssm"] = "auto"
 
     def __post_init__(self, **kwargs):
         if self.time_step_rank == "auto":

@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch.nn.functional import silu
 
+from .selective_scan_numba_mvgpt import has_numba
 from .selective_scan_recurrence_mvgpt import recurrence
 from .selective_scan_triton_mvgpt import fused_scan, triton
 
@@ -21,7 +22,7 @@ except ImportError:
     selective_scan_fn = None
 
 
-ScanImplementation = Literal["auto", "torch", "triton", "mamba_ssm"]
+ScanImplementation = Literal["auto", "torch", "numba", "triton", "mamba_ssm"]
 
 
 def selective_scan(
@@ -50,8 +51,9 @@ def selective_scan(
         D (`torch.Tensor` of shape `(D,)`): From the input straight to the output.
         z (`torch.Tensor` of shape `(B, D, L)`, *optional*): Gate of the output.
         dt_bias (`torch.Tensor` of shape `(D,)`, *optional*): Bias of dt.
-        implementation (`str`, defaults to `"auto"`): `"torch"`, `"triton"` or `"mamba_ssm"`. `"auto"` is, for CUDA tensors
-            of at most 32 bits, mamba-ssm's kernel where it is installed, and plain PyTorch for all others.
+        implementation (`str`, defaults to `"auto"`): `"torch"`, `"numba"`, `"triton"` or `"mamba_ssm"`. `"auto"` is, for
+            tensors of at most 32 bits, mamba-ssm's kernel on CUDA and numba's on CPU, each where it is installed; plain
+            PyTorch for all others.
 
     Returns:
         `torch.Tensor` of shape `(B, D, L)`: y in the dtype of x.
@@ -64,16 +66,20 @@ def selective_scan(
         implementation = _fastest_implementation(x)
     if implementation == "torch":
         return selective_scan_torch(x, dt, A, B, C, D, z, dt_bias)
+    if implementation == "numba":
+        return selective_scan_numba(x, dt, A, B, C, D, z, dt_bias)
     if implementation == "triton":
         return selective_scan_triton(x, dt, A, B, C, D, z, dt_bias)
     if implementation == "mamba_ssm":
         return selective_scan_cuda(x, dt, A, B, C, D, z, dt_bias)
-    raise ValueError(f"implementation ({implementation!r}) must be 'auto', 'torch', 'triton' or 'mamba_ssm'.")
+    raise ValueError(f"implementation ({implementation!r}) must be 'auto', 'torch', 'numba', 'triton' or 'mamba_ssm'.")
 
 
 def _fastest_implementation(x: torch.Tensor) -> ScanImplementation:
-    if not x.is_cuda or x.dtype == torch.float64:
+    if x.dtype == torch.float64:
         return "torch"
+    if not x.is_cuda:
+        return "numba" if x.device.type == "cpu" and has_numba else "torch"
     # Triton's kernels have not been run on a GPU yet: they have to be asked for
     return "torch" if selective_scan_fn is None else "mamba_ssm"
 
@@ -94,6 +100,47 @@ def selective_scan_torch(
     On CPU its threads meet after each of thousands of short operations. Where other processes keep the cores busy, it is
     therefore several times faster after `torch.set_num_threads(1)`.
     """
+    return _scan_recurrently(x, dt, A, B, C, D, z, dt_bias, with_numba=False)
+
+
+def selective_scan_numba(
+    x: torch.Tensor,
+    dt: torch.Tensor,
+    A: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    D: torch.Tensor,
+    z: torch.Tensor | None = None,
+    dt_bias: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """
+    [`selective_scan`] compiled by numba, for CPU tensors of at most 32 bits. Gradients are those of plain PyTorch.
+
+    Raises:
+        ImportError: If numba is not installed.
+        ValueError: If a tensor is of float64 or not on the CPU.
+    """
+    if not has_numba:
+        raise ImportError("selective_scan_numba needs the package numba; selective_scan_torch runs without it.")
+    if x.device.type != "cpu" or x.dtype == torch.float64:
+        raise ValueError(
+            f"selective_scan_numba takes CPU tensors of at most 32 bits, x is of {x.dtype} on {x.device}: "
+            "selective_scan_torch takes all."
+        )
+    return _scan_recurrently(x, dt, A, B, C, D, z, dt_bias, with_numba=True)
+
+
+def _scan_recurrently(
+    x: torch.Tensor,
+    dt: torch.Tensor,
+    A: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    D: torch.Tensor,
+    z: torch.Tensor | None,
+    dt_bias: torch.Tensor | None,
+    with_numba: bool,
+) -> torch.Tensor:
     _check_shapes(x, dt, A, B, C, D, z, dt_bias)
     dtype = torch.promote_types(x.dtype, torch.float32)
     num_groups = B.shape[1]
@@ -106,6 +153,7 @@ def selective_scan_torch(
         B.to(dtype).transpose(2, 3).contiguous(),  # (B, G, N, L) -> (B, G, L, N)
         C.to(dtype).transpose(2, 3).contiguous(),
         D.to(dtype).unflatten(0, (num_groups, -1)),  # (D,) -> (G, D / G)
+        with_numba,
     )
     y = y.transpose(2, 3).flatten(1, 2)  # (B, G, L, D / G) -> (B, D, L)
     if z is not None:

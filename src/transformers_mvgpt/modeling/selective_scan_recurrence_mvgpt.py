@@ -1,6 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-The recurrence of the selective scan in plain PyTorch, forward and backward.
+The recurrence of the selective scan in plain PyTorch, forward and backward. The forward pass may be numba's instead.
 
 Every state of every channel decays at its own rate, so this is elementwise work, bound by memory. It goes through the
 tokens in blocks that fit the cache: a few large operations prepare a block, then a token is one fused multiply-add.
@@ -25,6 +25,8 @@ from collections.abc import Iterator
 import torch
 from torch.nn.functional import softplus
 
+from .selective_scan_numba_mvgpt import scan_on_cpu
+
 
 # Longer blocks leave the cache; shorter ones cost more calls and, in training, more saved states.
 _TOKENS_PER_BLOCK = 32
@@ -34,7 +36,13 @@ _NAMESPACE = re.sub(r"\W", "_", __name__, flags=re.ASCII)
 
 
 def recurrence(
-    x: torch.Tensor, dt: torch.Tensor, A: torch.Tensor, B: torch.Tensor, C: torch.Tensor, D: torch.Tensor
+    x: torch.Tensor,
+    dt: torch.Tensor,
+    A: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    D: torch.Tensor,
+    with_numba: bool = False,
 ) -> torch.Tensor:
     """
     h_t = exp(dt_t A) h_{t-1} + (dt_t B_t) x_t from h = 0, y_t = C_t . h_t + D x_t, with dt = softplus(dt).
@@ -46,12 +54,13 @@ def recurrence(
         B (`torch.Tensor` of shape `(S, G, L, N)`): From the input into the states, in the dtype of A.
         C (`torch.Tensor` of shape `(S, G, L, N)`): From the states to the output, in the dtype of A.
         D (`torch.Tensor` of shape `(G, K)`): From the input straight to the output, in the dtype of A.
+        with_numba (`bool`, defaults to `False`): Run the forward pass compiled by numba, for CPU tensors in float32.
 
     Returns:
         `torch.Tensor` of shape `(S, G, L, K)`: y in the dtype of A, laid out in memory as (S, L, G, K).
     """
     save_states = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, dt, A, B, C, D))
-    return _forward(x, dt, A, B, C, D, save_states)[0]
+    return _forward(x, dt, A, B, C, D, save_states, with_numba)[0]
 
 
 @torch.library.custom_op(f"{_NAMESPACE}::recurrence_forward", mutates_args=())
@@ -63,8 +72,13 @@ def _forward(
     C: torch.Tensor,
     D: torch.Tensor,
     save_states: bool,
+    with_numba: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    y, saved_states = _empty_outputs(x, dt, A, B, C, D, save_states)
+    y, saved_states = _empty_outputs(x, dt, A, B, C, D, save_states, with_numba)
+    if with_numba:
+        by_token = (softplus(_load(dt.transpose(1, 2), A)), y.transpose(1, 2))
+        scan_on_cpu(_load(x.transpose(1, 2), A), by_token[0], A, B, C, D, by_token[1], saved_states, _TOKENS_PER_BLOCK)
+        return y, saved_states
     decays, states = _empty_block(x, A), _empty_block(x, A)
     steps = list(zip(decays.unbind(2), states.unbind(2), strict=True))
     before = A.new_zeros(x.shape[0], *A.shape)
@@ -88,6 +102,7 @@ def _empty_outputs(
     C: torch.Tensor,
     D: torch.Tensor,
     save_states: bool,
+    with_numba: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     num_samples, num_groups, length, num_channels = x.shape
     num_blocks = -(-length // _TOKENS_PER_BLOCK) if save_states else 0
@@ -160,12 +175,12 @@ def _empty_grads(
 
 def _setup_context(ctx, inputs: tuple, output: tuple[torch.Tensor, torch.Tensor]) -> None:
     ctx.set_materialize_grads(False)  # for the saved states, that would be as many zeros
-    ctx.save_for_backward(*inputs[:-1], output[1])
+    ctx.save_for_backward(*inputs[:6], output[1])
 
 
 def _autograd_backward(ctx, grad_y: torch.Tensor | None, grad_saved_states: None) -> tuple[torch.Tensor | None, ...]:
     grads = (None,) * 6 if grad_y is None else _backward(grad_y, *ctx.saved_tensors)
-    return *grads, None
+    return *grads, None, None
 
 
 _forward.register_autograd(_autograd_backward, setup_context=_setup_context)
