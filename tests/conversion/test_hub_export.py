@@ -190,6 +190,20 @@ class TestNothingPrivate:
 
 
 class TestTarget:
+    def test_edited_card_is_not_replaced(self, tmp_path, native):
+        export_hub(native, tmp_path / "exported")
+        card = tmp_path / "exported" / "README.md"
+        written = card.read_text("utf-8")
+        for edited in (written.replace("## Limits", "## What it cannot do"), f"{written}\nThanks to all.\n", "mine"):
+            card.write_text(edited, "utf-8")
+            with pytest.raises(
+                FileExistsError, match=r"README.md was edited .* is not replaced: move it out of the folder"
+            ):
+                export_hub(native, tmp_path / "exported", overwrite=True)
+            assert card.read_text("utf-8") == edited
+        card.write_text(written, "utf-8")
+        export_hub(native, tmp_path / "exported", overwrite=True)
+
     @pytest.mark.parametrize("stop_at", ["Loading", "Writing", "Comparing"])
     def test_nothing_is_left_when_stopped(self, tmp_path, native, stop_at):
         def stop(step: str, completed: int, total: int) -> None:

@@ -132,7 +132,7 @@ def test_without_the_package(remote_run, expected):
 def test_with_the_package_trust_makes_no_difference(exported, questions, expected, options):
     for auto_class in AUTO_CLASSES:
         assert type(auto_class.from_pretrained(exported, **options)).__module__.startswith("transformers_mvgpt.")
-    assert answer(exported, questions[:2], **options) == expected[:2]
+    assert answer(exported, questions, **options) == expected
 
 
 def test_with_the_package(exported, questions, expected):
@@ -151,8 +151,8 @@ def test_saved_again_with_the_package(tmp_path, exported, questions, expected):
     AutoModelForImageTextToText.from_pretrained(exported).save_pretrained(again)
     AutoProcessor.from_pretrained(exported).save_pretrained(again)
     assert_complete(again)
-    printed = run_without_package(REMOTE_CODE_RUN, again.parent, json.dumps([questions[:2], "model"]))
-    assert json.loads(printed.splitlines()[-1])["model"] == expected[:2]
+    printed = run_without_package(REMOTE_CODE_RUN, again.parent, json.dumps([questions, "model"]))
+    assert json.loads(printed.splitlines()[-1])["model"] == expected
 
 
 def test_saved_by_one_then_the_other(tmp_path, remote_run, questions, expected):
@@ -160,8 +160,8 @@ def test_saved_by_one_then_the_other(tmp_path, remote_run, questions, expected):
     pipe = pipeline("video-text-to-text", model=str(alone / "again-0"), device="cpu")
     pipe.save_pretrained(tmp_path / "model")
     assert_complete(tmp_path / "model")
-    printed = run_without_package(REMOTE_CODE_RUN, tmp_path, json.dumps([questions[:2], "model"]))
-    assert json.loads(printed.splitlines()[-1])["model"] == expected[:2]
+    printed = run_without_package(REMOTE_CODE_RUN, tmp_path, json.dumps([questions, "model"]))
+    assert json.loads(printed.splitlines()[-1])["model"] == expected
 
 
 @pytest.mark.parametrize("auto_class", [AutoProcessor, AutoVideoProcessor])
@@ -195,11 +195,9 @@ class TestHubCache:
 
     def test_without_the_package(self, tmp_path, repositories, questions):
         cache, folders = repositories
-        printed = run_without_package(
-            REMOTE_CODE_RUN, tmp_path, json.dumps([questions[:2], *folders]), HF_HUB_CACHE=cache
-        )
+        printed = run_without_package(REMOTE_CODE_RUN, tmp_path, json.dumps([questions, *folders]), HF_HUB_CACHE=cache)
         answers = json.loads(printed.splitlines()[-1])
-        assert answers == {repository: answer(folder, questions[:2]) for repository, folder in folders.items()}
+        assert answers == {repository: answer(folder, questions) for repository, folder in folders.items()}
         for number in range(2):
             assert_complete(tmp_path / f"again-{number}")
 
@@ -207,6 +205,6 @@ class TestHubCache:
         cache, folders = repositories
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
         options = {"model_kwargs": {"cache_dir": str(cache)}}
-        answers = {repository: answer(repository, questions[:2], **options) for repository in folders}
-        assert answers["me/shapes"] == expected[:2]
-        assert answers["you/other.model-2"] != expected[:2]
+        answers = {repository: answer(repository, questions, **options) for repository in folders}
+        assert answers["me/shapes"] == expected
+        assert answers["you/other.model-2"] != expected

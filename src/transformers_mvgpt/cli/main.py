@@ -2,6 +2,8 @@
 """Puts the sub-commands together, and turns their errors into one line."""
 
 import functools
+import signal
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -54,4 +56,6 @@ for command in (ask, bench, evaluate, convert, export_hub, train, merge, ablatio
 
 def main() -> None:
     """Entry point of the command `mvgpt`."""
+    # by default it would end the process on the spot, and what is half written would stay
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     app()

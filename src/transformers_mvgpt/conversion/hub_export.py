@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import remote_code
 from .card_metadata import CARD_FILE, is_repository_id, read_metadata
-from .model_card import make_card
+from .model_card import is_as_made, make_card
 from .model_sources import LoadedModel, load_model
 from .native_folder import OWN_FILES, OnProgress, check_written, write_native_folder
 from .private_content import check_nothing_private
@@ -46,6 +46,7 @@ def export_hub(
             Called with a step, and how much of how much of it is done.
 
     Raises:
+        FileExistsError: if something is in `target` that must not be replaced, an edited model card included.
         OSError: if a part of the model is to be found nowhere, or `target` cannot be written.
         ValueError: if parts do not fit each other, or the folder would publish something private.
         ImportError: if merging a LoRA adapter needs a package that is not installed.
@@ -54,6 +55,10 @@ def export_hub(
     source, target = os.fspath(source), Path(target)
     report = on_progress or (lambda step, completed, total: None)
     check_target(target, source, overwrite, _OWN_FILES)
+    if (card_file := target / CARD_FILE).exists() and not is_as_made(card_file):
+        raise FileExistsError(
+            f"{card_file} was edited after the export and is not replaced: move it out of the folder first."
+        )
 
     report(f"Loading {source}", 0, 1)
     loaded = load_model(source, {}, None if base_model is None else os.fspath(base_model))

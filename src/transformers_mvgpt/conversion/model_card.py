@@ -1,6 +1,8 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The model card of a Hub repository. Its text is in `model_card.md`."""
 
+import hashlib
+import re
 from pathlib import Path
 
 from huggingface_hub import ModelCard, ModelCardData
@@ -11,6 +13,8 @@ from .card_metadata import DRAWN_CLIPS, PUBLISHED_LICENSE
 
 
 _TEMPLATE = Path(__file__).with_name("model_card.md")
+# The last line of a card: what stands above it was written by no one else if its digest is this.
+_SEAL = "<!-- mvgpt export-hub {} -->\n"
 
 
 def make_card(model: MobileVideoGPTForConditionalGeneration, metadata: ModelCardData, repository: str) -> ModelCard:
@@ -21,7 +25,7 @@ def make_card(model: MobileVideoGPTForConditionalGeneration, metadata: ModelCard
         repository (`str`): what the examples load.
     """
     is_drawn = any(result.dataset_type == DRAWN_CLIPS for result in metadata.eval_results or [])
-    return ModelCard.from_template(
+    card = ModelCard.from_template(
         metadata,
         template_path=str(_TEMPLATE),
         name=repository.rpartition("/")[2],
@@ -35,3 +39,15 @@ def make_card(model: MobileVideoGPTForConditionalGeneration, metadata: ModelCard
         is_drawn=is_drawn,
         question="What happens in the video?" if is_drawn else "What is happening?",
     )
+    return ModelCard(f"{card.content.rstrip()}\n\n{_SEAL.format(_digest(card.content))}")
+
+
+def is_as_made(file: Path) -> bool:
+    """Whether this card is one of [`make_card`]'s that nobody has edited since."""
+    text = file.read_text(encoding="utf-8")
+    found = re.search(_SEAL.format("([0-9a-f]{16})").strip() + r"\s*$", text)
+    return found is not None and found[1] == _digest(text[: found.start()])
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.strip().encode()).hexdigest()[:16]
