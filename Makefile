@@ -11,7 +11,7 @@ FLOOR_TESTS := tests/modeling tests/conversion tests/processing/test_chat_templa
 # two processes with a thread each: on two cores, more threads would wait for each other
 PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo train-demo hub-configs test test-floor test-slow style quality
+.PHONY: demo train-demo benchmarks benchmark-tables hub-configs test test-floor test-slow style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
@@ -20,6 +20,20 @@ demo: $(VENV)/.installed
 # begins anew. Threads that wait must not spin: the process that draws needs their core.
 train-demo: $(VENV)/.installed-train
 	HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive $(BIN)/mvgpt train-demo src/transformers_mvgpt/demo/checkpoint --work build/train-demo
+
+# `make benchmarks MACHINE=name` on a machine that does nothing else; on a GPU, with DTYPE=bfloat16.
+DTYPE := float32
+BENCH = HF_HUB_OFFLINE=1 $(BIN)/mvgpt bench --dtype $(DTYPE)
+benchmarks: $(VENV)/.installed-dev
+	test -n "$(MACHINE)" && mkdir -p benchmarks/$(MACHINE)
+	$(BENCH) 0.5b --compare llava-onevision-0.5b,smolvlm2-500m --out benchmarks/$(MACHINE)/0.5b-$(DTYPE).json
+	$(BENCH) 1.5b --out benchmarks/$(MACHINE)/1.5b-$(DTYPE).json
+	$(BENCH) src/transformers_mvgpt/demo/checkpoint --out benchmarks/$(MACHINE)/small-$(DTYPE).json
+	$(MAKE) benchmark-tables
+
+benchmark-tables: $(VENV)/.installed-dev
+	$(BIN)/python tests/benchmark_tables.py
+	$(MAKE) hub-configs
 
 # After a change of a configuration, the chat template or the model card.
 hub-configs: $(VENV)/.installed-dev

@@ -17,6 +17,7 @@ def test_figures_are_printed_and_kept(tmp_path):
     kept = json.loads((tmp_path / "small.json").read_text("utf-8"))
     assert kept["machine"]["dtype"] == "float32"
     assert kept["runs"] == 1
+    assert kept["num_parameters"] == 1_792_832
     rows = [line.split(" | ")[0].removeprefix("| ") for line in result.stdout.splitlines()[2:]]
     assert rows == [part["part"] for part in kept["parts"]]
     assert (tmp_path / "small.png").exists()

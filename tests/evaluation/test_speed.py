@@ -18,6 +18,7 @@ PARTS = {
     "projectors": True,
     "prefill": True,
     "first token": True,
+    "second question": False,
     "each later token": True,
 }  # and whether each has a floor
 
@@ -47,6 +48,10 @@ def test_first_token_has_the_arithmetic_of_all_parts(result):
     floors = {part["part"]: part["floor_seconds"] for part in result["parts"]}
     before = [floors[part] for part in list(PARTS)[2:7]]
     assert floors["first token"] == pytest.approx(sum(before))
+
+
+def test_second_question_is_quicker_than_the_first(result):
+    assert seconds_of(result, "second question") < seconds_of(result, "first token")
 
 
 def test_arithmetic_of_the_image_encoder(small, result):

@@ -60,7 +60,8 @@ def bench(
             bar.set_postfix_str(part)
 
         result = measure_speed(network, processor, path, runs=runs, num_new_tokens=tokens, on_part=show)
-        result |= {"model": model, "machine": describe_machine(place, precision), "runs": runs, "rivals": {}}
+        result |= {"model": model, "num_parameters": network.num_parameters(), "runs": runs, "rivals": {}}
+        result["machine"] = describe_machine(place, precision)
         del network
         frames, _ = decode_video(path, processor.video_processor.sample_frames)
         text_length = 30

@@ -10,6 +10,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from ..modeling.modeling_mvgpt import MobileVideoGPTForConditionalGeneration
 from ..modeling.pretrained_mvgpt import is_published
 from .card_metadata import DRAWN_CLIPS, PUBLISHED_LICENSE
+from .card_speed import read_speed
 
 
 _TEMPLATE = Path(__file__).with_name("model_card.md")
@@ -36,6 +37,7 @@ def make_card(model: MobileVideoGPTForConditionalGeneration, metadata: ModelCard
         is_published=is_published(model.config),
         has_published_license=metadata.license == PUBLISHED_LICENSE,
         results=metadata.eval_results or [],
+        speed=read_speed(model.num_parameters()),
         is_drawn=is_drawn,
         question="What happens in the video?" if is_drawn else "What is happening?",
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..chat import VideoChat
 from ..modeling import MobileVideoGPTForConditionalGeneration
 from ..modeling.frame_scoring_mvgpt import score_frames, select_frames
 from ..processing import MobileVideoGPTProcessor
@@ -137,6 +138,9 @@ def measure_speed(
     arithmetic_seconds = sum(part.floor_seconds for part in parts if part.floor_seconds is not None)
     pixels = {"pixel_values_videos": stream, "context_pixel_values_videos": context}
     measure("first token", lambda: generate(1, **pixels), arithmetic_seconds)
+
+    chat = VideoChat(model, processor, given["video"])  # the run that is not counted reads the video
+    measure("second question", lambda: chat.ask(QUESTION, max_new_tokens=1))
 
     report("each later token")
     short, long = (

@@ -1,0 +1,97 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""
+What README.md and the model cards say of speed, from what `mvgpt bench` has left in `benchmarks/`. `make benchmark-tables` writes
+it anew.
+"""
+
+import json
+import re
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from transformers_mvgpt.conversion.card_speed import SPEED_FILE
+from transformers_mvgpt.evaluation.speed_report import seconds_of
+
+
+ROOT = Path(__file__).parents[1]
+BENCHMARKS = ROOT / "benchmarks"
+README = ROOT / "README.md"
+_PLACE = re.compile(r"(?<=<!-- made by `make benchmark-tables` -->\n).*?(?=<!-- end -->)", re.DOTALL)
+_NAMES = {"0.5b": "0.5B", "1.5b": "1.5B"}
+
+
+def read_results() -> list[dict[str, Any]]:
+    """All results, those of one machine together."""
+    results = [json.loads(file.read_text("utf-8")) for file in sorted(BENCHMARKS.rglob("*.json"))]
+    return sorted(results, key=lambda result: (_machine(result), -result["num_parameters"]))
+
+
+def speed_records(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What model cards need of them."""
+    return [
+        {
+            "num_parameters": result["num_parameters"],
+            "machine": _machine(result),
+            "first_token_seconds": round(seconds_of(result, "first token"), 4),
+            "later_token_seconds": round(seconds_of(result, "each later token"), 6),
+            "peak_memory_bytes": result["peak_memory_bytes"],
+        }
+        for result in results
+    ]
+
+
+def readme_tables(results: list[dict[str, Any]]) -> str:
+    """Markdown: for each machine, our models, then others on the same frames."""
+    lines = []
+    for machine, group in groupby(results, _machine):
+        some = list(group)
+        lines += [f"On {machine}, medians of {some[0]['runs']} runs:", ""]
+        lines += ["| model | first token | second question | each later token | memory |", "|---|---|---|---|---|"]
+        for result in some:
+            cells = [_NAMES.get(result["model"], "small model")]
+            cells += [_part(result, name) for name in ("first token", "second question", "each later token")]
+            lines.append(f"| {' | '.join([*cells, _gigabytes(result['peak_memory_bytes'])])} |")
+        lines.append("")
+        for result in some:
+            if result["rivals"]:
+                ours = seconds_of(result, "first token")
+                lines += [
+                    f"| first token of others | | ours ({_NAMES[result['model']]}) takes, of that |",
+                    "|---|---|---|",
+                ]
+                for name, rival in result["rivals"].items():
+                    lines.append(f"| {name} | {_time(rival['seconds'])} | {ours / rival['seconds']:.2f} |")
+                lines.append("")
+    return "\n".join(lines)
+
+
+def with_tables(readme: str, tables: str) -> str:
+    """The text of README.md with these tables in their place."""
+    return _PLACE.sub(lambda _: tables, readme)
+
+
+def _machine(result: dict[str, Any]) -> str:
+    machine = result["machine"]
+    place = machine.get("gpu") or f"{machine['processor']}, {machine['threads']} threads"
+    versions = f"Python {machine['python']}, torch {machine['torch']}, transformers {machine['transformers']}"
+    return f"{place}, {machine['dtype']} ({versions})"
+
+
+def _part(result: dict[str, Any], name: str) -> str:
+    [part] = [part for part in result["parts"] if part["part"] == name]
+    return _time(part["seconds"]) + (f", {part['ratio']:.2f} x its floor" if part["ratio"] else "")
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
+
+
+def _gigabytes(num_bytes: int | None) -> str:
+    return "" if num_bytes is None else f"{num_bytes / 1e9:.1f} GB"
+
+
+if __name__ == "__main__":
+    found = read_results()
+    SPEED_FILE.write_text(json.dumps(speed_records(found), indent=2) + "\n", encoding="utf-8")
+    README.write_text(with_tables(README.read_text("utf-8"), readme_tables(found)), encoding="utf-8")

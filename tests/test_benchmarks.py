@@ -1,0 +1,57 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""`benchmarks/`: README.md and the model cards say what was measured."""
+
+import json
+
+from benchmark_tables import README, read_results, readme_tables, speed_records, with_tables
+from transformers_mvgpt.conversion.card_speed import SPEED_FILE, read_speed
+
+
+RESULT = {
+    "model": "0.5b",
+    "num_parameters": 656_605_056,
+    "runs": 5,
+    "parts": [
+        {"part": "first token", "seconds": 3.0, "ratio": 1.5},
+        {"part": "second question", "seconds": 0.0815, "ratio": None},
+        {"part": "each later token", "seconds": 0.02, "ratio": 2.0},
+    ],
+    "peak_memory_bytes": 5_120_000_000,
+    "rivals": {"other": {"seconds": 12.0}},
+    "machine": {
+        "processor": "ABC",
+        "threads": 2,
+        "dtype": "float32",
+        "python": "3",
+        "torch": "2",
+        "transformers": "5",
+    },
+}
+
+
+def test_readme_says_what_was_measured():
+    text = README.read_text("utf-8")
+    assert with_tables(text, readme_tables(read_results())) == text, "`make benchmark-tables` writes it anew"
+
+
+def test_cards_say_what_was_measured():
+    assert json.loads(SPEED_FILE.read_text("utf-8")) == speed_records(read_results())
+
+
+def test_tables():
+    lines = readme_tables([RESULT]).splitlines()
+    assert lines[0] == "On ABC, 2 threads, float32 (Python 3, torch 2, transformers 5), medians of 5 runs:"
+    assert "| 0.5B | 3.0 s, 1.50 x its floor | 81.5 ms | 20 ms, 2.00 x its floor | 5.1 GB |" in lines
+    assert "| other | 12.0 s | 0.25 |" in lines
+    text = "before\n<!-- made by `make benchmark-tables` -->\nold\n<!-- end -->\nafter"
+    assert with_tables(text, "new\n") == text.replace("old", "new")
+
+
+def test_card_of_a_model_of_this_size(monkeypatch, tmp_path):
+    file = tmp_path / "speed.json"
+    file.write_text(json.dumps(speed_records([RESULT])))
+    monkeypatch.setattr("transformers_mvgpt.conversion.card_speed.SPEED_FILE", file)
+    [record] = read_speed(656_605_056)
+    assert record["machine"].startswith("ABC, 2 threads, float32")
+    assert (record["first_token"], record["later_token"], record["memory"]) == ("3 s", "20 ms", "5.1 GB")
+    assert read_speed(5) == []
