@@ -18,6 +18,9 @@ def bench(
     video: Annotated[Path | None, typer.Option(help="Video file; by default the package's clip.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps, ...; a GPU where there is one.")] = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    quantization: Annotated[
+        str | None, typer.Option(help="int8 or int4: of the language model's weights, with torchao.")
+    ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Of each part; the median counts.")] = 5,
     tokens: Annotated[int, typer.Option(min=2, help="Over which the time of a later token is taken.")] = 16,
     compare: Annotated[
@@ -33,6 +36,7 @@ def bench(
     from .. import demo
     from ..demo.small_model import make_processor
     from ..evaluation.machine import describe_machine
+    from ..evaluation.quantisation import check_quantisation, quantise_language_model
     from ..evaluation.random_models import PUBLISHED_SIZES, make_random_model
     from ..evaluation.rivals import check_rivals, measure_rival
     from ..evaluation.speed import measure_speed
@@ -44,6 +48,8 @@ def bench(
     check_rivals(rivals)
     if (precision := getattr(torch, dtype, None)) not in (torch.float32, torch.bfloat16, torch.float16):
         raise ValueError(f"`--dtype` ({dtype}) must be float32, bfloat16 or float16.")
+    if quantization is not None:
+        check_quantisation(quantization)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if model in PUBLISHED_SIZES:
         network = make_random_model(model, place, precision)
@@ -52,6 +58,9 @@ def bench(
     else:
         network = AutoModelForImageTextToText.from_pretrained(model, dtype=precision).to(place).eval()
         processor = AutoProcessor.from_pretrained(model)
+    num_parameters = network.num_parameters()
+    if quantization is not None:
+        quantise_language_model(network, quantization)
 
     path = str(video or demo.CLIP)
     with tqdm(desc="Parts", bar_format="{desc}: {postfix} {elapsed}") as bar:
@@ -60,7 +69,8 @@ def bench(
             bar.set_postfix_str(part)
 
         result = measure_speed(network, processor, path, runs=runs, num_new_tokens=tokens, on_part=show)
-        result |= {"model": model, "num_parameters": network.num_parameters(), "runs": runs, "rivals": {}}
+        result |= {"model": model, "num_parameters": num_parameters, "quantization": quantization}
+        result |= {"runs": runs, "rivals": {}}
         result["machine"] = describe_machine(place, precision)
         del network
         frames, _ = decode_video(path, processor.video_processor.sample_frames)

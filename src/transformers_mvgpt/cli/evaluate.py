@@ -24,16 +24,41 @@ def evaluate(
     ] = False,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 128,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps, ...; a GPU where there is one.")] = None,
+    quantization: Annotated[
+        str | None, typer.Option(help="int8 or int4: of the language model's weights, with torchao.")
+    ] = None,
+    compare_precisions: Annotated[
+        bool,
+        typer.Option("--compare-precisions", help="Instead, a table of what float32, bfloat16, int8 and int4 cost."),
+    ] = False,
     answers: Annotated[Path | None, typer.Option(help="JSONL file to write the answers to.")] = None,
 ) -> None:
     """Answer questions about videos, and count exact answers by type of question, beside those of a guesser."""
+    import torch
     from tqdm import tqdm
     from transformers import pipeline
 
-    from ..evaluation import answer_questions, guess_answers, read_questions, score_by_type
+    from ..evaluation import answer_questions, guess_answers, precisions, quantisation, read_questions, score_by_type
 
+    if compare_precisions and (shuffle_frames or quantization or answers):
+        raise ValueError("`--compare-precisions` goes with neither --shuffle-frames, --quantization nor --answers.")
+    if quantization is not None:
+        quantisation.check_quantisation(quantization)
     items = read_questions(questions, media_folder)
+    if compare_precisions:
+        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        with tqdm(desc="Questions", total=len(items)) as bar:
+
+            def show(precision: str, answered: int) -> None:
+                bar.set_description(precision, refresh=False)
+                bar.update(answered - bar.n)
+
+            costs = precisions.compare_precisions(model, items, place, max_new_tokens=max_new_tokens, on_answer=show)
+        typer.echo(precisions.precision_table(costs), nl=False)
+        return
     pipe = pipeline("video-text-to-text", model=model, device=device)
+    if quantization is not None:
+        quantisation.quantise_language_model(pipe.model, quantization)
     given = answer_questions(
         pipe.model, pipe.processor, items, shuffle_frames=shuffle_frames, max_new_tokens=max_new_tokens
     )

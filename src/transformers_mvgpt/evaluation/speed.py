@@ -15,6 +15,7 @@ from ..modeling.frame_scoring_mvgpt import score_frames, select_frames
 from ..processing import MobileVideoGPTProcessor
 from ..processing.video_decoding_mvgpt import decode_video
 from .machine_limits import count_flops, measure_limits, median_seconds
+from .quantisation import stored_bytes
 
 
 QUESTION = "What is happening in the video?"
@@ -125,7 +126,10 @@ def measure_speed(
     prompt = make_prompt(processor, model).to(device)
     given = {"video": body.get_video_features(stream, context, return_dict=True)}
     embedded = torch.empty(*prompt.shape, config.text_config.hidden_size, dtype=dtype, device="meta")
-    prefill_flops = count_flops(body.language_model, lambda twin: twin(inputs_embeds=embedded))
+    # of the same arithmetic in plain weights: the counter does not know the products of quantised ones
+    with torch.device("meta"):
+        plain = type(body.language_model)(config.text_config).to(dtype)
+    prefill_flops = count_flops(plain, lambda twin: twin(inputs_embeds=embedded))
     head_flops = 2 * model.lm_head.weight.numel()
     floor = (prefill_flops + head_flops) / limits.flops_per_second
     measure("prefill", lambda: model(prompt, mm_encoder_outputs=given, logits_to_keep=1, use_cache=True), floor)
@@ -175,9 +179,7 @@ def _bytes_per_token(model: MobileVideoGPTForConditionalGeneration, num_cached: 
     weights = [*language_model.layers.parameters(), *language_model.norm.parameters(), model.lm_head.weight]
     head_size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     cache = 2 * text.num_hidden_layers * text.num_key_value_heads * head_size * num_cached
-    return (
-        sum(weight.numel() * weight.element_size() for weight in weights) + cache * model.lm_head.weight.element_size()
-    )
+    return sum(map(stored_bytes, weights)) + cache * model.lm_head.weight.element_size()
 
 
 def _peak_memory(device: torch.device) -> int | None:

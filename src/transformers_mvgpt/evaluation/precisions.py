@@ -1,0 +1,88 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""What fewer bits cost: the answers of the same model in several precisions."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from .quality import answer_questions
+from .quantisation import QUANTISATIONS, check_quantisation, language_model_bytes, quantise_language_model
+from .questions import ScoredQuestion, score_by_type
+
+
+@dataclass(frozen=True)
+class PrecisionCost:
+    """
+    Args:
+        precision (`str`): that of the weights.
+        exact (`float`): share of exact answers, 0 to 1.
+        changed (`float`): share of answers whose text is not that of the same model in float32, 0 to 1.
+        num_bytes (`int`): of the language model's weights.
+    """
+
+    precision: str
+    exact: float
+    changed: float
+    num_bytes: int
+
+
+def compare_precisions(
+    path: str | os.PathLike,
+    questions: Sequence[ScoredQuestion],
+    device: torch.device,
+    *,
+    max_new_tokens: int = 128,
+    on_answer: Callable[[str, int], None] | None = None,
+) -> list[PrecisionCost]:
+    """
+    Answers the questions in float32, in bfloat16, and with the language model's weights in 8 and in 4 bits. What is not
+    quantised is then in float32 on CPU, elsewhere in bfloat16.
+
+    Args:
+        path (`str`): folder or repository of the model.
+        questions (`Sequence[ScoredQuestion]`): as for [`answer_questions`].
+        device (`torch.device`): where.
+        max_new_tokens (`int`, defaults to 128): longest answer.
+        on_answer (`Callable[[str, int], None]`, *optional*): called with the precision and how many questions are answered.
+
+    Raises:
+        ImportError: without torchao.
+        ValueError, OSError: if the model or a video cannot be read.
+    """
+    rest = torch.float32 if device.type == "cpu" else torch.bfloat16
+    precisions: dict[str, tuple[torch.dtype, str | None]] = {
+        "float32": (torch.float32, None),
+        "bfloat16": (torch.bfloat16, None),
+        **{name: (rest, name) for name in QUANTISATIONS},
+    }
+    for name in QUANTISATIONS:
+        check_quantisation(name)
+    processor = AutoProcessor.from_pretrained(path)
+    costs: list[PrecisionCost] = []
+    reference: list[str] = []
+    for precision, (dtype, quantisation) in precisions.items():
+        model = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype).to(device).eval()
+        if quantisation is not None:
+            quantise_language_model(model, quantisation)
+        answers: list[str] = []
+        for answer in answer_questions(model, processor, questions, max_new_tokens=max_new_tokens):
+            answers.append(answer)
+            if on_answer is not None:
+                on_answer(precision, len(answers))
+        reference = reference or answers
+        changed = sum(answer != other for answer, other in zip(answers, reference, strict=True))
+        exact = score_by_type(questions, answers)["all"]
+        costs.append(PrecisionCost(precision, exact, changed / len(questions), language_model_bytes(model)))
+    return costs
+
+
+def precision_table(costs: Sequence[PrecisionCost]) -> str:
+    """Markdown with a row for each precision."""
+    lines = ["| weights | exact answers | answers changed | language model |", "|---|---|---|---|"]
+    for cost in costs:
+        share = f"{cost.exact:.1%} | {cost.changed:.1%}"
+        lines.append(f"| {cost.precision} | {share} | {cost.num_bytes / 1e6:.2f} MB |")
+    return "\n".join(lines) + "\n"
