@@ -1,10 +1,13 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from transformers_mvgpt.cli.main import app
 from transformers_mvgpt.demo import CHECKPOINT
+
+NUM_QUANTISED = 4 * (4 * 128**2 + 3 * 128 * 384)  # weights of the linear layers of the language model
 
 
 def run(*arguments):
@@ -17,10 +20,27 @@ def test_figures_are_printed_and_kept(tmp_path):
     kept = json.loads((tmp_path / "small.json").read_text("utf-8"))
     assert kept["machine"]["dtype"] == "float32"
     assert kept["runs"] == 1
+    assert kept["quantization"] is None
     assert kept["num_parameters"] == 1_792_832
     rows = [line.split(" | ")[0].removeprefix("| ") for line in result.stdout.splitlines()[2:]]
     assert rows == [part["part"] for part in kept["parts"]]
     assert (tmp_path / "small.png").exists()
+
+
+def test_quantised_model(tmp_path):
+    pytest.importorskip("torchao", reason="torchao is not installed")
+    options = ["--device", "cpu", "--runs", 1, "--tokens", 2, "--quantization", "int4"]
+    result = run(CHECKPOINT, *options, "--out", tmp_path / "small.json")
+    assert result.exit_code == 0, result.stderr
+    kept = json.loads((tmp_path / "small.json").read_text("utf-8"))
+    assert kept["quantization"] == "int4"
+    assert kept["num_parameters"] == 1_792_832
+    # the prefill's arithmetic is that of the whole weights; of each later token, fewer bytes are read
+    floors = {part["part"]: part["floor_seconds"] for part in kept["parts"]}
+    flops = floors["prefill"] * kept["limits"]["flops_per_second"]
+    assert flops > 2 * kept["num_prompt_tokens"] * NUM_QUANTISED
+    num_bytes = floors["each later token"] * kept["limits"]["bytes_per_second"]
+    assert NUM_QUANTISED / 2 < num_bytes < 4 * NUM_QUANTISED
 
 
 def test_bad_options_are_refused_before_anything_is_built():
@@ -30,3 +50,6 @@ def test_bad_options_are_refused_before_anything_is_built():
     result = run(CHECKPOINT, "--compare", "gpt")
     assert result.exit_code == 1
     assert "no model 'gpt' to compare with" in result.stderr
+    result = run(CHECKPOINT, "--quantization", "int2")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: `quantization` (int2) must be int8 or int4.\n"

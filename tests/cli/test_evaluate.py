@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from transformers_mvgpt.cli.main import app
-from transformers_mvgpt.demo import CHECKPOINT
+from transformers_mvgpt.demo import CHECKPOINT, CLIP
 from transformers_mvgpt.evaluation import is_same_answer
 
 
@@ -33,6 +33,41 @@ def test_scores_are_those_of_the_answers(questions, tmp_path):
     assert share > 0
     assert result.stdout.splitlines()[0].split() == ["type", "exact", "guesser"]
     assert result.stdout.splitlines()[-1].split()[:2] == ["all", f"{share:.1%}"]
+
+
+@pytest.fixture
+def one_question(tmp_path):
+    record = {"video": str(CLIP), "type": "count", "question": "How many shapes are there?", "answer": "No number."}
+    (tmp_path / "questions.jsonl").write_text(json.dumps(record) + "\n", encoding="utf-8")
+    return tmp_path / "questions.jsonl"
+
+
+def test_quantised_model(one_question):
+    pytest.importorskip("torchao", reason="torchao is not installed")
+    result = run("evaluate", CHECKPOINT, one_question, "--device", "cpu", "--quantization", "int8")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[-1].split() == ["all", "0.0%", "100.0%"]
+
+
+def test_precisions_are_compared(one_question):
+    pytest.importorskip("torchao", reason="torchao is not installed")
+    result = run("evaluate", CHECKPOINT, one_question, "--device", "cpu", "--compare-precisions")
+    assert result.exit_code == 0, result.stderr
+    head, _, *rows = [line.strip("| ").split(" | ") for line in result.stdout.splitlines()]
+    assert head == ["weights", "exact answers", "answers changed", "language model"]
+    assert [row[0] for row in rows] == ["float32", "bfloat16", "int8", "int4"]
+    assert {row[1] for row in rows} == {"0.0%"}
+    assert rows[0][2] == "0.0%"
+    assert [row[3] for row in rows] == ["3.69 MB", "1.84 MB", "1.16 MB", "0.92 MB"]
+
+
+def test_bad_precisions(one_question):
+    result = run("evaluate", CHECKPOINT, one_question, "--quantization", "int2")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: `quantization` (int2) must be int8 or int4.\n"
+    result = run("evaluate", CHECKPOINT, one_question, "--quantization", "int8", "--compare-precisions")
+    assert result.exit_code == 1
+    assert "goes with neither --shuffle-frames, --quantization nor --answers." in result.stderr
 
 
 def test_missing_questions(tmp_path):

@@ -31,7 +31,7 @@ def check_quantisation(name: str) -> None:
 def torchao_config(name: str, device: torch.device) -> Any:
     """
     The torchao configuration of weights in few bits and activations as they are: `"int8"` with a scale for each row,
-    `"int4"` with a scale and a zero for each 32 values of a row.
+    `"int4"` with a scale and a zero for every 32 values of a row.
 
     Args:
         name (`str`): one of [`QUANTISATIONS`].
