@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 from transformers_mvgpt.cli.main import app
 from transformers_mvgpt.demo import CHECKPOINT
 
+
 NUM_QUANTISED = 4 * (4 * 128**2 + 3 * 128 * 384)  # weights of the linear layers of the language model
 
 

@@ -85,7 +85,6 @@ def test_options_that_change_nothing(model, parts, options):
 
 def test_compiled_decoding(model):
     compile_config = CompileConfig(backend="eager", mode=None, fullgraph=True)
-    compile_config._compile_all_devices = True  # for tests: otherwise transformers compiles on accelerators alone
     generated = generate(model, VIDEO, cache_implementation="static", compile_config=compile_config)
     assert torch.equal(generated, generate(model, VIDEO))
     torch.compiler.reset()
