@@ -24,6 +24,9 @@ def evaluate(
     ] = False,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 128,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps, ...; a GPU where there is one.")] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Threads that decode the next videos while the model answers.")
+    ] = 1,
     answers: Annotated[Path | None, typer.Option(help="JSONL file to write the answers to.")] = None,
 ) -> None:
     """Answer questions about videos, and count exact answers by type of question, beside those of a guesser."""
@@ -35,7 +38,12 @@ def evaluate(
     items = read_questions(questions, media_folder)
     pipe = pipeline("video-text-to-text", model=model, device=device)
     given = answer_questions(
-        pipe.model, pipe.processor, items, shuffle_frames=shuffle_frames, max_new_tokens=max_new_tokens
+        pipe.model,
+        pipe.processor,
+        items,
+        shuffle_frames=shuffle_frames,
+        max_new_tokens=max_new_tokens,
+        num_workers=workers,
     )
     texts = list(tqdm(given, desc="Questions", total=len(items)))
     if answers is not None:
