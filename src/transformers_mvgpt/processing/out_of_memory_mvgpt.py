@@ -1,10 +1,12 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """An error that says what to lower where memory runs out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+from transformers import GenerationConfig, PreTrainedModel
 
 
 _SIGNS = ("DefaultCPUAllocator: can't allocate memory", "MPS backend out of memory")
@@ -29,3 +31,20 @@ def explain_out_of_memory(explain: Callable[[], str]) -> Iterator[None]:
             raise
         # the original words stay: accelerate knows by them that a smaller batch may help
         raise torch.OutOfMemoryError(f"{explain()} {message.partition(chr(10))[0]}") from error
+
+
+def what_to_lower(
+    model: PreTrainedModel, input_ids: torch.Tensor, config: GenerationConfig, options: Mapping[str, Any]
+) -> str:
+    """The explanation for prompts `input_ids` (prompts, tokens) with which `model` generates; `options` precede `config`."""
+    num_prompts, num_tokens = input_ids.shape
+    settings = {"batch_size": num_prompts}
+    for name in ("num_beams", "num_return_sequences"):
+        settings[name] = options.get(name) or getattr(config, name, None) or 1
+    ways = [f"lower `{name}` ({value})" for name, value in settings.items() if value > 1]
+    if model.dtype == torch.float32:
+        ways.append("load the model with `dtype=torch.bfloat16` or quantised")
+    return (
+        f"Out of memory with {num_prompts} prompt{'s' * (num_prompts > 1)} of {num_tokens:,} tokens on {model.device}: "
+        f"{', or '.join([*ways, 'use a device with more memory'])}."
+    )

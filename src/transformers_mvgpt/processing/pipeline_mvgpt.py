@@ -13,7 +13,7 @@ from transformers import GenerationConfig, GenerationMixin, Pipeline
 from transformers.utils.chat_template_utils import Chat, is_valid_message
 from transformers.video_utils import VideoMetadata
 
-from .out_of_memory_mvgpt import explain_out_of_memory
+from .out_of_memory_mvgpt import explain_out_of_memory, what_to_lower
 from .pipeline_inputs_mvgpt import Preprocessing, make_samples, parse_sample
 
 
@@ -184,7 +184,8 @@ class VideoTextToTextPipeline(Pipeline):
         batch = self._collate(samples)
         selected_frames: list[Any] = [None] * len(samples)
         options = {"tokenizer": self.processor.tokenizer, **generate_kwargs}  # which stop strings need
-        with explain_out_of_memory(lambda: self._what_to_lower(*batch["input_ids"].shape, generate_kwargs)):
+        config = generate_kwargs.get("generation_config") or self.generation_config
+        with explain_out_of_memory(lambda: what_to_lower(self.model, batch["input_ids"], config, generate_kwargs)):
             if return_selected_frames:
                 selected_frames = self._select_frames(batch, model_inputs["video_metadata"])
             generated = self.model.generate(**batch, **self._prepare_generate_kwargs(options))
@@ -218,19 +219,6 @@ class VideoTextToTextPipeline(Pipeline):
             collate_fn=results.loader.loader.collate_fn,
         )
         return results
-
-    def _what_to_lower(self, num_prompts: int, num_tokens: int, generate_kwargs: Mapping[str, Any]) -> str:
-        config = generate_kwargs.get("generation_config") or self.generation_config
-        settings = {"batch_size": num_prompts}
-        for name in ("num_beams", "num_return_sequences"):
-            settings[name] = generate_kwargs.get(name) or getattr(config, name, None) or 1
-        ways = [f"lower `{name}` ({value})" for name, value in settings.items() if value > 1]
-        if self.dtype == torch.float32:
-            ways.append("load the model with `dtype=torch.bfloat16` or quantised")
-        return (
-            f"Out of memory with {num_prompts} prompt{'s' * (num_prompts > 1)} of {num_tokens:,} tokens on {self.device}: "
-            f"{', or '.join([*ways, 'use a device with more memory'])}."
-        )
 
     def _collate(self, samples: list[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
         """Prompts padded on the left; images and videos of all samples one after the other."""
