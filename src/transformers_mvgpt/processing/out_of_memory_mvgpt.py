@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 
 _SIGNS = ("DefaultCPUAllocator: can't allocate memory", "MPS backend out of memory")
@@ -33,10 +33,9 @@ def explain_out_of_memory(explain: Callable[[], str]) -> Iterator[None]:
         raise torch.OutOfMemoryError(f"{explain()} {message.partition(chr(10))[0]}") from error
 
 
-def what_to_lower(
-    model: PreTrainedModel, input_ids: torch.Tensor, config: GenerationConfig, options: Mapping[str, Any]
-) -> str:
-    """The explanation for prompts `input_ids` (prompts, tokens) with which `model` generates; `options` precede `config`."""
+def what_to_lower(model: PreTrainedModel, input_ids: torch.Tensor, options: Mapping[str, Any]) -> str:
+    """The explanation for prompts `input_ids` (prompts, tokens) with which `model` generates, with these `options`."""
+    config = options.get("generation_config") or model.generation_config
     num_prompts, num_tokens = input_ids.shape
     settings = {"batch_size": num_prompts}
     for name in ("num_beams", "num_return_sequences"):

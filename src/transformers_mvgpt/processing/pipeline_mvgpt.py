@@ -184,8 +184,7 @@ class VideoTextToTextPipeline(Pipeline):
         batch = self._collate(samples)
         selected_frames: list[Any] = [None] * len(samples)
         options = {"tokenizer": self.processor.tokenizer, **generate_kwargs}  # which stop strings need
-        config = generate_kwargs.get("generation_config") or self.generation_config
-        with explain_out_of_memory(lambda: what_to_lower(self.model, batch["input_ids"], config, generate_kwargs)):
+        with explain_out_of_memory(lambda: what_to_lower(self.model, batch["input_ids"], generate_kwargs)):
             if return_selected_frames:
                 selected_frames = self._select_frames(batch, model_inputs["video_metadata"])
             generated = self.model.generate(**batch, **self._prepare_generate_kwargs(options))
