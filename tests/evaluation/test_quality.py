@@ -32,6 +32,27 @@ def test_answers_are_those_of_the_pipeline(pipe, questions):
     assert answers == one_by_one
 
 
+@pytest.mark.parametrize("num_workers", [0, 3])
+def test_workers_change_no_answer(pipe, questions, num_workers):
+    def answers(**options):
+        return list(answer_questions(pipe.model, pipe.processor, questions, max_new_tokens=3, **options))
+
+    assert answers(num_workers=num_workers) == answers()
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_damaged_video_is_named(pipe, questions, tmp_path, num_workers):
+    damaged = tmp_path / "damaged.mp4"
+    damaged.write_bytes(b"no video")
+    bad = ScoredQuestion(str(damaged), "color", "What?", "red")
+    answers = answer_questions(
+        pipe.model, pipe.processor, [questions[0], bad, questions[4]], max_new_tokens=1, num_workers=num_workers
+    )
+    next(answers)
+    with pytest.raises(ValueError, match=f"The video '{damaged}' could not be read"):
+        next(answers)
+
+
 def test_a_video_is_encoded_once(pipe, questions, monkeypatch):
     calls = []
     encode = pipe.model.get_video_features

@@ -31,6 +31,9 @@ def evaluate(
         bool,
         typer.Option("--compare-precisions", help="Instead, a table of what float32, bfloat16, int8 and int4 cost."),
     ] = False,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Threads that decode the next videos while the model answers.")
+    ] = 1,
     answers: Annotated[Path | None, typer.Option(help="JSONL file to write the answers to.")] = None,
 ) -> None:
     """Answer questions about videos, and count exact answers by type of question, beside those of a guesser."""
@@ -60,7 +63,12 @@ def evaluate(
     if quantization is not None:
         quantisation.quantise_language_model(pipe.model, quantization)
     given = answer_questions(
-        pipe.model, pipe.processor, items, shuffle_frames=shuffle_frames, max_new_tokens=max_new_tokens
+        pipe.model,
+        pipe.processor,
+        items,
+        shuffle_frames=shuffle_frames,
+        max_new_tokens=max_new_tokens,
+        num_workers=workers,
     )
     texts = list(tqdm(given, desc="Questions", total=len(items)))
     if answers is not None:

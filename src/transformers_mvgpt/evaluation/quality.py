@@ -1,7 +1,9 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """A model's answers to questions about videos."""
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
 from typing import Any
 
@@ -21,6 +23,7 @@ def answer_questions(
     *,
     shuffle_frames: bool = False,
     seed: int = 0,
+    num_workers: int = 1,
     **generate_kwargs: Any,
 ) -> Iterator[str]:
     """
@@ -33,6 +36,8 @@ def answer_questions(
         shuffle_frames (`bool`, defaults to `False`):
             Show the sampled frames in random order. A model whose answers do not suffer does not look at time.
         seed (`int`, defaults to 0): of the random orders.
+        num_workers (`int`, defaults to 1):
+            Threads that decode the next videos, one each, while the model answers; with 0, nothing is read ahead.
         generate_kwargs: arguments of `generate`, such as `max_new_tokens`.
 
     Yields:
@@ -43,10 +48,12 @@ def answer_questions(
     """
     generator = torch.Generator().manual_seed(seed)
     options = {"max_new_tokens": 128, "do_sample": False, **generate_kwargs}
-    for video, group in groupby(questions, key=lambda question: question.video):
+    groups = [(video, list(group)) for video, group in groupby(questions, key=lambda question: question.video)]
+    decoded = _decode_ahead(processor.video_processor, [video for video, _ in groups], num_workers)
+    for features, (_, group) in zip(decoded, groups, strict=True):
         texts = [question.question for question in group]
-        inputs = _first_inputs(processor, video, texts)
-        streams = [inputs.pop(name) for name in processor.video_processor.model_input_names]
+        inputs = _prompts(processor, texts)
+        streams = [features[name] for name in processor.video_processor.model_input_names]
         if shuffle_frames:
             order = torch.randperm(streams[0].shape[1], generator=generator)
             streams = [stream[:, order] for stream in streams]
@@ -57,17 +64,31 @@ def answer_questions(
         yield from (answer.strip() for answer in processor.batch_decode(new_ids, skip_special_tokens=True))
 
 
-def _first_inputs(processor: MobileVideoGPTProcessor, video: str, texts: list[str]) -> Any:
-    """The prompts of all questions, but the pixels of the video once."""
-    content = [{"type": "video", "path": video}]
-    chats = [[{"role": "user", "content": [*content, {"type": "text", "text": text}]}] for text in texts]
+def _decode_ahead(video_processor: Callable[..., Any], videos: Sequence[str], num_workers: int) -> Iterator[Any]:
+    """Both pixel streams of each video. Decoders let other threads run; the tokenizer would not bear it."""
+    if num_workers == 0:
+        yield from (video_processor(video, return_tensors="pt") for video in videos)
+        return
+    pending: deque[Future] = deque()
+    with ThreadPoolExecutor(num_workers) as executor:
+        try:
+            for video in videos:
+                pending.append(executor.submit(video_processor, video, return_tensors="pt"))
+                if len(pending) > num_workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _prompts(processor: MobileVideoGPTProcessor, texts: list[str]) -> Any:
+    """The prompts of all questions about a video, without its pixels."""
+    chats = [[{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": text}]}] for text in texts]
     prompts = [processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False) for chat in chats]
-    first = processor(text=prompts[:1], videos=[video], return_tensors="pt")
     expanded = processor.video_token * processor.num_video_tokens
     prompts = [prompt.replace(processor.video_token, expanded) for prompt in prompts]
-    texts_alone = processor.tokenizer(prompts, padding=True, padding_side="left", return_tensors="pt")
-    first.update(texts_alone)
-    return first
+    return processor.tokenizer(prompts, padding=True, padding_side="left", return_tensors="pt")
 
 
 def _repeat(encoded: MobileVideoGPTVideoFeatures, times: int) -> MobileVideoGPTVideoFeatures:

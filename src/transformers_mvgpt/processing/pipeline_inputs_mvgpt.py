@@ -1,12 +1,23 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The forms in which questions are put to the pipeline, brought to samples: chats, or dictionaries of text and visuals."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch.utils.data import Dataset, IterableDataset, StackDataset
 
 from .video_inputs_mvgpt import flatten_videos, is_single_video
+
+
+class Preprocessing(Dataset):
+    """Has the preprocessed sample under each sample as an index: a sampler of samples then feeds a `DataLoader`."""
+
+    def __init__(self, preprocess: Callable[..., dict[str, Any]], options: Mapping[str, Any]) -> None:
+        self.preprocess = preprocess
+        self.options = options
+
+    def __getitem__(self, sample: Any) -> dict[str, Any]:
+        return self.preprocess(sample, **self.options)
 
 
 def make_samples(videos: Any, text: Any, images: Any) -> Any:

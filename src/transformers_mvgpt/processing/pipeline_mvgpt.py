@@ -3,16 +3,18 @@
 
 import inspect
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from typing import Any
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import DataLoader
 from transformers import GenerationConfig, GenerationMixin, Pipeline
 from transformers.utils.chat_template_utils import Chat, is_valid_message
 from transformers.video_utils import VideoMetadata
 
-from .pipeline_inputs_mvgpt import make_samples, parse_sample
+from .out_of_memory_mvgpt import explain_out_of_memory, what_to_lower
+from .pipeline_inputs_mvgpt import Preprocessing, make_samples, parse_sample
 
 
 _GENERATE_OPTIONS = {name for name in vars(GenerationConfig()) if not name.startswith("_")}
@@ -119,7 +121,8 @@ class VideoTextToTextPipeline(Pipeline):
             skip_special_tokens, clean_up_tokenization_spaces (`bool`, *optional*):
                 How the tokenizer decodes the answer.
             batch_size, num_workers (`int`, *optional*):
-                For lists, generators and datasets.
+                For lists, generators and datasets: how many are answered together, and how many processes decode. A
+                generator is read as its answers are taken, at most `batch_size * (2 * num_workers + 1)` videos ahead.
 
         Returns:
             `list[dict]` with one entry per sequence generated, `{"generated_text": ...}`; a list of such lists for a list
@@ -127,6 +130,7 @@ class VideoTextToTextPipeline(Pipeline):
 
         Raises:
             ValueError: if numbers of videos, images and texts differ, there is no question, or on an unknown option.
+            torch.OutOfMemoryError: if memory does not suffice; says what to lower.
         """
         samples = make_samples(videos, text, images)
         if isinstance(samples, list) and not samples:
@@ -179,11 +183,11 @@ class VideoTextToTextPipeline(Pipeline):
         samples = model_inputs["sample"]
         batch = self._collate(samples)
         selected_frames: list[Any] = [None] * len(samples)
-        if return_selected_frames:
-            selected_frames = self._select_frames(batch, model_inputs["video_metadata"])
-
-        generate_kwargs = {"tokenizer": self.processor.tokenizer, **generate_kwargs}  # which stop strings need
-        generated = self.model.generate(**batch, **self._prepare_generate_kwargs(generate_kwargs))
+        options = {"tokenizer": self.processor.tokenizer, **generate_kwargs}  # which stop strings need
+        with explain_out_of_memory(lambda: what_to_lower(self.model, batch["input_ids"], generate_kwargs)):
+            if return_selected_frames:
+                selected_frames = self._select_frames(batch, model_inputs["video_metadata"])
+            generated = self.model.generate(**batch, **self._prepare_generate_kwargs(options))
         sequences = generated if isinstance(generated, torch.Tensor) else generated.sequences
         new_ids = sequences[:, batch["input_ids"].shape[1] :].unflatten(0, (len(samples), -1))
         outputs = {
@@ -194,6 +198,26 @@ class VideoTextToTextPipeline(Pipeline):
             "selected_frames": selected_frames,
         }
         return outputs if is_batch else {name: values[0] for name, values in outputs.items()}
+
+    def get_iterator(
+        self, inputs, num_workers: int, batch_size: int, preprocess_params, forward_params, postprocess_params
+    ):
+        """
+        As the base class, but a generator may have several workers. It is read in this process, no further ahead than
+        `2 * num_workers` batches, and its items are sent to the workers, whose results keep their order.
+        """
+        steps = (preprocess_params, forward_params, postprocess_params)
+        if num_workers == 0 or isinstance(inputs, Sized):
+            return super().get_iterator(inputs, num_workers, batch_size, *steps)
+        results = super().get_iterator(inputs, 0, batch_size, *steps)
+        results.loader.loader = DataLoader(
+            Preprocessing(self.preprocess, preprocess_params),
+            sampler=inputs,
+            num_workers=num_workers,
+            batch_size=batch_size,
+            collate_fn=results.loader.loader.collate_fn,
+        )
+        return results
 
     def _collate(self, samples: list[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
         """Prompts padded on the left; images and videos of all samples one after the other."""

@@ -10,6 +10,7 @@ import torch
 from transformers import Trainer
 from transformers.utils import logging
 
+from ..processing.out_of_memory_mvgpt import explain_out_of_memory
 from .data import InstructionDataset
 from .sampler import GroupedSampler
 from .stages import PROJECTORS
@@ -109,6 +110,24 @@ class MobileVideoGPTTrainer(Trainer):
             seed,
             epoch,
             whole_batches=num_processes > 1,
+        )
+
+    def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        """
+        As the base class.
+
+        Raises:
+            torch.OutOfMemoryError: if memory does not suffice; says what to lower.
+        """
+        with explain_out_of_memory(lambda: self._what_to_lower(*inputs["input_ids"].shape)):
+            return super().training_step(model, inputs, *args, **kwargs)
+
+    def _what_to_lower(self, num_samples: int, num_tokens: int) -> str:
+        return (
+            f"Out of memory with {num_samples} samples of {num_tokens:,} tokens on {self.args.device}: lower `batch_size` "
+            f"({self.args.per_device_train_batch_size}) and raise `gradient_accumulation` "
+            f"({self.args.gradient_accumulation_steps}) by the same factor, set `gradient_checkpointing=true`, or lower "
+            "`max_length`."
         )
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
