@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Two processes of `accelerate launch`, which talk to each other through gloo, and one."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -8,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from training_data import Recorder, tiny_recipe
 from transformers_mvgpt.training import run
+from transformers_mvgpt.training.checkpoints import list_checkpoints
 from transformers_mvgpt.training.recipe import SHIPPED_RECIPES
 
 
@@ -62,3 +65,38 @@ def test_two_processes_are_one_with_the_double_batch(tmp_path, release, clips, i
         torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-6, msg=name)
     for name in ("adapter_model.safetensors", "processor_config.json", "loss.png"):
         assert (tmp_path / "two" / name).is_file()
+
+
+def test_killed_run_of_two_processes_goes_on(tmp_path, release, clips, images):
+    """Epochs of 2 steps, with dropout that each process draws for itself."""
+    values = {
+        "max_steps": 7,
+        "gradient_accumulation": 2,
+        "lora": {"r": 4, "alpha": 8, "dropout": 0.2},
+        "save_steps": 3,
+    }
+
+    def start(name, *killed_before):
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(tiny_recipe("instruction", release, [clips, images], tmp_path / name, **values).to_yaml())
+        return launch(str(SCRIPT), str(file), str(tmp_path / f"{name}.pt"), *killed_before)
+
+    uninterrupted = start("uninterrupted")
+    assert uninterrupted.returncode == 0, uninterrupted.stderr[-3000:]
+    assert start("killed", "5").returncode != 0
+    whole, _ = list_checkpoints(tmp_path / "killed" / "checkpoints")
+    assert [path.name for path in whole] == ["checkpoint-3"]
+    assert not (tmp_path / "killed" / "adapter_config.json").exists()
+    again = start("killed")
+    assert again.returncode == 0, again.stderr[-3000:]
+
+    weights, expected = (
+        load_file(tmp_path / name / "adapter_model.safetensors") for name in ("killed", "uninterrupted")
+    )
+    assert weights.keys() == expected.keys()
+    assert [name for name in weights if not torch.equal(weights[name], expected[name])] == []
+    losses, expected = (
+        [record.get("loss") for record in map(json.loads, (tmp_path / name / "loss.jsonl").read_text().splitlines())]
+        for name in ("killed", "uninterrupted")
+    )
+    assert losses == expected
