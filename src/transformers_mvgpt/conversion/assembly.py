@@ -117,8 +117,6 @@ def _load_parts(
         raise ValueError(f"`config` has {', '.join(unknown)}, but only {', '.join(_CONFIG_FIELDS)} may be given.")
     vision_config = {**_read_vision_config(encoders["image"]), **fields.get("vision_config", {})}
     config = around_language_model(language_model, {**fields, "vision_config": vision_config})
-    processor = load_processor(base, config, is_language_model=True)
-
     weights = by_native_name(checkpoint.read())
     weights = {
         name: tensor for name, tensor in weights.items() if name.startswith(("model.language_model.", "lm_head."))
@@ -126,6 +124,7 @@ def _load_parts(
     for encoder, source in encoders.items():
         prefix = f"model.{ENCODER_MODULES[encoder]}."
         weights |= {prefix + name: tensor for name, tensor in read_encoder(encoder, source, config).items()}
+    processor = load_processor(base, config, is_language_model=True)
     model, info = MobileVideoGPTForConditionalGeneration.from_pretrained(
         None,
         config=config,
@@ -141,7 +140,7 @@ def _load_parts(
 
 
 def _fresh_projectors(config: MobileVideoGPTConfig, seed: int) -> dict[str, torch.Tensor]:
-    """As in a model that is made anew; the caller's random numbers are left alone."""
+    """As in a model that is made anew, whatever random numbers were drawn before."""
     with torch.device("meta"):
         model = MobileVideoGPTForConditionalGeneration(config)
     weights = {}
