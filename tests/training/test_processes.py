@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from training_data import Recorder, tiny_recipe
@@ -21,21 +22,32 @@ from transformers_mvgpt.training.recipe import SHIPPED_RECIPES
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
 SCRIPT = Path(__file__).with_name("recorded_run.py")
-CONFIG = SHIPPED_RECIPES / "accelerate" / "cpu.yaml"
+CONFIGS = SHIPPED_RECIPES / "accelerate"
 
 
-def launch(*arguments: str) -> subprocess.CompletedProcess:
+def launch(*arguments: str, config: Path = CONFIGS / "cpu.yaml") -> subprocess.CompletedProcess:
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     command = (
         "-m",
         "accelerate.commands.launch",
-        f"--config_file={CONFIG}",
+        f"--config_file={config}",
         f"--main_process_port={port}",
         *arguments,
     )
     return subprocess.run([sys.executable, *command], capture_output=True, text=True)
+
+
+def assert_same_step(file: Path, recorder: Recorder) -> None:
+    """The first step of the processes that wrote the file was that of the one process."""
+    processes = torch.load(file, weights_only=True)
+    assert processes["loss"] == pytest.approx(recorder.losses[0], rel=1e-5)
+    gradients = {name.removeprefix("module."): gradient for name, gradient in processes["gradients"].items()}
+    assert gradients.keys() >= recorder.gradients.keys()
+    for name, gradient in gradients.items():
+        expected = recorder.gradients.get(name, torch.zeros_like(gradient))
+        torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-6, msg=name)
 
 
 @pytest.mark.parametrize(
@@ -56,13 +68,7 @@ def test_two_processes_are_one_with_the_double_batch(tmp_path, release, clips, i
     result = launch(str(SCRIPT), str(file), str(tmp_path / "two.pt"))
     assert result.returncode == 0, result.stderr[-3000:]
 
-    two = torch.load(tmp_path / "two.pt", weights_only=True)
-    assert two["loss"] == pytest.approx(recorder.losses[0], rel=1e-5)
-    gradients = {name.removeprefix("module."): gradient for name, gradient in two["gradients"].items()}
-    assert gradients.keys() >= recorder.gradients.keys()
-    for name, gradient in gradients.items():
-        expected = recorder.gradients.get(name, torch.zeros_like(gradient))
-        torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-6, msg=name)
+    assert_same_step(tmp_path / "two.pt", recorder)
     for name in ("adapter_model.safetensors", "processor_config.json", "loss.png"):
         assert (tmp_path / "two" / name).is_file()
 
@@ -100,3 +106,30 @@ def test_killed_run_of_two_processes_goes_on(tmp_path, release, clips, images):
         for name in ("killed", "uninterrupted")
     )
     assert losses == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lora", [None, {"r": 4, "alpha": 8, "dropout": 0.0}], ids=["full", "lora"])
+def test_sharded_model_learns_as_a_whole_one(tmp_path, release, clips, images, lora):
+    config = yaml.safe_load((CONFIGS / "fsdp.yaml").read_text())
+    (tmp_path / "fsdp.yaml").write_text(
+        yaml.safe_dump({**config, "use_cpu": True, "num_processes": 2, "mixed_precision": "no"})
+    )
+    values = {"max_steps": 2, "gradient_accumulation": 2, "lora": lora, "save_steps": 1}
+    values["trainer"] = {"use_cpu": True, "max_grad_norm": 0}
+
+    def recipe(name, batch_size):
+        return tiny_recipe("instruction", release, [clips, images], tmp_path / name, batch_size=batch_size, **values)
+
+    recorder = Recorder()
+    run(recipe("one", 4), callbacks=[recorder])
+    file = tmp_path / "recipe.yaml"
+    file.write_text(recipe("two", 2).to_yaml())
+    result = launch(str(SCRIPT), str(file), str(tmp_path / "two.pt"), config=tmp_path / "fsdp.yaml")
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert_same_step(tmp_path / "two.pt", recorder)
+    name = "model.safetensors" if lora is None else "adapter_model.safetensors"
+    weights, expected = (load_file(tmp_path / folder / name) for folder in ("two", "one"))
+    assert {name: tensor.shape for name, tensor in weights.items()} == {
+        name: tensor.shape for name, tensor in expected.items()
+    }
