@@ -143,7 +143,7 @@ def _fresh_projectors(config: MobileVideoGPTConfig, seed: int) -> dict[str, torc
     """As in a model that is made anew, whatever random numbers were drawn before."""
     with torch.device("meta"):
         model = MobileVideoGPTForConditionalGeneration(config)
-    weights = {}
+    weights: dict[str, torch.Tensor] = {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for prefix in _PROJECTORS:
