@@ -73,6 +73,7 @@ def test_two_processes_are_one_with_the_double_batch(tmp_path, release, clips, i
         assert (tmp_path / "two" / name).is_file()
 
 
+@pytest.mark.slow
 def test_killed_run_of_two_processes_goes_on(tmp_path, release, clips, images):
     """Epochs of 2 steps, with dropout that each process draws for itself."""
     values = {
