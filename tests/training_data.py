@@ -84,6 +84,9 @@ def tiny_recipe(stage: str, model: Path, data: Any, output: Path, **values: Any)
 class Recorder(TrainerCallback):
     """What the first step has computed, and the weights at the end."""
 
+    def __init__(self):
+        self.gradients = {}  # of a run that goes on from a later step there are none
+
     def on_pre_optimizer_step(self, args, state, control, model=None, optimizer=None, **kwargs):
         if state.global_step == 0:
             named = list(model.named_parameters())
