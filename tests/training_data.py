@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
+from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 
 from transformers_mvgpt.training import Recipe, make_recipe
@@ -82,10 +84,13 @@ def tiny_recipe(stage: str, model: Path, data: Any, output: Path, **values: Any)
 class Recorder(TrainerCallback):
     """What the first step has computed, and the weights at the end."""
 
+    def __init__(self):
+        self.gradients = {}  # of a run that goes on from a later step there are none
+
     def on_pre_optimizer_step(self, args, state, control, model=None, optimizer=None, **kwargs):
         if state.global_step == 0:
             named = list(model.named_parameters())
-            self.gradients = {name: p.grad.clone() for name, p in named if p.grad is not None}
+            self.gradients = {name: _whole(p.grad).clone() for name, p in named if p.grad is not None}
             self.names = {id(parameter): name for name, parameter in named}
             self.groups = [
                 ({self.names[id(p)] for p in group["params"]}, group["initial_lr"], group["weight_decay"])
@@ -98,3 +103,8 @@ class Recorder(TrainerCallback):
         self.eval_losses = [record["eval_loss"] for record in state.log_history if "eval_loss" in record]
         self.model = model
         self.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def _whole(tensor: torch.Tensor) -> torch.Tensor:
+    """All of a tensor of which each process has a part."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor

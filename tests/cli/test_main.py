@@ -20,7 +20,7 @@ def run_failing(error: Exception):
 @pytest.mark.parametrize("arguments", [["--help"], []], ids=["help", "nothing"])
 def test_help_names_every_command(arguments):
     result = CliRunner().invoke(app, arguments)
-    for command in ("ask", "convert", "demo", "merge", "train"):
+    for command in ("ask", "assemble", "convert", "demo", "merge", "train"):
         assert f"\n  {command} " in result.output
 
 

@@ -11,6 +11,7 @@ import typer
 
 from .ablations import ablations
 from .ask import ask
+from .assemble import assemble
 from .bench import bench
 from .convert import convert
 from .demo import demo
@@ -50,7 +51,20 @@ def with_one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (ask, bench, evaluate, convert, export_hub, train, merge, ablations, demo, draw_clips, train_demo):
+for command in (
+    ask,
+    bench,
+    evaluate,
+    convert,
+    export_hub,
+    assemble,
+    train,
+    merge,
+    ablations,
+    demo,
+    draw_clips,
+    train_demo,
+):
     app.command()(with_one_line_errors(command))
 
 

@@ -4,6 +4,7 @@
 import os
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedConfig
@@ -50,7 +51,7 @@ def load_model(
         ValueError: if parts do not fit each other.
         ImportError: if merging a LoRA adapter needs a package that is not installed.
     """
-    _check_exists(source)
+    check_exists(source)
     output = read_training_output(source)
     if output.is_empty and base_model is not None:
         raise ValueError(
@@ -64,27 +65,23 @@ def load_model(
         raise ValueError(
             f"{source} is an output of training: say which base model it belongs to (`base_model=`, `--base-model`)."
         )
-    _check_exists(base, f"{source} was trained on it: say where it is now (`base_model=`, `--base-model`).")
-    checkpoint = Checkpoint(base)
-    if not checkpoint.names:
-        raise OSError(
-            f"{base} has neither model.safetensors nor pytorch_model.bin, whole or in shards, or cannot be reached."
-        )
+    check_exists(base, f"{source} was trained on it: say where it is now (`base_model=`, `--base-model`).")
+    checkpoint = open_checkpoint(base)
     config, processor = _load_config_and_processor(base, source)
 
-    weights = _by_native_name(read_completed(checkpoint, config, given)) | output.weights
+    weights = by_native_name(read_completed(checkpoint, config, given)) | output.weights
     load = partial(
         MobileVideoGPTForConditionalGeneration.from_pretrained,
         None,
         config=config,
-        generation_config=_load_generation_config(base),
+        generation_config=load_generation_config(base),
         ignore_mismatched_sizes=True,  # they are an error here, with a better text
         output_loading_info=True,
     )
     model, info = load(state_dict=weights, dtype=torch.float32 if output.lora_weights else dtype)
     output.check_names(info["unexpected_keys"])
     places = base if output.is_empty else f"{source} and {base}"
-    _check_loaded(info["mismatched_keys"], info["missing_keys"], config, places)
+    check_loaded(info["mismatched_keys"], info["missing_keys"], config, places)
     unknown_weights = {name for name in model.state_dict() if name not in weights and not is_read(name, config)}
     if output.lora_weights:
         merge_lora(model, output)
@@ -92,7 +89,20 @@ def load_model(
     return LoadedModel(model, processor, unknown_weights)
 
 
-def _check_exists(path: str, hint: str = "") -> None:
+def open_checkpoint(path: str) -> Checkpoint:
+    """
+    Raises:
+        OSError: if there are no weights.
+    """
+    checkpoint = Checkpoint(path)
+    if not checkpoint.names:
+        raise OSError(
+            f"{path} has neither model.safetensors nor pytorch_model.bin, whole or in shards, or cannot be reached."
+        )
+    return checkpoint
+
+
+def check_exists(path: str, hint: str = "") -> None:
     if (os.path.isabs(path) or path.startswith(".")) and not os.path.isdir(path):
         raise FileNotFoundError(f"There is no folder {path}. {hint}".rstrip())
 
@@ -101,12 +111,29 @@ def _load_config_and_processor(base: str, source: str) -> tuple[MobileVideoGPTCo
     config = AutoConfig.from_pretrained(base)
     is_language_model = base != source and config.model_type == "qwen2"
     if is_language_model:
-        config = _around_language_model(config, source)
+        is_saved = cached_file(source, CONFIG_NAME, _raise_exceptions_for_missing_entries=False) is not None
+        around = MobileVideoGPTConfig.from_pretrained(source) if is_saved else MobileVideoGPTConfig()
+        config = around_language_model(config, around.to_dict())
     elif not isinstance(config, MobileVideoGPTConfig):
         raise ValueError(
             f"{base} is a {config.model_type} model, not {MobileVideoGPTConfig.model_type} or {RELEASE_MODEL_TYPE}, nor "
             "is it the language model (qwen2) of an output of training."
         )
+    return config, load_processor(base, config, is_language_model)
+
+
+def load_processor(base: str, config: MobileVideoGPTConfig, is_language_model: bool) -> MobileVideoGPTProcessor:
+    """
+    Args:
+        base (`str`): folder or Hub id of a checkpoint or of a language model.
+        config ([`MobileVideoGPTConfig`]):
+            Of the model. It gets the tokenizer's placeholders where that is a language model's, and forgets where it came
+            from.
+        is_language_model (`bool`): which of both it is.
+
+    Raises:
+        ValueError: if tokenizer and config do not name the same placeholders.
+    """
     if cached_file(base, PROCESSOR_NAME, _raise_exceptions_for_missing_entries=False):
         processor = MobileVideoGPTProcessor.from_pretrained(base)
     else:
@@ -121,7 +148,7 @@ def _load_config_and_processor(base: str, source: str) -> tuple[MobileVideoGPTCo
                 "tokenizer."
             )
     _forget_origin(config, processor)
-    return config, processor
+    return processor
 
 
 def _forget_origin(config: MobileVideoGPTConfig, processor: MobileVideoGPTProcessor) -> None:
@@ -133,13 +160,11 @@ def _forget_origin(config: MobileVideoGPTConfig, processor: MobileVideoGPTProces
         processor.tokenizer.init_kwargs.pop(name, None)
 
 
-def _around_language_model(language_model: PreTrainedConfig, source: str) -> MobileVideoGPTConfig:
-    """The config of a model around this language model: the one that training has saved, else the published one."""
-    is_saved = cached_file(source, CONFIG_NAME, _raise_exceptions_for_missing_entries=False) is not None
-    config = MobileVideoGPTConfig.from_pretrained(source) if is_saved else MobileVideoGPTConfig()
+def around_language_model(language_model: PreTrainedConfig, fields: dict[str, Any]) -> MobileVideoGPTConfig:
+    """The config with these fields around this language model."""
     return MobileVideoGPTConfig.from_dict(
         {
-            **config.to_dict(),
+            **fields,
             "text_config": language_model.to_dict(),
             "tie_word_embeddings": language_model.tie_word_embeddings,
             "dtype": language_model.dtype,
@@ -147,7 +172,7 @@ def _around_language_model(language_model: PreTrainedConfig, source: str) -> Mob
     )
 
 
-def _by_native_name(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def by_native_name(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     natives = {}
     for name, native in native_names(weights).items():
         # the model without its head was saved without the prefix
@@ -155,14 +180,14 @@ def _by_native_name(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]
     return natives
 
 
-def _load_generation_config(path: str) -> GenerationConfig | None:
+def load_generation_config(path: str) -> GenerationConfig | None:
     try:
         return GenerationConfig.from_pretrained(path)
     except OSError:
         return None  # the model makes one of its config
 
 
-def _check_loaded(
+def check_loaded(
     mismatched: set[tuple[str, torch.Size, torch.Size]], missing: set[str], config: MobileVideoGPTConfig, places: str
 ) -> None:
     if mismatched:

@@ -30,7 +30,7 @@ _PUBLISHED_TEXT_0_5B = {
     "bos_token_id": 151643,
     "eos_token_id": 151645,
 }
-_PUBLISHED_ENCODERS = {
+PUBLISHED_ENCODERS = {
     "image_mm_vision_tower": "openai/clip-vit-base-patch16",
     "mm_vision_tower": "OpenGVLab/VideoMamba",
 }
@@ -282,7 +282,7 @@ def _nested_release_config(flat: dict[str, Any]) -> dict[str, Any]:
     own_names = {field.name for field in fields(MobileVideoGPTConfig)}
     shared = {field.name for field in fields(PreTrainedConfig)}
     nested = {name: flat[name] for name in own_names - shared if name in flat}
-    nested = _PUBLISHED_ENCODERS | nested | {"model_type": MobileVideoGPTConfig.model_type}
+    nested = PUBLISHED_ENCODERS | nested | {"model_type": MobileVideoGPTConfig.model_type}
     if "mm_vision_select_layer" in flat:
         nested["vision_feature_layer"] = flat["mm_vision_select_layer"]
     dtype = flat.get("dtype", flat.get("torch_dtype"))

@@ -49,7 +49,8 @@ class Recipe:
             `"video_projector"` and `"image_projector"` train one projector on images with captions, `"instruction"` the
             language model and both projectors on conversations about videos and images.
         model (`str`):
-            Where to start: a native folder, a published checkpoint (folder or Hub id) or the output of the stage before.
+            Where to start: a native folder, such as `mvgpt assemble` writes, a published checkpoint (folder or Hub id) or
+            the output of the stage before.
         data (`str`, `list[str]` or `datasets.Dataset`):
             What [`InstructionDataset`] takes.
         output (`str`):

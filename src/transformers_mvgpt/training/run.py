@@ -116,6 +116,9 @@ def _write_model(trainer: MobileVideoGPTTrainer, loaded: LoadedModel, output: Pa
                 model.save_pretrained(folder, state_dict=state)
                 loaded.processor.save_pretrained(folder)
         else:
+            # a model that was sharded or on a GPU comes back with copies of what it shares, which must not be saved twice
+            for copied, shared in model.all_tied_weights_keys.items():
+                state[copied] = state[shared]
 
             def write(folder: Path) -> None:
                 check_written(folder, loaded, write_native_folder(folder, loaded, state))

@@ -1,0 +1,50 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""`mvgpt assemble`: one complete folder from a language model and two encoders, to be trained."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .progress import conversion_progress
+
+
+def assemble(
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="Folder to write.")],
+    language_model: Annotated[
+        str, typer.Option(help="Folder or repository of Qwen2.5, such as Qwen/Qwen2.5-0.5B-Instruct.")
+    ],
+    image_encoder: Annotated[
+        str, typer.Option(help="Folder or repository of CLIP, or a file of its weights.")
+    ] = "openai/clip-vit-base-patch16",
+    video_encoder: Annotated[
+        str, typer.Option(help="Folder, repository or .pth file of VideoMamba.")
+    ] = "OpenGVLab/VideoMamba",
+    config: Annotated[
+        Path | None,
+        typer.Option(help="JSON file with fields of the model's config that differ from the published models'."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the projectors.")] = 0,
+    dtype: Annotated[Literal["float32", "bfloat16", "float16"], typer.Option(help="Of the weights.")] = "float32",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a folder that this command has written before.")
+    ] = False,
+) -> None:
+    """
+    Write a model for the first stage of training: a language model and two encoders, with fresh projectors between them.
+    """
+    from ..conversion import assemble as assemble_model
+
+    with conversion_progress() as show:
+        assemble_model(
+            target,
+            language_model=language_model,
+            image_encoder=image_encoder,
+            video_encoder=video_encoder,
+            config=config,
+            seed=seed,
+            dtype=dtype,
+            overwrite=overwrite,
+            on_progress=show,
+        )
+    typer.echo(f"Wrote {target}")
