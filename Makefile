@@ -11,7 +11,7 @@ FLOOR_TESTS := tests/modeling tests/conversion tests/processing/test_chat_templa
 # two processes with a thread each: on two cores, more threads would wait for each other
 PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo train-demo benchmarks benchmark-tables hub-configs test test-floor test-slow style quality
+.PHONY: demo train-demo ablations benchmarks benchmark-tables hub-configs test test-floor test-slow style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
@@ -20,6 +20,12 @@ demo: $(VENV)/.installed
 # begins anew. Threads that wait must not spin: the process that draws needs their core.
 train-demo: $(VENV)/.installed-train
 	HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive $(BIN)/mvgpt train-demo src/transformers_mvgpt/demo/checkpoint --work build/train-demo
+
+# After `make train-demo`: half an hour on two cores. An interrupted run goes on.
+ablations: $(VENV)/.installed-train
+	HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive $(BIN)/mvgpt ablations src/transformers_mvgpt/demo/recipes/instruction.yaml \
+		build/train-demo/test/questions.jsonl docs/ablations model=build/train-demo/language_model \
+		data=build/train-demo/clips/clips.json output=build/ablations num_epochs=null max_steps=120 learning_rate=3e-4
 
 # `make benchmarks MACHINE=name` on a machine that does nothing else; on a GPU, with DTYPE=bfloat16.
 DTYPE := float32

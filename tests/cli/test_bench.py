@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from transformers_mvgpt.cli.main import app
 from transformers_mvgpt.demo import CHECKPOINT
+from transformers_mvgpt.demo.small_model import make_config, make_processor
 
 
 NUM_QUANTISED = 4 * (4 * 128**2 + 3 * 128 * 384)  # weights of the linear layers of the language model
@@ -42,6 +43,16 @@ def test_quantised_model(tmp_path):
     assert flops > 2 * kept["num_prompt_tokens"] * NUM_QUANTISED
     num_bytes = floors["each later token"] * kept["limits"]["bytes_per_second"]
     assert NUM_QUANTISED / 2 < num_bytes < 4 * NUM_QUANTISED
+
+
+def test_a_size_without_weights(monkeypatch):
+    """Its placeholders are not those of the tokenizer at hand."""
+    config = make_config(make_processor().tokenizer)
+    config.image_token_id, config.video_token_id = 151655, 151656
+    monkeypatch.setattr("transformers_mvgpt.evaluation.random_models.published_size", lambda name: config)
+    result = run("0.5b", "--device", "cpu", "--runs", 1, "--tokens", 2)
+    assert result.exit_code == 0, result.stderr
+    assert "| second question |" in result.stdout
 
 
 def test_bad_options_are_refused_before_anything_is_built():

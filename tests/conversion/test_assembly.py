@@ -39,7 +39,9 @@ def parts(tmp_path) -> dict[str, Path]:
     write_videomamba(tmp_path / "videomamba" / VIDEOMAMBA_FILE)
     language_model = make_language_model(tmp_path / "language_model")
     (language_model / "generation_config.json").write_text(
-        json.dumps({"eos_token_id": [257, 256], "max_new_tokens": 7})
+        json.dumps(
+            {"eos_token_id": [257, 256], "max_new_tokens": 7, "do_sample": True, "temperature": 0.7, "top_k": 20}
+        )
     )
     encoders = {"image_encoder": tmp_path / "clip", "video_encoder": tmp_path / "videomamba" / VIDEOMAMBA_FILE}
     return {"language_model": language_model, **encoders}
@@ -77,7 +79,9 @@ def test_weights_are_those_of_the_parts(tmp_path, parts):
         True,
     )
     assert (config["image_token_id"], config["video_token_id"]) == (262, 263)
-    assert json.loads((tmp_path / "start" / "generation_config.json").read_text())["max_new_tokens"] == 7
+    generation = json.loads((tmp_path / "start" / "generation_config.json").read_text())
+    assert (generation["eos_token_id"], generation["max_new_tokens"]) == ([257, 256], 7)
+    assert generation.keys() & {"do_sample", "temperature", "top_k"} == set()
 
 
 def test_it_needs_nothing_else(tmp_path, parts):

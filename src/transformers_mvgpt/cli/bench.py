@@ -55,6 +55,8 @@ def bench(
         network = make_random_model(model, place, precision)
         # no token of text matters for the time; theirs could not be had without a download
         processor = MobileVideoGPTProcessor.from_config(network.config, make_processor().tokenizer)
+        network.config.image_token_id = processor.image_token_id
+        network.config.video_token_id = processor.video_token_id
     else:
         network = AutoModelForImageTextToText.from_pretrained(model, dtype=precision).to(place).eval()
         processor = AutoProcessor.from_pretrained(model)

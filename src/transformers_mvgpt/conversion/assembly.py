@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, CLIPVisionConfig
+from transformers import AutoConfig, CLIPVisionConfig, GenerationConfig
 from transformers.utils import CONFIG_NAME, cached_file
 
 from ..modeling.configuration_mvgpt import PUBLISHED_ENCODERS, MobileVideoGPTConfig
@@ -67,7 +67,8 @@ def assemble(
         target (`str`):
             The folder to write; it must not exist or be empty.
         language_model (`str`):
-            Folder or Hub id of a Qwen2 language model. Tokenizer and generation config are its own.
+            Folder or Hub id of a Qwen2 language model. Tokenizer and generation config are its own, but for sampling: answers
+            are greedy, as the published models'.
         image_encoder (`str`, defaults to `"openai/clip-vit-base-patch16"`):
             Folder or Hub id of a CLIP model, whose config is used, or a file of its weights.
         video_encoder (`str`, defaults to `"OpenGVLab/VideoMamba"`):
@@ -128,7 +129,7 @@ def _load_parts(
     model, info = MobileVideoGPTForConditionalGeneration.from_pretrained(
         None,
         config=config,
-        generation_config=load_generation_config(base),
+        generation_config=_greedy(load_generation_config(base)),
         state_dict=weights | _fresh_projectors(config, seed),
         dtype=dtype,
         ignore_mismatched_sizes=True,  # they are an error here, with a better text
@@ -137,6 +138,14 @@ def _load_parts(
     check_loaded(info["mismatched_keys"], info["missing_keys"], config, base)
     unknown_weights = {name for name in model.state_dict() if name not in weights and not is_read(name, config)}
     return LoadedModel(model, processor, unknown_weights)
+
+
+def _greedy(config: GenerationConfig | None) -> GenerationConfig | None:
+    """Without the language model's sampling: the published models decode greedily."""
+    if config is not None:
+        for name in ("do_sample", "temperature", "top_k", "top_p", "repetition_penalty"):
+            setattr(config, name, None)
+    return config
 
 
 def _fresh_projectors(config: MobileVideoGPTConfig, seed: int) -> dict[str, torch.Tensor]:

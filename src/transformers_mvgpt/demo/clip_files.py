@@ -23,7 +23,7 @@ from .scene import Split, make_still
 _WORTH_A_POOL = 64
 
 
-def write_training_clips(folder: str | os.PathLike, seeds: Iterable[int], *, max_turns: int = 12) -> Iterator[int]:
+def write_training_clips(folder: str | os.PathLike, seeds: Iterable[int], *, max_turns: int = 4) -> Iterator[int]:
     """
     Writes a video file for each seed, and `clips.json`: one conversation about each.
 

@@ -170,7 +170,7 @@ def make_prompt(processor: MobileVideoGPTProcessor, model: MobileVideoGPTForCond
     ids = torch.tensor(processor.tokenizer(text, add_special_tokens=False)["input_ids"])
     is_video = ids == processor.video_token_id
     repeats = torch.where(is_video, model.config.num_video_tokens, 1)
-    return ids.masked_fill(is_video, model.config.video_token_id).repeat_interleave(repeats)[None]
+    return ids.repeat_interleave(repeats)[None]
 
 
 def _bytes_per_token(model: MobileVideoGPTForConditionalGeneration, num_cached: int) -> int:
