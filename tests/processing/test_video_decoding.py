@@ -2,6 +2,7 @@
 """Every backend must return the very same frames of every file, or say why it cannot."""
 
 import copy
+import gc
 import importlib
 import sys
 from pathlib import Path
@@ -181,6 +182,24 @@ def test_pyav_decodes_only_the_groups_of_sampled_frames(clip, count_pyav_frames,
     assert read_marks(frames) == [index % 60 for index in metadata.frames_indices]
     # A group of 8 frames for each of 16, and what the decoder's threads read ahead.
     assert 16 <= len(count_pyav_frames) < 16 * 8 + 64
+
+
+@pytest.mark.parametrize("name", ["minute.mp4", "h264.ts", "headless.mp4"])
+def test_pyav_leaves_no_decoder_to_the_garbage_collector(clip, name: str) -> None:
+    """A process forked meanwhile would wait for ever for the threads of one."""
+
+    def num_alive() -> int:
+        return sum(type(thing) in (av.VideoFrame, av.VideoCodecContext) for thing in gc.get_objects())
+
+    path = clip(name)
+    gc.collect()
+    gc.disable()
+    try:
+        before = num_alive()
+        decode_video(path, spread, backend="pyav")
+        assert num_alive() == before
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("name", ["h264.mp4", "trimmed.mp4", "fragments.mp4", "vp9.webm", "variable.mkv", "h264.ts"])

@@ -1,7 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The pipeline `video-text-to-text`: from a video file and a question to an answer."""
 
-import gc
 import inspect
 import os
 from collections.abc import Iterator, Mapping, Sized
@@ -208,9 +207,6 @@ class VideoTextToTextPipeline(Pipeline):
         `2 * num_workers` batches, and its items are sent to the workers, whose results keep their order.
         """
         steps = (preprocess_params, forward_params, postprocess_params)
-        if num_workers > 0:
-            # a frame of PyAV that is garbage here would be freed in a forked worker, and wait there for threads that are not
-            gc.collect()
         if num_workers == 0 or isinstance(inputs, Sized):
             return super().get_iterator(inputs, num_workers, batch_size, *steps)
         results = super().get_iterator(inputs, 0, batch_size, *steps)

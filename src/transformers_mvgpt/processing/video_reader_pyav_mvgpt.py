@@ -42,6 +42,8 @@ def read_pyav(source: VideoSource, request: FrameRequest, index: FrameIndex | No
 class _Video:
     """An open file, read from its start unless [`frame_at`] seeks."""
 
+    numbered: Iterator[tuple[int, Any]]  # the frames from here on, with their numbers
+
     def __init__(self, av: Any, source: VideoSource, request: FrameRequest) -> None:
         self.av = av
         self.source = source
@@ -58,6 +60,9 @@ class _Video:
         self.stream.thread_type = "AUTO"
 
     def close(self) -> None:
+        # It refers back to this object: both would wait for the garbage collector, with a decoder and its threads. In a process
+        # forked meanwhile, which lacks these threads, freeing it would never end.
+        self.numbered = iter(())
         self.container.close()
 
     def rewind(self) -> None:
