@@ -21,7 +21,7 @@ demo: $(VENV)/.installed
 train-demo: $(VENV)/.installed-train
 	HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive $(BIN)/mvgpt train-demo src/transformers_mvgpt/demo/checkpoint --work build/train-demo
 
-# After `make train-demo`: half an hour on two cores. An interrupted run goes on.
+# After `make train-demo`. An interrupted run goes on.
 ablations: $(VENV)/.installed-train
 	HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive $(BIN)/mvgpt ablations src/transformers_mvgpt/demo/recipes/instruction.yaml \
 		build/train-demo/test/questions.jsonl docs/ablations model=build/train-demo/language_model \

@@ -75,7 +75,8 @@ def _machine(result: dict[str, Any]) -> str:
     machine = result["machine"]
     place = machine.get("gpu") or f"{machine['processor']}, {machine['threads']} threads"
     versions = f"Python {machine['python']}, torch {machine['torch']}, transformers {machine['transformers']}"
-    return f"{place}, {machine['dtype']} ({versions})"
+    weights = f", {result['quantization']} weights" if result["quantization"] else ""
+    return f"{place}, {machine['dtype']}{weights} ({versions})"
 
 
 def _part(result: dict[str, Any], name: str) -> str:

@@ -11,6 +11,7 @@ RESULT = {
     "model": "0.5b",
     "num_parameters": 656_605_056,
     "runs": 5,
+    "quantization": None,
     "parts": [
         {"part": "first token", "seconds": 3.0, "ratio": 1.5},
         {"part": "second question", "seconds": 0.0815, "ratio": None},
@@ -45,6 +46,13 @@ def test_tables():
     assert "| other | 12.0 s | 0.25 |" in lines
     text = "before\n<!-- made by `make benchmark-tables` -->\nold\n<!-- end -->\nafter"
     assert with_tables(text, "new\n") == text.replace("old", "new")
+
+
+def test_quantised_results_say_so():
+    tables = readme_tables([RESULT, {**RESULT, "quantization": "int8", "rivals": {}}])
+    assert "On ABC, 2 threads, float32, int8 weights (Python 3" in tables
+    [_, record] = speed_records([RESULT, {**RESULT, "quantization": "int8"}])
+    assert "int8 weights" in record["machine"]
 
 
 def test_card_of_a_model_of_this_size(monkeypatch, tmp_path):

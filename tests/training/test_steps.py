@@ -3,6 +3,7 @@
 
 import pytest
 import torch
+from transformers import Trainer
 
 from training_data import Recorder, tiny_recipe
 from transformers_mvgpt.conversion.model_sources import load_model
@@ -117,3 +118,15 @@ def test_one_learning_rate_unless_told_otherwise(tmp_path, release, images):
     recorder = Recorder()
     run(tiny_recipe("image_projector", release, images, tmp_path, max_steps=1), callbacks=[recorder])
     assert {rate for _, rate, _ in recorder.groups} == {1e-2}
+
+
+def test_out_of_memory_says_what_to_lower(tmp_path, release, images, monkeypatch):
+    def fail(*args, **kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(Trainer, "training_step", fail)
+    advice = r"Out of memory with 3 samples of \d+ tokens on cpu: lower `batch_size` \(3\) and raise `gradient_accumulation` \(2\)"
+    with pytest.raises(
+        torch.OutOfMemoryError, match=rf"{advice} .*`gradient_checkpointing=true`.* CUDA out of memory"
+    ):
+        first_step(tmp_path, release, "image_projector", images, batch_size=3, gradient_accumulation=2)
