@@ -57,7 +57,7 @@ def test_pictures_come_before_clips():
     visuals = [[chat[0]["content"][0] for chat in chats] for chats in samples]
     assert [{visual["type"] for visual in some} for some in visuals] == [{"image"}, {"image"}, {"video"}, {"video"}]
     scene = make_still(7)
-    asked = make_practice_questions(scene, 7) + make_training_questions(scene, 7)
+    asked = make_practice_questions(scene, 7) + make_training_questions(scene, 7, of_picture=True)
     assert [(q["content"][1]["text"], a["content"][0]["text"]) for q, a in samples[0]] == [
         (q.text, q.answer) for q in asked
     ]

@@ -58,3 +58,15 @@ def test_a_question_sees_no_other():
     assert mask[starts[0], :shared].all()
     assert not mask[starts[0] :, shared : starts[0]].any()
     assert mask.diagonal().all()
+
+
+def test_what_is_said_of_one_visual_is_said_of_the_next_as_well():
+    """Texts are tokenised once: a second batch with the same ones is as from a new collator, but for its pixels."""
+    processor = make_processor()
+    collator = SideBySideCollator(processor)
+    first, second = visuals("video")
+    collator([{"chats": [chat(first, pair) for pair in PAIRS]}])
+    samples = [{"chats": [chat(second, pair) for pair in PAIRS[::-1]]}]
+    again, fresh = collator(samples), SideBySideCollator(processor)(samples)
+    assert again.keys() == fresh.keys()
+    assert all(torch.equal(again[name], fresh[name]) for name in fresh)

@@ -54,9 +54,9 @@ class Effort:
 
     num_clips: int = 3200
     num_images: int = 1500
-    encoder_steps: int = 350
+    encoder_steps: int = 500
     still_steps: int = 1000
-    clip_steps: int = 2200
+    clip_steps: int = 4800
     num_questions: int = 1000
     overrides: tuple[str, ...] = ()
 

@@ -5,6 +5,7 @@ the image encoder its colour and shape, the video encoder also what it does in t
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import nn
@@ -15,6 +16,7 @@ from ..modeling import MobileVideoGPTModel
 from .muon import Optimizers
 from .patch_labels import BACKGROUND, DEEDS, IGNORED, PatchDataset
 from .scene import COLOURS, SHAPES
+from .threads import NUM_SHARDS, backward_in_threads, split_rows
 
 
 _NUM_CLASSES = {"colours": len(COLOURS) + 1, "shapes": len(SHAPES) + 1, "deeds": len(DEEDS) + 1}
@@ -85,26 +87,40 @@ def train_encoders(
     dataset = PatchDataset(config, first_seed, num_steps * batch_size)
     modules.train()
     for step, batch in enumerate(DataLoader(dataset, batch_size, num_workers=num_workers), start=1):
-        image_labels = {kind: batch[f"image_{kind}"].flatten(0, 1) for kind in image_heads}
-        features = model.get_image_features(batch["images"].flatten(0, 1)).last_hidden_state
-        image_loss, image_shares = image_heads(features, image_labels)
-
-        features = model.video_tower(batch["frames"]).last_hidden_state[:, 1:]
-        video_labels = {kind: batch[f"frame_{kind}"].flatten(1) for kind in video_heads}
-        video_loss, video_shares = video_heads(features, video_labels)
-
-        # the first stage of training shows the video encoder single images
-        some = slice(None, None, 4)
-        frames = batch["single_frames"].flatten(0, 1)[some].unsqueeze(1)
-        features = model.video_tower(frames).last_hidden_state[:, 1:]
-        frame_loss, frame_shares = video_heads(features, {kind: rows[some] for kind, rows in image_labels.items()})
-
-        loss = image_loss + video_loss + frame_loss
-        optimizers.step(loss)
-        shares = {"image": image_shares, "video": video_shares, "frame": frame_shares}
-        named = {f"{place}_{kind}": share for place, kinds in shares.items() for kind, share in kinds.items()}
-        yield {"step": step, "loss": loss.item(), **named}
+        shards = split_rows(batch, NUM_SHARDS)
+        judge = partial(_judge, model, image_heads, video_heads, 1 / len(shards))
+        loss, shares = backward_in_threads(judge, shards, optimizers.parameters)
+        optimizers.step()
+        means = {name: sum(some[name] for some in shares) / len(shares) for name in shares[0]}
+        yield {"step": step, "loss": loss.item(), **means}
     modules.eval()
+
+
+def _judge(
+    model: MobileVideoGPTModel,
+    image_heads: PatchHeads,
+    video_heads: PatchHeads,
+    weight: float,
+    batch: dict[str, torch.Tensor],
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """The loss of both encoders times a weight, and what share each head gets right."""
+    image_labels = {kind: batch[f"image_{kind}"].flatten(0, 1) for kind in image_heads}
+    features = model.get_image_features(batch["images"].flatten(0, 1)).last_hidden_state
+    image_loss, image_shares = image_heads(features, image_labels)
+
+    features = model.video_tower(batch["frames"]).last_hidden_state[:, 1:]
+    video_labels = {kind: batch[f"frame_{kind}"].flatten(1) for kind in video_heads}
+    video_loss, video_shares = video_heads(features, video_labels)
+
+    # the first stage of training shows the video encoder single images
+    some = slice(None, None, 4)
+    frames = batch["single_frames"].flatten(0, 1)[some].unsqueeze(1)
+    features = model.video_tower(frames).last_hidden_state[:, 1:]
+    frame_loss, frame_shares = video_heads(features, {kind: rows[some] for kind, rows in image_labels.items()})
+
+    shares = {"image": image_shares, "video": video_shares, "frame": frame_shares}
+    named = {f"{place}_{kind}": share for place, kinds in shares.items() for kind, share in kinds.items()}
+    return weight * (image_loss + video_loss + frame_loss), named
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ single pictures first, which are short and need no sense of time, then about cli
 
 import random
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -23,6 +24,7 @@ from .patch_labels import FRAME_SIZES
 from .questions import Question, make_practice_questions, make_training_questions
 from .scene import make_scene, make_still
 from .side_by_side import SideBySideCollator
+from .threads import NUM_SHARDS, backward_in_threads, split_rows
 
 
 # Fresh weights of transformers' usual size, 0.02, are too faint for a model this narrow: it is slow to find anything.
@@ -50,7 +52,8 @@ class DrawnChats(Dataset):
         seed = self.seeds[index]
         rng = random.Random(f"chat {seed}")
         width, height = rng.choice(FRAME_SIZES)
-        if index < self.num_stills:
+        is_still = index < self.num_stills
+        if is_still:
             scene = make_still(seed)
             visual = {"type": "image", "image": Image.fromarray(draw_frame(scene, 0.0, width, height))}
         else:
@@ -58,7 +61,7 @@ class DrawnChats(Dataset):
             # sampled frames may end before the clip does
             times = rng.uniform(0.78, 1) * np.linspace(0, 1, self.num_frames)
             visual = {"type": "video", "video": np.stack([draw_frame(scene, time, width, height) for time in times])}
-        asked = make_practice_questions(scene, seed) + make_training_questions(scene, seed)
+        asked = make_practice_questions(scene, seed) + make_training_questions(scene, seed, of_picture=is_still)
         return {"chats": [_chat(visual, question) for question in asked]}
 
 
@@ -118,15 +121,23 @@ def train_language_model(
         )
         for batch in islice(batches, num_steps):
             step += 1
-            wanted = batch["shift_labels"]
-            outputs = model(**batch)
-            optimizers.step(outputs.loss)
-            is_right = outputs.logits.argmax(-1) == wanted
-            accuracy = is_right[wanted >= 0].float().mean().item()
-            yield {"step": step, "loss": outputs.loss.item(), "accuracy": accuracy}
+            num_wanted = (batch["shift_labels"] >= 0).sum()
+            shards = split_rows(batch, NUM_SHARDS, shared=["logits_to_keep"])
+            judge = partial(_judge, model, num_wanted)
+            loss, num_right = backward_in_threads(judge, shards, optimizers.parameters)
+            optimizers.step()
+            yield {"step": step, "loss": loss.item(), "accuracy": (sum(num_right) / num_wanted).item()}
     model.eval()
     for parameter in frozen:
         parameter.requires_grad_(True)
+
+
+def _judge(
+    model: MobileVideoGPTForConditionalGeneration, num_wanted: torch.Tensor, batch: dict[str, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The loss over `num_wanted` answers' tokens, of which these are some; and how many of these are right."""
+    outputs = model(**batch, num_items_in_batch=num_wanted)
+    return outputs.loss, (outputs.logits.argmax(-1) == batch["shift_labels"]).sum()
 
 
 @torch.no_grad()

@@ -100,11 +100,8 @@ class Optimizers:
 
         self.schedules = [torch.optim.lr_scheduler.LambdaLR(optimizer, share) for optimizer in self.optimizers]
 
-    def step(self, loss: torch.Tensor) -> None:
-        """Backward, and a step of all."""
-        for optimizer in self.optimizers:
-            optimizer.zero_grad()
-        loss.backward()
+    def step(self) -> None:
+        """A step of all, with the gradients that are there."""
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
             optimizer.step()

@@ -26,6 +26,8 @@ MOMENT_QUESTION = "What is in the image?"
 
 # When a moment may be, as shares of the duration: where the sampled frames end differs from clip to clip.
 _MOMENTS = {"at the start": (0.0,), "halfway": (0.37, 0.42, 0.47, 0.53), "at the end": (0.76, 1.0)}
+# Before the first share of the duration, the middle of a visit is early, after the second it is late.
+_EARLY = (0.34, 0.46)
 _CLEAR = 0.08  # so far from the middle that a half is no close call
 
 _NUMBERS = ("zero", "one", "two", "three")
@@ -57,19 +59,29 @@ def make_questions(scene: Scene, seed: int, split: Split = "train") -> list[Ques
     return questions
 
 
-def make_training_questions(scene: Scene, seed: int, max_questions: int = 12) -> list[Question]:
-    """Several draws of [`make_questions`], without those that nothing in a still picture answers if all in the scene stay."""
+def make_training_questions(
+    scene: Scene, seed: int, max_questions: int = 10, *, of_picture: bool = False
+) -> list[Question]:
+    """
+    Several draws of [`make_questions`], and in half of the lists a description.
+
+    Args:
+        scene ([`Scene`]): what is asked about.
+        seed (`int`): decides what is asked.
+        max_questions (`int`): as many at most, without the description.
+        of_picture (`bool`, defaults to `False`): whether only the first frame is seen; then nothing is asked about events.
+    """
     rng = random.Random(f"training questions {seed}")
-    is_still = all(actor.behaviour == "stays" for actor in scene.actors)
-    makers = (_colour, _shape, _count, _presence) if is_still else _MAKERS
-    drawn = [question for _ in range(4) for make in makers for question in make(scene, rng)]
-    questions = list({question.text: question for question in drawn if question.type != "description"}.values())
+    # what single pictures teach as well is asked less often about a clip
+    makers = 4 * _PICTURE_MAKERS if of_picture else 2 * _PICTURE_MAKERS + 4 * _EVENT_MAKERS
+    drawn = [question for make in makers for question in make(scene, rng)]
+    questions = list({question.text: question for question in drawn}.values())
     rng.shuffle(questions)
     questions = questions[:max_questions]
-    # long answers would outweigh all others
-    if rng.random() < 0.3:
-        last = Question("description", MOMENT_QUESTION, describe_moment(scene, 0.0)) if is_still else drawn[-1]
-        questions.insert(rng.randrange(len(questions) + 1), last)
+    if rng.random() < 0.5:  # a long answer would outweigh all others
+        moment = [Question("description", MOMENT_QUESTION, describe_moment(scene, 0.0))]
+        [told] = moment if of_picture else _description(scene, rng)
+        questions.insert(rng.randrange(len(questions) + 1), told)
     return questions
 
 
@@ -78,7 +90,9 @@ def make_practice_questions(scene: Scene, seed: int) -> list[Question]:
     What the other questions take for granted: where something is and when it is there. Nobody is tested on it.
     """
     rng = random.Random(f"practice {seed}")
-    drawn = [question for _ in range(3) for make in (_sight, _place, _moment_colour) for question in make(scene, rng)]
+    makers = 2 * (_sight, _time, _place, _moment_colour)
+    drawn = [question for make in makers for question in make(scene, rng)]
+    drawn += [Question("practice", f"What does the {actor.shape} do?", _sentence(actor)) for actor in scene.actors]
     return list({question.text: question for question in drawn}.values())
 
 
@@ -89,7 +103,7 @@ def describe(scene: Scene) -> str:
 
 def _sentence(actor: Actor) -> str:
     if actor.behaviour == "changes":
-        return f"A {actor.shape} turns from {actor.colour} to {actor.new_colour}."
+        return f"The {actor.shape} turns from {actor.colour} to {actor.new_colour}."
     does = {
         "stays": "stays",
         "moves": f"moves {actor.direction}",
@@ -98,7 +112,7 @@ def _sentence(actor: Actor) -> str:
         "visits": "comes and goes",
         "flashes": "flashes",
     }
-    return f"{_a(actor.colour)} {actor.colour} {actor.shape} {does[actor.behaviour]}."
+    return f"The {actor.shape} is {actor.colour} and {does[actor.behaviour]}."
 
 
 def _a(word: str) -> str:
@@ -187,7 +201,7 @@ def _duration(scene: Scene, rng: random.Random) -> Iterator[Question]:
 def _brief(scene: Scene, rng: random.Random) -> Iterator[Question]:
     for actor in _lasting(scene, "flashes"):
         text = rng.choice(("What flashes?", "What is seen only for a moment?"))
-        yield Question("brief", text, f"{_a(actor.colour).lower()} {actor.colour} {actor.shape}")
+        yield Question("brief", text, f"the {actor.colour} {actor.shape}")
 
 
 def _presence(scene: Scene, rng: random.Random) -> Iterator[Question]:
@@ -206,8 +220,7 @@ def _presence(scene: Scene, rng: random.Random) -> Iterator[Question]:
         yield Question("yes_no", f"Is there {_a(pair[0]).lower()} {pair[0]} {pair[1]}?", "yes" if is_there else "no")
 
 
-def _yes_no(scene: Scene, rng: random.Random) -> Iterator[Question]:
-    yield from _presence(scene, rng)
+def _happening(scene: Scene, rng: random.Random) -> Iterator[Question]:
     actor = rng.choice(scene.actors)
     if actor.behaviour in ("moves", "stays", "appears", "vanishes"):
         text = f"Does {_name(actor, rng)} move?"
@@ -226,6 +239,15 @@ def _sight(scene: Scene, rng: random.Random) -> Iterator[Question]:
         seen = {actor.is_visible(progress) for progress in _MOMENTS[moment]}
         if len(seen) == 1:
             yield Question("practice", f"Is {_name(actor, rng)} there {moment}?", "yes" if seen == {True} else "no")
+
+
+def _time(scene: Scene, rng: random.Random) -> Iterator[Question]:
+    if actors := _lasting(scene, "visits"):
+        actor = rng.choice(actors)
+        middle = (actor.enters + actor.leaves) / 2
+        if not _EARLY[0] < middle < _EARLY[1]:
+            answer = "early" if middle <= _EARLY[0] else "late"
+            yield _choice("practice", f"Is {_name(actor, rng)} seen {{}} or {{}}?", ("early", "late"), answer, rng)
 
 
 def _place(scene: Scene, rng: random.Random) -> Iterator[Question]:
@@ -247,7 +269,9 @@ def _moment_colour(scene: Scene, rng: random.Random) -> Iterator[Question]:
         yield Question("practice", f"What colour is the {actor.shape} {moment}?", actor.colour_at(_MOMENTS[moment][0]))
 
 
-_MAKERS = (_colour, _shape, _count, _direction, _order, _duration, _brief, _yes_no, _description)
+_PICTURE_MAKERS = (_colour, _shape, _count, _presence)
+_EVENT_MAKERS = (_direction, _order, _duration, _brief, _happening)
+_MAKERS = (*_PICTURE_MAKERS, *_EVENT_MAKERS, _description)
 
 
 def describe_moment(scene: Scene, progress: float) -> str:

@@ -1,8 +1,10 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Many questions about one visual in one row, each answered as if it were the only one."""
 
+from collections.abc import Hashable
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
@@ -36,13 +38,14 @@ class SideBySideCollator:
     def __init__(self, processor: Any):
         self.processor = processor
         self.collate = DataCollator(processor)
+        # templates are slow, and the same few thousand chats come again and again about other visuals
+        self._encoded: dict[Hashable, Any] = {}
 
     def __call__(self, samples: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Takes samples with `chats`: several with the same visual, each a question and its answer."""
-        encoded = iter(encode_chats(self.processor, [chat for sample in samples for chat in sample["chats"]]))
         columns: dict[str, list[torch.Tensor]] = {"input_ids": [], "labels": [], "position_ids": [], "parts": []}
         for sample in samples:
-            row = self._join([next(encoded) for _ in sample["chats"]])
+            row = self._join(self._encode(sample["chats"]))
             for name, values in row.items():
                 columns[name].append(values)
         fill = {
@@ -61,6 +64,13 @@ class SideBySideCollator:
         first_chats = self.collate([{"messages": sample["chats"][0]} for sample in samples])
         return {**batch, **{name: value for name, value in first_chats.items() if "pixel" in name}}
 
+    def _encode(self, chats: list[Any]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """As [`encode_chats`], but each text only once."""
+        keys = [_text_of(chat) for chat in chats]
+        unknown = {key: chat for key, chat in zip(keys, chats, strict=True) if key not in self._encoded}
+        self._encoded.update(zip(unknown, encode_chats(self.processor, list(unknown.values())), strict=True))
+        return [self._encoded[key] for key in keys]
+
     def _join(self, chats: list[Any]) -> dict[str, torch.Tensor]:
         """One row of encoded chats. `parts` is 0 for what they share and numbers the questions from 1."""
         first_ids = torch.from_numpy(chats[0][0])
@@ -78,6 +88,11 @@ class SideBySideCollator:
             pieces["position_ids"].append(torch.arange(shared, len(ids)))
             pieces["parts"].append(torch.full((len(ids) - shared,), number))
         return {name: torch.cat(values) for name, values in pieces.items()}
+
+
+def _text_of(chat: list[dict[str, Any]]) -> Hashable:
+    """Of a chat all but its visuals, of which it says where they stand."""
+    return tuple((turn["role"], part["type"], part.get("text")) for turn in chat for part in turn["content"])
 
 
 def _mask(parts: torch.Tensor) -> torch.Tensor:

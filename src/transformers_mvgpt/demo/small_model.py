@@ -8,7 +8,7 @@ from transformers import Qwen2Tokenizer
 
 from ..modeling import MobileVideoGPTConfig
 from ..processing import MobileVideoGPTProcessor
-from .questions import MOMENT_QUESTION, describe_moment, make_questions
+from .questions import MOMENT_QUESTION, describe_moment, make_practice_questions, make_questions
 from .scene import make_scene
 
 
@@ -72,7 +72,8 @@ def _make_tokenizer() -> Qwen2Tokenizer:
     texts = ["<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<|im_start|>assistant\n"]
     for seed in range(_NUM_SCENES_FOR_TOKENIZER):
         scene = make_scene(seed)
-        texts += [f"{question.text}\n{question.answer}" for question in make_questions(scene, seed)]
+        asked = make_questions(scene, seed) + make_practice_questions(scene, seed)
+        texts += [f"{question.text}\n{question.answer}" for question in asked]
         texts.append(f"{MOMENT_QUESTION}\n{describe_moment(scene, 0.0)}")
     tokenizer.train_from_iterator(texts, trainer)
     model = json.loads(tokenizer.to_str())["model"]

@@ -1,0 +1,275 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""
+What stands between the projections of a VideoMamba mixer on CPU without gradients, compiled by numba, which needs no
+compiler on the machine.
+
+The tokens' rows stay as the projections write them: nothing is transposed, flipped, joined, or changed to float32 for whole
+tensors, which takes longer than the arithmetic. A thread takes some channels through all tokens, forwards and then
+backwards; their states stay in its first cache, their sums in its second.
+
+Symbols in the shape comments: S samples, L tokens, E channels, N states per channel, K taps of the convolution.
+"""
+
+import functools
+import importlib
+import math
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+
+DTYPES = (torch.float32, torch.bfloat16)
+
+# Long rows make the most of vector instructions; the states of more channels would leave the cache.
+_MOST_CHANNELS, _CHANNELS_STEP = 192, 64
+_COMPILING = threading.Lock()
+
+_LOG2_E = np.float32(math.log2(math.e))
+_LOWEST = np.float32(-126)  # exponent of 2 in float32
+# What is added to it loses its fraction, and is found as an integer in the lowest bits.
+_ROUNDER = np.float32(1.5 * 2**23)
+# exp2(f) for |f| <= 1/2, the Taylor series: its relative error is that of float32.
+_E1, _E2, _E3, _E4, _E5, _E6 = (np.float32(math.log(2) ** n / math.factorial(n)) for n in range(1, 7))
+# log(1 + v) = 2 (s + s^3 / 3 + s^5 / 5 + ...) with s = v / (2 + v), at most 1/3 here
+_L3, _L5, _L7, _L9, _L11, _L13, _L15 = (np.float32(1 / n) for n in range(3, 16, 2))
+
+
+@dataclass(frozen=True)
+class Direction:
+    """
+    One direction of a mixer.
+
+    Args:
+        x (`torch.Tensor` of shape `(S, L, E)`): after the convolution, float32 or bfloat16.
+        dt (`torch.Tensor` of shape `(S, L, E)`): step sizes before the softplus, in the dtype of x.
+        A (`torch.Tensor` of shape `(E, N)`): decay rates, negative, float32.
+        B, C (`torch.Tensor` of shape `(S, L, N)`): into and out of the states.
+        D (`torch.Tensor` of shape `(E,)`): from the input straight to the output.
+    """
+
+    x: torch.Tensor
+    dt: torch.Tensor
+    A: torch.Tensor
+    B: torch.Tensor
+    C: torch.Tensor
+    D: torch.Tensor
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """What the kernel takes."""
+        rates = (self.A.float() * float(_LOG2_E)).T.contiguous()  # (N, E)
+        parts = (rates, self.B.float().contiguous(), self.C.float().contiguous(), self.D.float())
+        return _as_array(self.x), _as_array(self.dt), *(part.detach().numpy() for part in parts)
+
+
+def convolve(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, is_backward: bool) -> torch.Tensor:
+    """
+    The depthwise convolution of a direction, and SiLU.
+
+    Args:
+        x (`torch.Tensor` of shape `(S, L, E)`): float32 or bfloat16.
+        weight (`torch.Tensor` of shape `(E, 1, K)`): of `nn.Conv1d`.
+        bias (`torch.Tensor` of shape `(E,)`): likewise.
+        is_backward (`bool`): whether a token sees the K - 1 after it, not those before it.
+
+    Returns:
+        `torch.Tensor` of shape `(S, L, E)`, in the dtype of x.
+    """
+    result = torch.empty(x.shape, dtype=x.dtype)
+    taps = weight.float().squeeze(1).T.contiguous()  # (K, E)
+    arrays = _as_array(x), taps.detach().numpy(), bias.float().detach().numpy(), _as_array(result)
+    _run("_convolve", x, *arrays, x.dtype == torch.bfloat16, is_backward)
+    return result
+
+
+def scan_both_ways(forward: Direction, backward: Direction, gate: torch.Tensor) -> torch.Tensor:
+    """
+    The selective scans of both directions, each as in [`selective_scan`] but `backward` from the last token to the first;
+    their sum times silu(gate).
+
+    Args:
+        forward, backward ([`Direction`]): both in the order of the tokens.
+        gate (`torch.Tensor` of shape `(S, L, E)`): before its SiLU, in the dtype of x.
+
+    Returns:
+        `torch.Tensor` of shape `(S, L, E)`, in the dtype of x.
+    """
+    result = torch.empty(gate.shape, dtype=gate.dtype)
+    arrays = *forward.arrays(), *backward.arrays(), _as_array(gate), _as_array(result)
+    _run("_scan", gate, *arrays, gate.dtype == torch.bfloat16)
+    return result
+
+
+def _as_array(tensor: torch.Tensor) -> np.ndarray:
+    """NumPy has no bfloat16: its bits are the upper half of a float32's."""
+    tensor = tensor.detach()
+    return tensor.view(torch.int16).numpy().view(np.uint16) if tensor.dtype == torch.bfloat16 else tensor.numpy()
+
+
+def _run(name: str, x: torch.Tensor, *arguments: Any) -> None:
+    """Runs a kernel with torch's number of threads. A unit of its work is some channels of a sample."""
+    num_samples, _, num_channels = x.shape
+    share = -(-num_samples * num_channels // torch.get_num_threads())
+    unit_size = min(-(-share // _CHANNELS_STEP) * _CHANNELS_STEP, _MOST_CHANNELS)
+    num_units = num_samples * -(-num_channels // unit_size)
+    num_threads = min(torch.get_num_threads(), num_units)
+    edges = [num_units * index // num_threads for index in range(num_threads + 1)]
+    with _COMPILING:
+        kernel = _compiled_kernels()[name]
+    with ThreadPoolExecutor(num_threads) as pool:
+        list(pool.map(lambda first, last: kernel(*arguments, unit_size, first, last), edges, edges[1:]))
+
+
+@functools.cache
+def _compiled_kernels() -> dict[str, Callable[..., None]]:
+    numba = importlib.import_module("numba")  # an import statement would make it a requirement of the remote code
+    # no "reassoc": it would cancel what rounds in `_exp2`
+    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
+    functions = globals()
+    for name in ("_exp2", "_silu", "_softplus"):
+        functions[name] = numba.njit(functions[name], **options)
+    for name in ("_load", "_store"):
+        functions[name] = numba.njit(functions[name], inline="always", **options)
+    for name in ("_scan_one_way", "_scan", "_convolve"):
+        try:
+            functions[name] = numba.njit(functions[name], cache=True, **options)
+        except RuntimeError:  # there is no place for a cache
+            functions[name] = numba.njit(functions[name], **options)
+    return {"_scan": functions["_scan"], "_convolve": functions["_convolve"]}
+
+
+def _exp2(exponent):
+    """Of exponents that are not positive."""
+    bounded = max(exponent, _LOWEST)
+    shifted = np.float32(bounded + _ROUNDER)
+    f = bounded - np.float32(shifted - _ROUNDER)
+    series = _E1 + f * (_E2 + f * (_E3 + f * (_E4 + f * (_E5 + f * _E6))))
+    bits = np.int32((shifted.view(np.int32) + 127) << 23)  # of 2 to the whole part
+    return (np.float32(1) + f * series) * bits.view(np.float32)
+
+
+def _silu(value):
+    e = _exp2(-abs(value) * _LOG2_E)
+    return value * (np.float32(1) if value > 0 else e) / (np.float32(1) + e)
+
+
+def _softplus(value):
+    e = _exp2(-abs(value) * _LOG2_E)
+    s = e / (np.float32(2) + e)
+    q = s * s
+    series = _L3 + q * (_L5 + q * (_L7 + q * (_L9 + q * (_L11 + q * (_L13 + q * _L15)))))
+    return max(value, np.float32(0)) + np.float32(2) * s * (np.float32(1) + q * series)
+
+
+def _load(array, sample, token, start, width, is_bfloat16, values, bits):
+    """Some channels of a token to float32. `bits` is the same memory as `values`."""
+    # No views of rows: to count who refers to them takes longer than the loops. `start` and `width` are unsigned: numba
+    # looks whether a signed index counts from the end, and then there are no vector instructions.
+    if is_bfloat16:
+        for k in range(width):
+            bits[k] = np.uint32(array[sample, token, start + k]) << np.uint32(16)
+    else:
+        for k in range(width):
+            values[k] = array[sample, token, start + k]
+
+
+def _store(array, sample, token, start, width, is_bfloat16, values, bits):
+    """The other way round; rounds to the nearest, ties to even."""
+    if is_bfloat16:
+        for k in range(width):
+            odd = (bits[k] >> np.uint32(16)) & np.uint32(1)
+            array[sample, token, start + k] = np.uint16((bits[k] + np.uint32(0x7FFF) + odd) >> np.uint32(16))
+    else:
+        for k in range(width):
+            array[sample, token, start + k] = values[k]
+
+
+def _scan_one_way(x, dt, rates, B, C, D, sums, sample, start, width, is_bfloat16, is_backward):
+    """
+    Adds one direction to sums (L, unit_size), for some channels of a sample: x, dt (S, L, E), rates (N, E),
+    B, C (S, L, N), D (E,).
+    """
+    _, length, num_states = B.shape
+    unit_size = sums.shape[1]
+    state = np.zeros((num_states, unit_size), np.float32)
+    rate = np.zeros((num_states, unit_size), np.float32)
+    rate[:, :width] = rates[:, start : start + width]
+    skip = np.zeros(unit_size, np.float32)
+    skip[:width] = D[start : start + width]
+    step = np.zeros(unit_size, np.float32)
+    u = np.zeros(unit_size, np.float32)
+    out = np.zeros(unit_size, np.float32)
+    first_channel, num_loaded = np.uint64(start), np.uint64(width)
+    step_bits, u_bits = step.view(np.uint32), u.view(np.uint32)
+    for index in range(length):
+        token = length - 1 - index if is_backward else index
+        _load(dt, sample, token, first_channel, num_loaded, is_bfloat16, step, step_bits)
+        _load(x, sample, token, first_channel, num_loaded, is_bfloat16, u, u_bits)
+        # loops of full width, one after the other, become vector instructions
+        for k in range(unit_size):
+            step[k] = _softplus(step[k])
+            out[k] = sums[token, k] + skip[k] * u[k]
+            u[k] *= step[k]
+        for n in range(num_states):
+            b, c = B[sample, token, n], C[sample, token, n]
+            for k in range(unit_size):
+                state[n, k] = state[n, k] * _exp2(step[k] * rate[n, k]) + u[k] * b
+                out[k] += c * state[n, k]
+        for k in range(unit_size):
+            sums[token, k] = out[k]
+
+
+def _scan(x, dt, rates, B, C, D, x_b, dt_b, rates_b, B_b, C_b, D_b, gate, result, is_bfloat16, unit_size, first, last):
+    """The units from `first` to before `last`, in both directions."""
+    _, length, num_channels = gate.shape
+    units_per_sample = -(-num_channels // unit_size)
+    sums = np.empty((length, unit_size), np.float32)
+    values = np.zeros(unit_size, np.float32)
+    bits = values.view(np.uint32)
+    for unit in range(first, last):
+        sample, start = unit // units_per_sample, unit % units_per_sample * unit_size
+        width = min(unit_size, num_channels - start)
+        first_channel, num_loaded = np.uint64(start), np.uint64(width)
+        sums[:] = 0
+        _scan_one_way(x, dt, rates, B, C, D, sums, sample, start, width, is_bfloat16, False)
+        _scan_one_way(x_b, dt_b, rates_b, B_b, C_b, D_b, sums, sample, start, width, is_bfloat16, True)
+        for token in range(length):
+            _load(gate, sample, token, first_channel, num_loaded, is_bfloat16, values, bits)
+            for k in range(unit_size):
+                values[k] = sums[token, k] * _silu(values[k])
+            _store(result, sample, token, first_channel, num_loaded, is_bfloat16, values, bits)
+
+
+def _convolve(x, taps, bias, result, is_bfloat16, is_backward, unit_size, first, last):
+    """x (S, L, E), taps (K, E), bias (E,): the units from `first` to before `last`."""
+    _, length, num_channels = x.shape
+    num_taps = taps.shape[0]
+    units_per_sample = -(-num_channels // unit_size)
+    weights = np.zeros((num_taps, unit_size), np.float32)
+    biases = np.zeros(unit_size, np.float32)
+    values = np.zeros(unit_size, np.float32)
+    out = np.zeros(unit_size, np.float32)
+    bits, out_bits = values.view(np.uint32), out.view(np.uint32)
+    for unit in range(first, last):
+        sample, start = unit // units_per_sample, unit % units_per_sample * unit_size
+        width = min(unit_size, num_channels - start)
+        first_channel, num_loaded = np.uint64(start), np.uint64(width)
+        weights[:, :width] = taps[:, start : start + width]
+        biases[:width] = bias[start : start + width]
+        for token in range(length):
+            for k in range(unit_size):
+                out[k] = biases[k]
+            for tap in range(num_taps):
+                offset = num_taps - 1 - tap
+                source = token + offset if is_backward else token - offset
+                if 0 <= source < length:
+                    _load(x, sample, source, first_channel, num_loaded, is_bfloat16, values, bits)
+                    for k in range(unit_size):
+                        out[k] += weights[tap, k] * values[k]
+            for k in range(unit_size):
+                out[k] = _silu(out[k])
+            _store(result, sample, token, first_channel, num_loaded, is_bfloat16, out, out_bits)
