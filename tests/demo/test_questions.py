@@ -155,14 +155,14 @@ def test_training_questions_are_many_and_short_but_for_a_description_in_some():
 
 
 def test_training_questions_about_a_picture_ask_for_no_motion():
-    drawn = [q for seed in range(60) for q in make_training_questions(make_still(seed), seed, of_picture=True)]
+    drawn = [q for seed in range(60) for q in make_training_questions(make_still(seed), seed, about="picture")]
     assert {question.type for question in drawn} == {"colour", "shape", "count", "yes_no", "description"}
     assert not any(re.search("move|flash", question.text) for question in drawn)
     scene = make_still(2)
     described = {
         (q.text, q.answer)
         for seed in range(30)
-        for q in make_training_questions(scene, seed, of_picture=True)
+        for q in make_training_questions(scene, seed, about="picture")
         if q.type == "description"
     }
     assert described == {(MOMENT_QUESTION, describe_moment(scene, 0.0))}
@@ -172,6 +172,14 @@ def test_training_questions_about_a_clip_in_which_all_stay_do_ask_for_motion():
     asked = {q.text for seed in range(30) for q in make_training_questions(make_still(2), seed)}
     assert {"Does anything flash?", "Describe the video."} <= asked
     assert MOMENT_QUESTION not in asked
+
+
+def test_training_questions_about_events_are_about_nothing_else():
+    drawn = [make_training_questions(make_scene(seed), seed, about="events") for seed in range(60)]
+    kinds = {"direction", "order", "duration", "brief", "yes_no", "description"}
+    assert {question.type for questions in drawn for question in questions} == kinds
+    assert not any(q.text.startswith("Is there") for questions in drawn for q in questions)
+    assert all(sum(q.type == "description" for q in questions) == 1 for questions in drawn)
 
 
 def practise(scene):

@@ -3,7 +3,7 @@ from itertools import product
 
 import pytest
 
-from transformers_mvgpt.demo.scene import COLOURS, EVENTS, HELD_OUT, SHAPES, make_scene, make_still
+from transformers_mvgpt.demo.scene import COLOURS, EVENTS, HELD_OUT, SHAPES, make_busy_scene, make_scene, make_still
 
 
 def combinations(scene):
@@ -34,6 +34,16 @@ def test_nothing_happens_in_a_still():
     assert stills[3] == make_still(3)
     assert len({scene.actors for scene in stills}) == 100
     assert {actor.behaviour for scene in stills for actor in scene.actors} == {"stays"}
+
+
+def test_in_busy_scenes_two_often_come_and_go():
+    scenes = [make_busy_scene(seed) for seed in range(200)]
+    assert scenes[3] == make_busy_scene(3)
+    assert {len(scene.actors) for scene in scenes} == {2, 3}
+    assert not any(combinations(scene) & HELD_OUT for scene in scenes)
+    visits = [sum(actor.behaviour == "visits" for actor in scene.actors) for scene in scenes]
+    assert set(visits) == {0, 2}
+    assert 0.5 < visits.count(2) / len(visits) < 0.7
 
 
 def test_every_behaviour_shape_and_colour_occurs():

@@ -47,7 +47,8 @@ class Effort:
         num_clips (`int`): training clips.
         num_images (`int`): training pictures with captions.
         encoder_steps (`int`): steps of the encoders' training.
-        still_steps, clip_steps (`int`): steps of the language model's training, on pictures and on clips.
+        still_steps, clip_steps, busy_steps (`int`): steps of the language model's training, on pictures, on clips, and on
+            clips in which much happens.
         num_questions (`int`): test questions.
         overrides (`tuple[str, ...]`): `"key=value"` for the recipes of all three stages.
     """
@@ -57,6 +58,7 @@ class Effort:
     encoder_steps: int = 500
     still_steps: int = 1000
     clip_steps: int = 4800
+    busy_steps: int = 800
     num_questions: int = 1000
     overrides: tuple[str, ...] = ()
 
@@ -147,7 +149,7 @@ def _train_language_model(start: Path, work: Path, effort: Effort, report: OnPro
     torch.manual_seed(_SEED)
     processor = MobileVideoGPTProcessor.from_pretrained(start)
     model = MobileVideoGPTForConditionalGeneration.from_pretrained(start)
-    steps = effort.still_steps, effort.clip_steps
+    steps = effort.still_steps, effort.clip_steps, effort.busy_steps
     records = train_language_model(model, processor, *steps, first_seed=_FIRST_SCENE)
     _follow("language_model", records, sum(steps), model, processor, work, report)
 

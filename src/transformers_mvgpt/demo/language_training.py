@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
 The language model from nothing, together with the projectors through which it sees: it learns to answer questions about
-single pictures first, which are short and need no sense of time, then about clips.
+single pictures first, which are short and need no sense of time, then about clips, in the end about those in which much happens.
 """
 
 import random
@@ -22,7 +22,7 @@ from .drawing import draw_frame
 from .muon import Optimizers
 from .patch_labels import FRAME_SIZES
 from .questions import Question, make_practice_questions, make_training_questions
-from .scene import make_scene, make_still
+from .scene import make_busy_scene, make_scene, make_still
 from .side_by_side import SideBySideCollator
 from .threads import NUM_SHARDS, backward_in_threads, split_rows
 
@@ -34,16 +34,18 @@ _RESIDUAL_SHARE = 0.5
 
 class DrawnChats(Dataset):
     """
-    Chats about training scenes for [`SideBySideCollator`]: the first `num_stills` about a picture each, the others about a clip.
+    Chats about training scenes for [`SideBySideCollator`]: about a picture each, then about a clip, then about a clip in
+    which much happens.
 
     Args:
-        first_seed, num_scenes, num_stills (`int`): which scenes.
+        first_seed (`int`): of the scenes.
+        num_stills, num_clips, num_busy_clips (`int`): how many of each.
         num_frames (`int`): of a clip.
     """
 
-    def __init__(self, first_seed: int, num_scenes: int, num_stills: int, num_frames: int):
-        self.seeds = range(first_seed, first_seed + num_scenes)
-        self.num_stills, self.num_frames = num_stills, num_frames
+    def __init__(self, first_seed: int, num_stills: int, num_clips: int, num_busy_clips: int, num_frames: int):
+        self.seeds = range(first_seed, first_seed + num_stills + num_clips + num_busy_clips)
+        self.num_stills, self.num_clips, self.num_frames = num_stills, num_clips, num_frames
 
     def __len__(self) -> int:
         return len(self.seeds)
@@ -52,16 +54,16 @@ class DrawnChats(Dataset):
         seed = self.seeds[index]
         rng = random.Random(f"chat {seed}")
         width, height = rng.choice(FRAME_SIZES)
-        is_still = index < self.num_stills
-        if is_still:
-            scene = make_still(seed)
+        if index < self.num_stills:
+            scene, about = make_still(seed), "picture"
             visual = {"type": "image", "image": Image.fromarray(draw_frame(scene, 0.0, width, height))}
         else:
-            scene = make_scene(seed)
+            is_busy = index >= self.num_stills + self.num_clips
+            scene, about = (make_busy_scene(seed), "events") if is_busy else (make_scene(seed), "clip")
             # sampled frames may end before the clip does
             times = rng.uniform(0.78, 1) * np.linspace(0, 1, self.num_frames)
             visual = {"type": "video", "video": np.stack([draw_frame(scene, time, width, height) for time in times])}
-        asked = make_practice_questions(scene, seed) + make_training_questions(scene, seed, of_picture=is_still)
+        asked = make_practice_questions(scene, seed) + make_training_questions(scene, seed, about=about)
         return {"chats": [_chat(visual, question) for question in asked]}
 
 
@@ -77,6 +79,7 @@ def train_language_model(
     processor: MobileVideoGPTProcessor,
     num_still_steps: int,
     num_clip_steps: int,
+    num_busy_steps: int,
     *,
     batch_size: int = 8,
     num_workers: int = 1,
@@ -88,7 +91,8 @@ def train_language_model(
     Args:
         model ([`MobileVideoGPTForConditionalGeneration`]): the model.
         processor ([`MobileVideoGPTProcessor`]): its processor.
-        num_still_steps, num_clip_steps (`int`): steps on pictures, then on clips.
+        num_still_steps, num_clip_steps, num_busy_steps (`int`): steps on pictures, then on clips, then on clips in which much
+            happens: what is rarely asked, such as the order of two visits, is not learned from the others.
         batch_size (`int`): scenes per step, each with all its questions.
         num_workers (`int`): processes that draw.
         first_seed (`int`): of the scenes.
@@ -102,8 +106,8 @@ def train_language_model(
     for parameter in frozen:
         parameter.requires_grad_(False)
     _strengthen(model)
-    num_stills, num_clips = num_still_steps * batch_size, num_clip_steps * batch_size
-    dataset = DrawnChats(first_seed, num_stills + num_clips, num_stills, model.config.num_frames)
+    phases = num_still_steps, num_clip_steps, num_busy_steps
+    dataset = DrawnChats(first_seed, *(batch_size * steps for steps in phases), model.config.num_frames)
     loader = DataLoader(
         dataset,
         batch_size,
@@ -114,8 +118,8 @@ def train_language_model(
     batches = iter(loader)
     step = 0
     model.train()
-    # what is learned of clips is another task: it gets a schedule of its own
-    for num_steps in (num_still_steps, num_clip_steps):
+    # each phase is another task, with a schedule of its own
+    for num_steps in phases:
         optimizers = Optimizers(
             language, num_steps, learning_rate=2e-3, muon_learning_rate=3e-3, heads=[model.lm_head]
         )

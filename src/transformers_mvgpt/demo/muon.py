@@ -95,7 +95,7 @@ class Optimizers:
         ]
 
         def share(step: int) -> float:
-            rise, fall = max(1, round(0.05 * num_steps)), 0.4 * num_steps
+            rise, fall = max(1, round(0.05 * num_steps)), max(1, 0.4 * num_steps)
             return min((step + 1) / rise, 1, max(num_steps - step, 0) / fall + 0.01)
 
         self.schedules = [torch.optim.lr_scheduler.LambdaLR(optimizer, share) for optimizer in self.optimizers]

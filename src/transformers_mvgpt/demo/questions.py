@@ -4,6 +4,7 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from .scene import COLOURS, DIRECTIONS, SHAPES, Actor, Scene, Split
 
@@ -60,7 +61,7 @@ def make_questions(scene: Scene, seed: int, split: Split = "train") -> list[Ques
 
 
 def make_training_questions(
-    scene: Scene, seed: int, max_questions: int = 10, *, of_picture: bool = False
+    scene: Scene, seed: int, max_questions: int = 10, *, about: Literal["clip", "picture", "events"] = "clip"
 ) -> list[Question]:
     """
     Several draws of [`make_questions`], and in half of the lists a description.
@@ -69,18 +70,20 @@ def make_training_questions(
         scene ([`Scene`]): what is asked about.
         seed (`int`): decides what is asked.
         max_questions (`int`): as many at most, without the description.
-        of_picture (`bool`, defaults to `False`): whether only the first frame is seen; then nothing is asked about events.
+        about (`str`, defaults to `"clip"`): `"picture"` if only the first frame is seen: nothing is asked about events.
+            `"events"` asks about nothing else, and always for a description.
     """
     rng = random.Random(f"training questions {seed}")
     # what single pictures teach as well is asked less often about a clip
-    makers = 4 * _PICTURE_MAKERS if of_picture else 2 * _PICTURE_MAKERS + 4 * _EVENT_MAKERS
+    num_draws = {"picture": (4, 0), "clip": (2, 4), "events": (0, 4)}[about]
+    makers = num_draws[0] * _PICTURE_MAKERS + num_draws[1] * _EVENT_MAKERS
     drawn = [question for make in makers for question in make(scene, rng)]
     questions = list({question.text: question for question in drawn}.values())
     rng.shuffle(questions)
     questions = questions[:max_questions]
-    if rng.random() < 0.5:  # a long answer would outweigh all others
+    if about == "events" or rng.random() < 0.5:  # a long answer would outweigh all others
         moment = [Question("description", MOMENT_QUESTION, describe_moment(scene, 0.0))]
-        [told] = moment if of_picture else _description(scene, rng)
+        [told] = moment if about == "picture" else _description(scene, rng)
         questions.insert(rng.randrange(len(questions) + 1), told)
     return questions
 

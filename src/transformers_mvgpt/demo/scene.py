@@ -121,6 +121,16 @@ def make_still(seed: int) -> Scene:
     return _draw_scene(rng, ["stays"] * _draw_count(rng), wants_held_out=False)
 
 
+def make_busy_scene(seed: int) -> Scene:
+    """A training scene of two or three actors, of which two come and go more often than elsewhere."""
+    rng = random.Random(f"busy {seed}")
+    has_visits = rng.random() < 0.6
+    while True:
+        behaviours = _draw_behaviours(rng)
+        if len(behaviours) >= 2 and ("visits" in behaviours) == has_visits:
+            return _draw_scene(rng, behaviours, wants_held_out=False)
+
+
 def _draw_scene(rng: random.Random, behaviours: list[Behaviour], wants_held_out: bool) -> Scene:
     while True:
         actors = _draw_actors(rng, behaviours)
