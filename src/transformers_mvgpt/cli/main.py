@@ -2,6 +2,7 @@
 """Puts the sub-commands together, and turns their errors into one line."""
 
 import functools
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -72,4 +73,6 @@ def main() -> None:
     """Entry point of the command `mvgpt`."""
     # by default it would end the process on the spot, and what is half written would stay
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    # on a CPU, much of the time of an elementwise operation goes into getting its result's memory in small pages
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     app()

@@ -71,11 +71,11 @@ def make_training_questions(
         seed (`int`): decides what is asked.
         max_questions (`int`): as many at most, without the description.
         about (`str`, defaults to `"clip"`): `"picture"` if only the first frame is seen: nothing is asked about events.
-            `"events"` asks about nothing else, and always for a description.
+            `"events"` asks about little else, and always for a description.
     """
     rng = random.Random(f"training questions {seed}")
     # what single pictures teach as well is asked less often about a clip
-    num_draws = {"picture": (4, 0), "clip": (2, 4), "events": (0, 4)}[about]
+    num_draws = {"picture": (4, 0), "clip": (2, 4), "events": (1, 4)}[about]
     makers = num_draws[0] * _PICTURE_MAKERS + num_draws[1] * _EVENT_MAKERS
     drawn = [question for make in makers for question in make(scene, rng)]
     questions = list({question.text: question for question in drawn}.values())
