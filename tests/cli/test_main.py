@@ -1,16 +1,9 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-import importlib
-import os
-
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from transformers_mvgpt.cli.main import app, with_one_line_errors
-
-
-# the package's attribute of this name is the function in it
-main_module = importlib.import_module("transformers_mvgpt.cli.main")
 
 
 def run_failing(error: Exception):
@@ -53,15 +46,3 @@ def test_an_error_is_one_line_on_stderr(error, line):
 
 def test_a_command_may_set_the_exit_code():
     assert run_failing(typer.Exit(3)).exit_code == 3
-
-
-@pytest.mark.parametrize(("given", "wanted"), [(None, "1"), ("0", "0")])
-def test_torch_is_to_take_memory_in_large_pages_unless_told_otherwise(monkeypatch, given, wanted):
-    monkeypatch.setattr(main_module, "app", lambda: None)
-    monkeypatch.setattr(main_module.signal, "signal", lambda *_: None)
-    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "")  # so that it is as before in the end
-    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE")
-    if given is not None:
-        monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", given)
-    main_module.main()
-    assert os.environ["THP_MEM_ALLOC_ENABLE"] == wanted

@@ -2,7 +2,6 @@
 """Puts the sub-commands together, and turns their errors into one line."""
 
 import functools
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from .bench import bench
 from .convert import convert
 from .demo import demo
 from .draw_clips import draw_clips
+from .environment import prepare_environment
 from .evaluate import evaluate
 from .export_hub import export_hub
 from .merge import merge
@@ -73,6 +73,5 @@ def main() -> None:
     """Entry point of the command `mvgpt`."""
     # by default it would end the process on the spot, and what is half written would stay
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    # on a CPU, much of the time of an elementwise operation goes into getting its result's memory in small pages
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    prepare_environment()
     app()

@@ -1,0 +1,60 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+import os
+import subprocess
+import sys
+
+import pytest
+
+from transformers_mvgpt.cli import environment
+from transformers_mvgpt.cli.environment import prepare_environment
+
+
+NAMES = ("THP_MEM_ALLOC_ENABLE", "NUMBA_CPU_FEATURES")
+
+
+@pytest.fixture
+def unset(monkeypatch):
+    for name in NAMES:
+        monkeypatch.setenv(name, "")  # so that it is as before in the end
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.usefixtures("unset")
+@pytest.mark.parametrize("has_wide_vectors", [True, False])
+def test_large_pages_and_wide_vectors(monkeypatch, has_wide_vectors):
+    binding = pytest.importorskip("llvmlite.binding")
+    host = binding.get_host_cpu_features()
+    host["avx512fp16"] = has_wide_vectors
+    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: host)
+    prepare_environment()
+    assert os.environ["THP_MEM_ALLOC_ENABLE"] == "1"
+    wanted = f"{host.flatten()},-prefer-256-bit" if has_wide_vectors else None
+    assert os.environ.get("NUMBA_CPU_FEATURES") == wanted
+
+
+@pytest.mark.usefixtures("unset")
+def test_what_the_user_has_set_stays(monkeypatch):
+    monkeypatch.setattr(environment, "_host_features", lambda: "+avx2")
+    for name in NAMES:
+        monkeypatch.setenv(name, "mine")
+    prepare_environment()
+    assert [os.environ[name] for name in NAMES] == ["mine", "mine"]
+
+
+@pytest.mark.usefixtures("unset")
+def test_without_numba_it_is_torch_alone(monkeypatch):
+    monkeypatch.setitem(sys.modules, "llvmlite", None)
+    prepare_environment()
+    assert [os.environ.get(name) for name in NAMES] == ["1", None]
+
+
+def test_numba_compiles_with_what_it_is_told():
+    """LLVM knows every feature of the list, and says nothing."""
+    pytest.importorskip("numba")
+    code = (
+        "from transformers_mvgpt.cli.environment import prepare_environment; prepare_environment(); import numba; "
+        "print(numba.njit(lambda x: x + 1)(1))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert result.stdout == "2\n", result.stderr
+    assert "not a recognized feature" not in result.stderr
