@@ -16,7 +16,7 @@ PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
 
-# Under an hour on two cores, from nothing to the checkpoint of the demo. An interrupted run goes on; `rm -r build/train-demo`
+# About an hour on two cores, from nothing to the checkpoint of the demo. An interrupted run goes on; `rm -r build/train-demo`
 # begins anew. Threads that wait must not spin: the process that draws needs their core.
 train-demo: $(VENV)/.installed-train
 	HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive $(BIN)/mvgpt train-demo src/transformers_mvgpt/demo/checkpoint --work build/train-demo

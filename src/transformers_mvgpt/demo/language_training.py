@@ -21,7 +21,7 @@ from ..processing import MobileVideoGPTProcessor
 from .drawing import draw_frame
 from .muon import Optimizers
 from .patch_labels import FRAME_SIZES
-from .questions import Question, make_practice_questions, make_training_questions
+from .questions import Question, Subject, make_practice_questions, make_training_questions
 from .scene import make_busy_scene, make_scene, make_still
 from .side_by_side import SideBySideCollator
 from .threads import NUM_SHARDS, backward_in_threads, split_rows
@@ -54,6 +54,7 @@ class DrawnChats(Dataset):
         seed = self.seeds[index]
         rng = random.Random(f"chat {seed}")
         width, height = rng.choice(FRAME_SIZES)
+        about: Subject
         if index < self.num_stills:
             scene, about = make_still(seed), "picture"
             visual = {"type": "image", "image": Image.fromarray(draw_frame(scene, 0.0, width, height))}
@@ -107,7 +108,8 @@ def train_language_model(
         parameter.requires_grad_(False)
     _strengthen(model)
     phases = num_still_steps, num_clip_steps, num_busy_steps
-    dataset = DrawnChats(first_seed, *(batch_size * steps for steps in phases), model.config.num_frames)
+    num_stills, num_clips, num_busy_clips = (batch_size * num_steps for num_steps in phases)
+    dataset = DrawnChats(first_seed, num_stills, num_clips, num_busy_clips, model.config.num_frames)
     loader = DataLoader(
         dataset,
         batch_size,

@@ -25,6 +25,9 @@ TIME_TYPES = ("direction", "order")
 
 MOMENT_QUESTION = "What is in the image?"
 
+# What is asked about in training.
+Subject = Literal["clip", "picture", "events"]
+
 # When a moment may be, as shares of the duration: where the sampled frames end differs from clip to clip.
 _MOMENTS = {"at the start": (0.0,), "halfway": (0.37, 0.42, 0.47, 0.53), "at the end": (0.76, 1.0)}
 # Before the first share of the duration, the middle of a visit is early, after the second it is late.
@@ -61,7 +64,7 @@ def make_questions(scene: Scene, seed: int, split: Split = "train") -> list[Ques
 
 
 def make_training_questions(
-    scene: Scene, seed: int, max_questions: int = 10, *, about: Literal["clip", "picture", "events"] = "clip"
+    scene: Scene, seed: int, max_questions: int = 10, *, about: Subject = "clip"
 ) -> list[Question]:
     """
     Several draws of [`make_questions`], and in half of the lists a description.
