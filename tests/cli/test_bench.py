@@ -23,7 +23,7 @@ def test_figures_are_printed_and_kept(tmp_path):
     assert kept["machine"]["dtype"] == "float32"
     assert kept["runs"] == 1
     assert kept["quantization"] is None
-    assert kept["num_parameters"] == 1_792_832
+    assert kept["num_parameters"] == 1_795_008
     rows = [line.split(" | ")[0].removeprefix("| ") for line in result.stdout.splitlines()[2:]]
     assert rows == [part["part"] for part in kept["parts"]]
     assert (tmp_path / "small.png").exists()
@@ -36,7 +36,7 @@ def test_quantised_model(tmp_path):
     assert result.exit_code == 0, result.stderr
     kept = json.loads((tmp_path / "small.json").read_text("utf-8"))
     assert kept["quantization"] == "int4"
-    assert kept["num_parameters"] == 1_792_832
+    assert kept["num_parameters"] == 1_795_008
     # the prefill's arithmetic is that of the whole weights; of each later token, fewer bytes are read
     floors = {part["part"]: part["floor_seconds"] for part in kept["parts"]}
     flops = floors["prefill"] * kept["limits"]["flops_per_second"]

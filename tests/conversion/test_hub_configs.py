@@ -17,7 +17,7 @@ from transformers_mvgpt.processing.processing_mvgpt import CHAT_TEMPLATE
 
 
 NAMES = [*PUBLISHED, SMALL]
-NUM_PARAMETERS = {"mobile-videogpt-0.5b": 656_605_056, "mobile-videogpt-1.5b": 1_710_275_072, SMALL: 1_792_832}
+NUM_PARAMETERS = {"mobile-videogpt-0.5b": 656_605_056, "mobile-videogpt-1.5b": 1_710_275_072, SMALL: 1_795_008}
 # hidden sizes of CLIP, VideoMamba and the language model, rows of an image and of a video, patches of a frame
 SHAPES = {
     "mobile-videogpt-0.5b": (768, 576, 896, 144, 2402, 196),
