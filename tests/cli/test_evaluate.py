@@ -58,7 +58,7 @@ def test_precisions_are_compared(one_question):
     assert [row[0] for row in rows] == ["float32", "bfloat16", "int8", "int4"]
     assert {row[1] for row in rows} == {"0.0%"}
     assert rows[0][2] == "0.0%"
-    assert [row[3] for row in rows] == ["3.69 MB", "1.84 MB", "1.16 MB", "0.92 MB"]
+    assert [row[3] for row in rows] == ["3.70 MB", "1.85 MB", "1.17 MB", "0.93 MB"]
 
 
 def test_bad_precisions(one_question):

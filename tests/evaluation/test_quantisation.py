@@ -17,7 +17,7 @@ from transformers_mvgpt.evaluation.quantisation import (
 
 
 PROMPT = torch.tensor([[5, 6, 7, 8]])
-NUM_LAYERS, WIDTH, INNER, VOCABULARY = 4, 128, 384, 524
+NUM_LAYERS, WIDTH, INNER, VOCABULARY = 4, 128, 384, 541
 NUM_QUANTISED = NUM_LAYERS * (4 * WIDTH**2 + 3 * WIDTH * INNER)
 NUM_ROWS = NUM_LAYERS * (5 * WIDTH + 2 * INNER)
 # embeddings, three biases and two norms in each layer, and the last norm

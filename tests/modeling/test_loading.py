@@ -61,6 +61,8 @@ def load(checkpoint, **options):
 
 @torch.no_grad()
 def assert_same_outputs(actual, expected):
+    for one in (actual, expected):  # numba needs its weights in memory, and rounds otherwise than PyTorch
+        one.config.video_config.scan_implementation = "torch"
     assert torch.equal(actual(**SAMPLE).logits, expected(**SAMPLE).logits)
     options = {"max_new_tokens": 4, "do_sample": False}
     assert torch.equal(actual.generate(**SAMPLE, **options), expected.generate(**SAMPLE, **options))
