@@ -134,6 +134,13 @@ def test_model_in_bfloat16_is_as_near_to_float32_as_plain_pytorch(model, calls):
     assert errors["auto"] < 1.1 * errors["torch"]
 
 
+def test_weights_can_be_resized_afterwards(model, calls):
+    """As FSDP does: where NumPy has seen a weight, it could not."""
+    run(model, "auto", torch.randn(1, 2, 3, 32, 32))
+    assert calls
+    assert all(parameter.untyped_storage().resizable() for parameter in model.parameters())
+
+
 @pytest.mark.parametrize("case", ["gradient", "autocast", "float64", "torch", "float16", "adapter"])
 def test_everything_else_goes_the_plain_way(model, calls, case):
     frames = torch.randn(1, 2, 3, 32, 32)

@@ -218,18 +218,19 @@ class VideoMambaPreTrainedModel(PreTrainedModel):
 
     def _init_mixer(self, mixer: VideoMambaMixer):
         """S4D-real A, and time steps spread evenly on a log scale (Mamba paper, § 3.6)."""
+        config = self.config  # not the tensors' shapes: DeepSpeed ZeRO-3 leaves a process nothing of most of them
         for A_log, D, dt_proj in (
             (mixer.A_log, mixer.D, mixer.dt_proj),
             (mixer.A_b_log, mixer.D_b, mixer.dt_proj_b),
         ):
-            states = torch.arange(1, A_log.shape[1] + 1, dtype=torch.float32, device=A_log.device)
-            init.copy_(A_log, states.log().expand_as(A_log))
+            states = torch.arange(1, config.state_size + 1, dtype=torch.float32, device=A_log.device)
+            init.copy_(A_log, states.log().expand(config.intermediate_size, -1))
             init.ones_(D)
-            bound = self.config.time_step_rank**-0.5
+            bound = config.time_step_rank**-0.5
             init.uniform_(dt_proj.weight, -bound, bound)
-            low, high = math.log(self.config.time_step_min), math.log(self.config.time_step_max)
-            dt = torch.rand(dt_proj.bias.shape, dtype=torch.float32, device=dt_proj.bias.device)
-            dt = torch.exp(low + dt * (high - low)).clamp(min=self.config.time_step_floor)
+            low, high = math.log(config.time_step_min), math.log(config.time_step_max)
+            dt = torch.rand(config.intermediate_size, dtype=torch.float32, device=dt_proj.bias.device)
+            dt = torch.exp(low + dt * (high - low)).clamp(min=config.time_step_floor)
             init.copy_(dt_proj.bias, dt + torch.log(-torch.expm1(-dt)))  # softplus of it is dt
 
 

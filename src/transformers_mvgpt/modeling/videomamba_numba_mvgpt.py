@@ -62,7 +62,7 @@ class Direction:
     def arrays(self) -> tuple[np.ndarray, ...]:
         """What the kernel takes."""
         rates = (self.A.float() * float(_LOG2_E)).T.contiguous()  # (N, E)
-        parts = (rates, self.B.float().contiguous(), self.C.float().contiguous(), self.D.float())
+        parts = (rates, self.B.float().contiguous(), self.C.float().contiguous(), _copied(self.D))
         return _as_array(self.x), _as_array(self.dt), *(part.detach().numpy() for part in parts)
 
 
@@ -80,8 +80,8 @@ def convolve(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, is_backw
         `torch.Tensor` of shape `(S, L, E)`, in the dtype of x.
     """
     result = torch.empty(x.shape, dtype=x.dtype)
-    taps = weight.float().squeeze(1).T.contiguous()  # (K, E)
-    arrays = _as_array(x), taps.detach().numpy(), bias.float().detach().numpy(), _as_array(result)
+    taps = _copied(weight.squeeze(1).T)  # (K, E)
+    arrays = _as_array(x), taps.detach().numpy(), _copied(bias).detach().numpy(), _as_array(result)
     _run("_convolve", x, *arrays, x.dtype == torch.bfloat16, is_backward)
     return result
 
@@ -102,6 +102,11 @@ def scan_both_ways(forward: Direction, backward: Direction, gate: torch.Tensor) 
     arrays = *forward.arrays(), *backward.arrays(), _as_array(gate), _as_array(result)
     _run("_scan", gate, *arrays, gate.dtype == torch.bfloat16)
     return result
+
+
+def _copied(weight: torch.Tensor) -> torch.Tensor:
+    """In float32. What NumPy has seen cannot be resized any more, as FSDP does with weights."""
+    return weight.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
 
 
 def _as_array(tensor: torch.Tensor) -> np.ndarray:

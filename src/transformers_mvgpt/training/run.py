@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers.integrations import unset_hf_deepspeed_config
 
 from ..conversion.model_sources import LoadedModel, load_model
 from ..conversion.native_folder import check_written, write_native_folder
@@ -108,7 +109,9 @@ def _open_data(recipe: Recipe, data) -> InstructionDataset:
 
 def _write_model(trainer: MobileVideoGPTTrainer, loaded: LoadedModel, output: Path) -> None:
     model = trainer.accelerator.unwrap_model(trainer.model)
-    state = {name: tensor.cpu() for name, tensor in trainer.accelerator.get_state_dict(trainer.model_wrapped).items()}
+    gathered = trainer.accelerator.get_state_dict(trainer.model_wrapped) or {}  # ZeRO-3 gives it to one process alone
+    state = {name: tensor.cpu() for name, tensor in gathered.items()}
+    unset_hf_deepspeed_config()  # under ZeRO-3 all processes load a model together, but one alone checks what it wrote
     if trainer.is_world_process_zero():
         if hasattr(model, "peft_config"):
 

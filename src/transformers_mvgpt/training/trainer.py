@@ -10,6 +10,7 @@ import torch
 from transformers import Trainer
 from transformers.utils import logging
 
+from ..modeling.projector_mvgpt import MobileVideoGPTProjector
 from ..processing.out_of_memory_mvgpt import explain_out_of_memory
 from .data import InstructionDataset
 from .sampler import GroupedSampler
@@ -121,6 +122,19 @@ class MobileVideoGPTTrainer(Trainer):
         """
         with explain_out_of_memory(lambda: self._what_to_lower(*inputs["input_ids"].shape)):
             return super().training_step(model, inputs, *args, **kwargs)
+
+    def compute_loss(self, model: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        """As the base class. Under DeepSpeed, a projector that a batch does not need gets a gradient of zeros."""
+        result = super().compute_loss(model, *args, **kwargs)
+        if not (self.is_deepspeed_enabled and model.training):
+            return result
+        # without one, ZeRO-3 would take its last gradient once more
+        for projector in model.modules():
+            if isinstance(projector, MobileVideoGPTProjector) and projector.linear_1.weight.requires_grad:
+                nothing = projector.linear_1.weight.new_zeros(1, 1, projector.linear_1.in_features)
+                zero = 0 * projector(nothing).sum()
+                result = (result[0] + zero, *result[1:]) if isinstance(result, tuple) else result + zero
+        return result
 
     def _what_to_lower(self, num_samples: int, num_tokens: int) -> str:
         return (
