@@ -16,6 +16,7 @@ from ..processing import MobileVideoGPTProcessor
 from ..processing.video_decoding_mvgpt import decode_video
 from .machine_limits import count_flops, measure_limits, median_seconds
 from .quantisation import stored_bytes
+from .scan_left_out import scan_left_out
 
 
 QUESTION = "What is happening in the video?"
@@ -116,6 +117,8 @@ def measure_speed(
     meta_chosen = torch.empty_like(chosen, device="meta")
     floor = arithmetic(body.video_tower, lambda twin: twin(meta_chosen))
     video_features = measure("video encoder", lambda: body.video_tower(chosen), floor).last_hidden_state
+    with scan_left_out():
+        measure("video encoder without scan", lambda: body.video_tower(chosen))
 
     pooled = body._pool_patches(video_features)
     meta_rows = torch.empty_like(encoded, device="meta"), torch.empty_like(pooled, device="meta")

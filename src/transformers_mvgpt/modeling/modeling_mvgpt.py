@@ -27,6 +27,7 @@ from .modeling_outputs_mvgpt import (
     MobileVideoGPTVideoFeatures,
 )
 from .modeling_videomamba import VideoMambaModel
+from .one_row_mvgpt import OneRowProducts
 from .pretrained_mvgpt import PreTrainedModelWithEncoders, freeze_unread_weights
 from .projector_mvgpt import MobileVideoGPTProjector
 from .visual_inputs_mvgpt import check_both_streams, check_pixels, fill_videos
@@ -417,7 +418,8 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Gene
             ValueError: if the prompt is longer than the language model's context. It is said before anything is encoded.
         """
         kwargs = prepare_generation_inputs(self.config, kwargs.get("input_ids", inputs), kwargs)
-        return super().generate(inputs, *args, **kwargs)
+        with OneRowProducts():
+            return super().generate(inputs, *args, **kwargs)
 
     @can_return_tuple
     @takes_cache

@@ -1,0 +1,30 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""VideoMamba without its selective scans, to see what they cost."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch.nn.functional import silu
+
+from ..modeling import modeling_videomamba
+from ..modeling.videomamba_numba_mvgpt import Direction
+
+
+@contextmanager
+def scan_left_out() -> Iterator[None]:
+    """While it is entered, every scan gives back its input. What stands around it stays: the sum of the directions, the gate."""
+    scans = modeling_videomamba.selective_scan, modeling_videomamba.scan_both_ways
+    modeling_videomamba.selective_scan, modeling_videomamba.scan_both_ways = _input_of_scan, _inputs_of_scans
+    try:
+        yield
+    finally:
+        modeling_videomamba.selective_scan, modeling_videomamba.scan_both_ways = scans
+
+
+def _input_of_scan(x: torch.Tensor, *others: object) -> torch.Tensor:
+    return x
+
+
+def _inputs_of_scans(forward: Direction, backward: Direction, gate: torch.Tensor) -> torch.Tensor:
+    return (forward.x + backward.x) * silu(gate)
