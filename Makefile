@@ -25,7 +25,7 @@ train-demo: $(VENV)/.installed-train
 ablations: $(VENV)/.installed-train
 	HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive $(BIN)/mvgpt ablations src/transformers_mvgpt/demo/recipes/instruction.yaml \
 		build/train-demo/test/questions.jsonl docs/ablations model=build/train-demo/language_model \
-		data=build/train-demo/clips/clips.json output=build/ablations num_epochs=null max_steps=120 learning_rate=3e-4
+		data=build/train-demo/clips/clips.json output=build/ablations learning_rate=3e-4 projector_learning_rate=1e-3
 
 # `make benchmarks MACHINE=name` on a machine that does nothing else; on a GPU, with DTYPE=bfloat16.
 DTYPE := float32

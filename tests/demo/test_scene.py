@@ -36,14 +36,19 @@ def test_nothing_happens_in_a_still():
     assert {actor.behaviour for scene in stills for actor in scene.actors} == {"stays"}
 
 
-def test_in_busy_scenes_two_often_come_and_go():
-    scenes = [make_busy_scene(seed) for seed in range(200)]
-    assert scenes[3] == make_busy_scene(3)
-    assert {len(scene.actors) for scene in scenes} == {1, 2, 3}
-    assert not any(combinations(scene) & HELD_OUT for scene in scenes)
-    visits = [sum(actor.behaviour == "visits" for actor in scene.actors) for scene in scenes]
-    assert set(visits) == {0, 2}
-    assert 0.5 < visits.count(2) / len(visits) < 0.7
+def test_in_busy_scenes_there_are_more_actors_and_more_of_them_come_and_go_or_flash():
+    busy, others = ([make(seed) for seed in range(300)] for make in (make_busy_scene, make_scene))
+    assert busy[3] == make_busy_scene(3)
+    assert not any(combinations(scene) & HELD_OUT for scene in busy)
+
+    def counts(scenes, behaviour=None):
+        return [sum(behaviour in (None, actor.behaviour) for actor in scene.actors) for scene in scenes]
+
+    assert set(counts(busy)) == {1, 2, 3}
+    assert counts(busy).count(3) > 1.5 * counts(others).count(3)
+    assert set(counts(busy, "visits")) == {0, 2}
+    assert counts(busy, "visits").count(2) > 1.2 * counts(others, "visits").count(2)
+    assert counts(busy, "flashes").count(1) > 1.2 * counts(others, "flashes").count(1)
 
 
 def test_every_behaviour_shape_and_colour_occurs():

@@ -77,6 +77,13 @@ def test_projectors_are_exchanged_and_fresh(model, videos, kind, num_layers):
     assert ablated.get_video_features(**videos).pooler_output.shape == (2, NUM_VIDEO_TOKENS, 32)
 
 
+def test_fresh_projectors_of_the_same_kind(model, videos):
+    fresh, _ = ablate(model, Processor(), Ablation(projector="fresh_etp"))
+    for name, parameter in fresh.named_parameters():
+        is_taken_over = torch.equal(parameter, model.get_parameter(name))
+        assert is_taken_over == ("_projector." not in name), name
+
+
 def test_plain_projector_pools_rows_and_columns():
     projector = PlainProjector(3, 5, 2, num_layers=1)
     tokens = torch.randn(1, 16, 3)

@@ -47,8 +47,7 @@ class Effort:
         num_clips (`int`): training clips.
         num_images (`int`): training pictures with captions.
         encoder_steps (`int`): steps of the encoders' training.
-        still_steps, clip_steps, busy_steps (`int`): steps of the language model's training, on pictures, on clips, and on
-            clips in which much happens.
+        still_steps, clip_steps (`int`): steps of the language model's training, on pictures and on clips.
         num_questions (`int`): test questions.
         overrides (`tuple[str, ...]`): `"key=value"` for the recipes of all three stages.
     """
@@ -57,8 +56,7 @@ class Effort:
     num_images: int = 1500
     encoder_steps: int = 500
     still_steps: int = 1000
-    clip_steps: int = 4800
-    busy_steps: int = 800
+    clip_steps: int = 4600
     num_questions: int = 1000
     overrides: tuple[str, ...] = ()
 
@@ -149,7 +147,7 @@ def _train_language_model(start: Path, work: Path, effort: Effort, report: OnPro
     torch.manual_seed(_SEED)
     processor = MobileVideoGPTProcessor.from_pretrained(start)
     model = MobileVideoGPTForConditionalGeneration.from_pretrained(start)
-    steps = effort.still_steps, effort.clip_steps, effort.busy_steps
+    steps = effort.still_steps, effort.clip_steps
     records = train_language_model(model, processor, *steps, first_seed=_FIRST_SCENE)
     _follow("language_model", records, sum(steps), model, processor, work, report)
 

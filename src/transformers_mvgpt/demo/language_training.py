@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
 The language model from nothing, together with the projectors through which it sees: it learns to answer questions about
-single pictures first, which are short and need no sense of time, then about clips, in the end about those in which much happens.
+single pictures first, which are short and need no sense of time, then about clips.
 """
 
 import random
@@ -22,7 +22,7 @@ from .drawing import draw_frame
 from .muon import Optimizers
 from .patch_labels import FRAME_SIZES
 from .questions import Question, Subject, make_practice_questions, make_training_questions
-from .scene import make_busy_scene, make_scene, make_still
+from .scene import make_busy_scene, make_still
 from .side_by_side import SideBySideCollator
 from .threads import NUM_SHARDS, backward_in_threads, split_rows
 
@@ -30,22 +30,24 @@ from .threads import NUM_SHARDS, backward_in_threads, split_rows
 # Fresh weights of transformers' usual size, 0.02, are too faint for a model this narrow: it is slow to find anything.
 _WEIGHT_SCALE = 0.08
 _RESIDUAL_SHARE = 0.5
+# Of a row's questions and answers, in words, which are tokens but for a few; and what the chat template adds to each.
+_MAX_LENGTH = 330
+_TEMPLATE_LENGTH = 9
 
 
 class DrawnChats(Dataset):
     """
-    Chats about training scenes for [`SideBySideCollator`]: about a picture each, then about a clip, then about a clip in
-    which much happens.
+    Chats about training scenes for [`SideBySideCollator`]: about a picture each, then about a clip in which much happens.
 
     Args:
         first_seed (`int`): of the scenes.
-        num_stills, num_clips, num_busy_clips (`int`): how many of each.
+        num_stills, num_clips (`int`): how many of each.
         num_frames (`int`): of a clip.
     """
 
-    def __init__(self, first_seed: int, num_stills: int, num_clips: int, num_busy_clips: int, num_frames: int):
-        self.seeds = range(first_seed, first_seed + num_stills + num_clips + num_busy_clips)
-        self.num_stills, self.num_clips, self.num_frames = num_stills, num_clips, num_frames
+    def __init__(self, first_seed: int, num_stills: int, num_clips: int, num_frames: int):
+        self.seeds = range(first_seed, first_seed + num_stills + num_clips)
+        self.num_stills, self.num_frames = num_stills, num_frames
 
     def __len__(self) -> int:
         return len(self.seeds)
@@ -59,13 +61,24 @@ class DrawnChats(Dataset):
             scene, about = make_still(seed), "picture"
             visual = {"type": "image", "image": Image.fromarray(draw_frame(scene, 0.0, width, height))}
         else:
-            is_busy = index >= self.num_stills + self.num_clips
-            scene, about = (make_busy_scene(seed), "events") if is_busy else (make_scene(seed), "clip")
+            scene, about = make_busy_scene(seed), "events"
             # sampled frames may end before the clip does
             times = rng.uniform(0.78, 1) * np.linspace(0, 1, self.num_frames)
             visual = {"type": "video", "video": np.stack([draw_frame(scene, time, width, height) for time in times])}
-        asked = make_practice_questions(scene, seed) + make_training_questions(scene, seed, about=about)
-        return {"chats": [_chat(visual, question) for question in asked]}
+        asked = make_practice_questions(scene, seed) + make_training_questions(scene, seed, 20, about=about)
+        rng.shuffle(asked)
+        return {"chats": [_chat(visual, question) for question in _as_many_as_fit(asked)]}
+
+
+def _as_many_as_fit(questions: list[Question]) -> list[Question]:
+    """Rows of like lengths need little padding. Descriptions come first: no other questions say so much."""
+    kept, length = [], 0
+    for question in sorted(questions, key=lambda question: question.type != "description"):
+        length += len(f"{question.text} {question.answer}".split()) + _TEMPLATE_LENGTH
+        if length > _MAX_LENGTH:
+            break
+        kept.append(question)
+    return kept
 
 
 def _chat(visual: dict[str, Any], question: Question) -> list[dict[str, Any]]:
@@ -80,7 +93,6 @@ def train_language_model(
     processor: MobileVideoGPTProcessor,
     num_still_steps: int,
     num_clip_steps: int,
-    num_busy_steps: int,
     *,
     batch_size: int = 8,
     num_workers: int = 1,
@@ -92,8 +104,7 @@ def train_language_model(
     Args:
         model ([`MobileVideoGPTForConditionalGeneration`]): the model.
         processor ([`MobileVideoGPTProcessor`]): its processor.
-        num_still_steps, num_clip_steps, num_busy_steps (`int`): steps on pictures, then on clips, then on clips in which much
-            happens: what is rarely asked, such as the order of two visits, is not learned from the others.
+        num_still_steps, num_clip_steps (`int`): steps on pictures, then on clips.
         batch_size (`int`): scenes per step, each with all its questions.
         num_workers (`int`): processes that draw.
         first_seed (`int`): of the scenes.
@@ -107,9 +118,9 @@ def train_language_model(
     for parameter in frozen:
         parameter.requires_grad_(False)
     _strengthen(model)
-    phases = num_still_steps, num_clip_steps, num_busy_steps
-    num_stills, num_clips, num_busy_clips = (batch_size * num_steps for num_steps in phases)
-    dataset = DrawnChats(first_seed, num_stills, num_clips, num_busy_clips, model.config.num_frames)
+    phases = num_still_steps, num_clip_steps
+    num_stills, num_clips = (batch_size * num_steps for num_steps in phases)
+    dataset = DrawnChats(first_seed, num_stills, num_clips, model.config.num_frames)
     loader = DataLoader(
         dataset,
         batch_size,

@@ -24,12 +24,13 @@ class Ablation:
         frames (`str`): which frames the video encoder sees: `"scored"` highest, `"lowest"`, `"uniform"`ly spread over their
             chunk, or at `"random"`.
         encoders (`str`): whose rows the language model gets: of `"both"`, or of the `"image"` or `"video"` encoder alone.
-        projector (`str`): `"etp"`, or in its place one `"linear"` layer or an `"mlp"` of two, after the same pooling.
+        projector (`str`): `"etp"`, or in its place one `"linear"` layer or an `"mlp"` of two, after the same pooling. These
+            have fresh weights; `"fresh_etp"` is what they compare with.
     """
 
     frames: Literal["scored", "lowest", "uniform", "random"] = "scored"
     encoders: Literal["both", "image", "video"] = "both"
-    projector: Literal["etp", "linear", "mlp"] = "etp"
+    projector: Literal["etp", "fresh_etp", "linear", "mlp"] = "etp"
 
     def num_video_tokens(self, config: MobileVideoGPTConfig) -> int:
         """Rows of a video that are left."""
@@ -70,7 +71,7 @@ class AblatedModel(MobileVideoGPTModel):
     def __init__(self, config: MobileVideoGPTConfig, ablation: Ablation):
         super().__init__(config)
         self.ablation = ablation
-        if ablation.projector != "etp":
+        if ablation.projector in ("linear", "mlp"):
             num_layers = 1 if ablation.projector == "linear" else 2
             width = config.text_config.hidden_size
             self.image_projector = PlainProjector(
@@ -115,7 +116,7 @@ def ablate(
     A copy of a model with a part exchanged, and its processor.
 
     Args:
-        model ([`MobileVideoGPTForConditionalGeneration`]): the model; its projectors are not taken over if they are exchanged.
+        model ([`MobileVideoGPTForConditionalGeneration`]): the model; its projectors' weights are not taken over if they are exchanged.
         processor ([`MobileVideoGPTProcessor`]): its processor.
         ablation ([`Ablation`]): what to exchange.
     """

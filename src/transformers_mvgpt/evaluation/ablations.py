@@ -27,8 +27,9 @@ ABLATIONS = {
     "frames: random": Ablation(frames="random"),
     "image encoder alone": Ablation(encoders="image"),
     "video encoder alone": Ablation(encoders="video"),
-    "projector: linear": Ablation(projector="linear"),
-    "projector: two-layer MLP": Ablation(projector="mlp"),
+    "fresh projector: ET-Proj": Ablation(projector="fresh_etp"),
+    "fresh projector: linear": Ablation(projector="linear"),
+    "fresh projector: two-layer MLP": Ablation(projector="mlp"),
 }
 
 
