@@ -11,20 +11,24 @@ from ..modeling import modeling_videomamba
 from ..modeling.videomamba_numba_mvgpt import Direction
 
 
-@contextmanager
-def scan_left_out() -> Iterator[None]:
-    """While it is entered, every scan gives back its input. What stands around it stays: the sum of the directions, the gate."""
-    scans = modeling_videomamba.selective_scan, modeling_videomamba.scan_both_ways
-    modeling_videomamba.selective_scan, modeling_videomamba.scan_both_ways = _input_of_scan, _inputs_of_scans
-    try:
-        yield
-    finally:
-        modeling_videomamba.selective_scan, modeling_videomamba.scan_both_ways = scans
-
-
 def _input_of_scan(x: torch.Tensor, *others: object) -> torch.Tensor:
     return x
 
 
 def _inputs_of_scans(forward: Direction, backward: Direction, gate: torch.Tensor) -> torch.Tensor:
     return (forward.x + backward.x) * silu(gate)
+
+
+_STAND_INS = {"selective_scan": _input_of_scan, "scan_both_ways": _inputs_of_scans}
+
+
+@contextmanager
+def scan_left_out() -> Iterator[None]:
+    """While it is entered, every scan gives back its input. What stands around it stays: the sum of the directions, the gate."""
+    functions = vars(modeling_videomamba)
+    scans = {name: functions[name] for name in _STAND_INS}
+    functions.update(_STAND_INS)
+    try:
+        yield
+    finally:
+        functions.update(scans)
