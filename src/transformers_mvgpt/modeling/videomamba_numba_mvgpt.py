@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -82,7 +82,12 @@ def convolve(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, is_backw
     result = torch.empty(x.shape, dtype=x.dtype)
     taps = _copied(weight.squeeze(1).T)  # (K, E)
     arrays = _as_array(x), taps.detach().numpy(), _copied(bias).detach().numpy(), _as_array(result)
-    _run("_convolve", x, *arrays, x.dtype == torch.bfloat16, is_backward)
+    convolve_unit = _kernel("_convolve")
+
+    def work(unit: Unit) -> None:
+        convolve_unit(*arrays, *unit, x.dtype == torch.bfloat16, is_backward)
+
+    _run(work, x)
     return result
 
 
@@ -99,8 +104,17 @@ def scan_both_ways(forward: Direction, backward: Direction, gate: torch.Tensor) 
         `torch.Tensor` of shape `(S, L, E)`, in the dtype of x.
     """
     result = torch.empty(gate.shape, dtype=gate.dtype)
-    arrays = *forward.arrays(), *backward.arrays(), _as_array(gate), _as_array(result)
-    _run("_scan", gate, *arrays, gate.dtype == torch.bfloat16)
+    one_way, other_way, is_bfloat16 = forward.arrays(), backward.arrays(), gate.dtype == torch.bfloat16
+    scan, apply_gate = _kernel("_scan"), _kernel("_apply_gate")
+
+    # three calls and not one: LLVM would join them, and find no vector instructions for what comes of it
+    def work(unit: Unit) -> None:
+        sums = np.zeros((gate.shape[1], unit.size), np.float32)
+        scan(*one_way, sums, *unit, is_bfloat16, False)
+        scan(*other_way, sums, *unit, is_bfloat16, True)
+        apply_gate(_as_array(gate), sums, _as_array(result), *unit, is_bfloat16)
+
+    _run(work, gate)
     return result
 
 
@@ -115,18 +129,38 @@ def _as_array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.view(torch.int16).numpy().view(np.uint16) if tensor.dtype == torch.bfloat16 else tensor.numpy()
 
 
-def _run(name: str, x: torch.Tensor, *arguments: Any) -> None:
-    """Runs a kernel with torch's number of threads. A unit of its work is some channels of a sample."""
+class Unit(NamedTuple):
+    """
+    What a kernel does in one piece: some channels of a sample.
+
+    Args:
+        sample (`int`): which.
+        start, width (`int`): the first of its channels, and how many there are.
+        size (`int`): of all units, the largest width: loops of one length become vector instructions.
+    """
+
+    sample: int
+    start: int
+    width: int
+    size: int
+
+
+def _run(work: Callable[[Unit], None], x: torch.Tensor) -> None:
+    """All units of x (S, L, E), with torch's number of threads."""
     num_samples, _, num_channels = x.shape
     share = -(-num_samples * num_channels // torch.get_num_threads())
-    unit_size = min(-(-share // _CHANNELS_STEP) * _CHANNELS_STEP, _MOST_CHANNELS)
-    num_units = num_samples * -(-num_channels // unit_size)
-    num_threads = min(torch.get_num_threads(), num_units)
-    edges = [num_units * index // num_threads for index in range(num_threads + 1)]
+    size = min(-(-share // _CHANNELS_STEP) * _CHANNELS_STEP, _MOST_CHANNELS)
+    starts = range(0, num_channels, size)
+    units = [
+        Unit(sample, start, min(size, num_channels - start), size) for sample in range(num_samples) for start in starts
+    ]
+    with ThreadPoolExecutor(min(torch.get_num_threads(), len(units))) as pool:
+        list(pool.map(work, units))
+
+
+def _kernel(name: str) -> Callable[..., None]:
     with _COMPILING:
-        kernel = _compiled_kernels()[name]
-    with ThreadPoolExecutor(num_threads) as pool:
-        list(pool.map(lambda first, last: kernel(*arguments, unit_size, first, last), edges, edges[1:]))
+        return _compiled_kernels()[name]
 
 
 @functools.cache
@@ -139,12 +173,13 @@ def _compiled_kernels() -> dict[str, Callable[..., None]]:
         functions[name] = numba.njit(functions[name], **options)
     for name in ("_load", "_store"):
         functions[name] = numba.njit(functions[name], inline="always", **options)
-    for name in ("_scan_one_way", "_scan", "_convolve"):
+    kernels = ("_scan", "_apply_gate", "_convolve")
+    for name in kernels:
         try:
             functions[name] = numba.njit(functions[name], cache=True, **options)
         except RuntimeError:  # there is no place for a cache
             functions[name] = numba.njit(functions[name], **options)
-    return {"_scan": functions["_scan"], "_convolve": functions["_convolve"]}
+    return {name: functions[name] for name in kernels}
 
 
 def _exp2(exponent):
@@ -193,11 +228,8 @@ def _store(array, sample, token, start, width, is_bfloat16, values, bits):
             array[sample, token, start + k] = values[k]
 
 
-def _scan_one_way(x, dt, rates, B, C, D, sums, sample, start, width, is_bfloat16, is_backward):
-    """
-    Adds one direction to sums (L, unit_size), for some channels of a sample: x, dt (S, L, E), rates (N, E),
-    B, C (S, L, N), D (E,).
-    """
+def _scan(x, dt, rates, B, C, D, sums, sample, start, width, size, is_bfloat16, is_backward):
+    """Adds a unit of one direction to sums (L, size): x, dt (S, L, E), rates (N, E), B, C (S, L, N), D (E,)."""
     _, length, num_states = B.shape
     unit_size = sums.shape[1]
     state = np.zeros((num_states, unit_size), np.float32)
@@ -228,53 +260,46 @@ def _scan_one_way(x, dt, rates, B, C, D, sums, sample, start, width, is_bfloat16
             sums[token, k] = out[k]
 
 
-def _scan(x, dt, rates, B, C, D, x_b, dt_b, rates_b, B_b, C_b, D_b, gate, result, is_bfloat16, unit_size, first, last):
-    """The units from `first` to before `last`, in both directions."""
-    _, length, num_channels = gate.shape
-    units_per_sample = -(-num_channels // unit_size)
-    sums = np.empty((length, unit_size), np.float32)
+def _apply_gate(gate, sums, result, sample, start, width, size, is_bfloat16):
+    """Writes a unit of sums (L, size) times silu(gate): gate, result (S, L, E)."""
+    length, unit_size = sums.shape
     values = np.zeros(unit_size, np.float32)
     bits = values.view(np.uint32)
-    for unit in range(first, last):
-        sample, start = unit // units_per_sample, unit % units_per_sample * unit_size
-        width = min(unit_size, num_channels - start)
-        first_channel, num_loaded = np.uint64(start), np.uint64(width)
-        sums[:] = 0
-        _scan_one_way(x, dt, rates, B, C, D, sums, sample, start, width, is_bfloat16, False)
-        _scan_one_way(x_b, dt_b, rates_b, B_b, C_b, D_b, sums, sample, start, width, is_bfloat16, True)
-        for token in range(length):
-            _load(gate, sample, token, first_channel, num_loaded, is_bfloat16, values, bits)
-            for k in range(unit_size):
-                values[k] = sums[token, k] * _silu(values[k])
-            _store(result, sample, token, first_channel, num_loaded, is_bfloat16, values, bits)
+    first_channel, num_loaded = np.uint64(start), np.uint64(width)
+    for token in range(length):
+        _load(gate, sample, token, first_channel, num_loaded, is_bfloat16, values, bits)
+        for k in range(unit_size):
+            values[k] = _silu(values[k])
+        for k in range(unit_size):
+            values[k] *= sums[token, k]
+        _store(result, sample, token, first_channel, num_loaded, is_bfloat16, values, bits)
 
 
-def _convolve(x, taps, bias, result, is_bfloat16, is_backward, unit_size, first, last):
-    """x (S, L, E), taps (K, E), bias (E,): the units from `first` to before `last`."""
-    _, length, num_channels = x.shape
-    num_taps = taps.shape[0]
-    units_per_sample = -(-num_channels // unit_size)
-    weights = np.zeros((num_taps, unit_size), np.float32)
-    biases = np.zeros(unit_size, np.float32)
+def _convolve(x, taps, bias, result, sample, start, width, size, is_bfloat16, is_backward):
+    """Writes a unit of the convolution: x, result (S, L, E), taps (K, E), bias (E,)."""
+    length, num_taps = x.shape[1], taps.shape[0]
+    weights = np.zeros((num_taps, size), np.float32)
+    weights[:, :width] = taps[:, start : start + width]
+    biases = np.zeros(size, np.float32)
+    biases[:width] = bias[start : start + width]
+    rows = np.zeros(
+        (num_taps, size), np.float32
+    )  # the last ones, each in the place of the one before the first of them
+    unit_size = rows.shape[1]
     values = np.zeros(unit_size, np.float32)
-    out = np.zeros(unit_size, np.float32)
-    bits, out_bits = values.view(np.uint32), out.view(np.uint32)
-    for unit in range(first, last):
-        sample, start = unit // units_per_sample, unit % units_per_sample * unit_size
-        width = min(unit_size, num_channels - start)
-        first_channel, num_loaded = np.uint64(start), np.uint64(width)
-        weights[:, :width] = taps[:, start : start + width]
-        biases[:width] = bias[start : start + width]
-        for token in range(length):
+    bits = values.view(np.uint32)
+    first_channel, num_loaded = np.uint64(start), np.uint64(width)
+    for index in range(length):
+        token = length - 1 - index if is_backward else index
+        _load(x, sample, token, first_channel, num_loaded, is_bfloat16, values, bits)
+        newest = index % num_taps
+        for k in range(unit_size):
+            rows[newest, k] = values[k]
+            values[k] = biases[k]
+        for tap in range(num_taps):
+            row = (newest + 1 + tap) % num_taps  # from the oldest on
             for k in range(unit_size):
-                out[k] = biases[k]
-            for tap in range(num_taps):
-                offset = num_taps - 1 - tap
-                source = token + offset if is_backward else token - offset
-                if 0 <= source < length:
-                    _load(x, sample, source, first_channel, num_loaded, is_bfloat16, values, bits)
-                    for k in range(unit_size):
-                        out[k] += weights[tap, k] * values[k]
-            for k in range(unit_size):
-                out[k] = _silu(out[k])
-            _store(result, sample, token, first_channel, num_loaded, is_bfloat16, out, out_bits)
+                values[k] += weights[tap, k] * rows[row, k]
+        for k in range(unit_size):
+            values[k] = _silu(values[k])
+        _store(result, sample, token, first_channel, num_loaded, is_bfloat16, values, bits)
