@@ -6,6 +6,7 @@ from pathlib import Path
 
 from transformers_mvgpt.demo import CHECKPOINT
 from transformers_mvgpt.demo.build import SCORES_FILE
+from transformers_mvgpt.evaluation.ablations import ABLATIONS
 from transformers_mvgpt.evaluation.report import score_table
 
 
@@ -23,3 +24,14 @@ def test_scores_of_the_small_model():
     assert f"| all | | {sum(results['seconds'].values()) / 60:.1f} |" in page
     for name, value in results["machine"].items():
         assert str(value) in page, name
+
+
+def test_what_the_parts_are_worth():
+    page = (DOCS / "small_model.md").read_text("utf-8")
+    results = json.loads((DOCS / "ablations" / "ablations.json").read_text("utf-8"))
+    assert list(results) == [*ABLATIONS, "guesser"]
+    table = score_table({name: result["scores"] for name, result in results.items()})
+    assert table in page
+    assert (DOCS / "ablations" / "ablations.md").read_text("utf-8") == table
+    assert "(ablations/ablations.png)" in page
+    assert (DOCS / "ablations" / "ablations.png").is_file()
