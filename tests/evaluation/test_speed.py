@@ -4,8 +4,9 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from transformers_mvgpt.demo import CHECKPOINT, CLIP
+from transformers_mvgpt.evaluation import speed
 from transformers_mvgpt.evaluation.random_models import make_random_model, published_size
-from transformers_mvgpt.evaluation.speed import make_prompt, measure_speed
+from transformers_mvgpt.evaluation.speed import TokenClock, make_prompt, measure_speed
 from transformers_mvgpt.evaluation.speed_report import draw_speed, seconds_of, speed_table
 
 
@@ -67,6 +68,18 @@ def test_arithmetic_of_the_image_encoder(small, result):
     flops = 16 * (3 * layer + 2 * 36 * 3 * 8**2 * width)
     [floor] = [part["floor_seconds"] for part in result["parts"] if part["part"] == "image encoder"]
     assert floor * result["limits"]["flops_per_second"] == pytest.approx(flops)
+
+
+def test_clock_keeps_the_time_between_tokens(monkeypatch):
+    times = iter([10, 20, 23, 27, 30, 40, 45])
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(times))
+    clock = TokenClock()
+    for length, num_tokens in ((5, 3), (2, 2)):
+        clock.put(torch.zeros(1, length))
+        for _ in range(num_tokens):
+            clock.put(torch.zeros(1))
+        clock.end()
+    assert clock.seconds == [3, 4, 5]
 
 
 def test_prompt_fits_the_model(small, result):

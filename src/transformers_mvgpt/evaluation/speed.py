@@ -1,13 +1,15 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """How long each part of an answer takes, beside the time that its arithmetic or its memory needs."""
 
+import statistics
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 import torch
+from transformers.generation.streamers import BaseStreamer
 
 from ..chat import VideoChat
 from ..modeling import MobileVideoGPTForConditionalGeneration
@@ -137,10 +139,10 @@ def measure_speed(
     floor = (prefill_flops + head_flops) / limits.flops_per_second
     measure("prefill", lambda: model(prompt, mm_encoder_outputs=given, logits_to_keep=1, use_cache=True), floor)
 
-    def generate(length: int, **visuals: Any) -> torch.Tensor:
+    def generate(length: int, **others: Any) -> torch.Tensor:
         # an answer that ends early would be measured as a fast one
         options = {"min_new_tokens": length, "max_new_tokens": length, "do_sample": False}
-        return model.generate(prompt, attention_mask=torch.ones_like(prompt), **options, **visuals)
+        return model.generate(prompt, attention_mask=torch.ones_like(prompt), **options, **others)
 
     arithmetic_seconds = sum(part.floor_seconds for part in parts if part.floor_seconds is not None)
     pixels = {"pixel_values_videos": stream, "context_pixel_values_videos": context}
@@ -150,20 +152,39 @@ def measure_speed(
     measure("second question", lambda: chat.ask(QUESTION, max_new_tokens=1))
 
     report("each later token")
-    short, long = (
-        median_seconds(partial(generate, length, mm_encoder_outputs=given), device, runs)
-        for length in (1, num_new_tokens)
-    )
-    later = (long - short) / (num_new_tokens - 1)
-    parts.append(
-        PartTime("each later token", later, _bytes_per_token(model, prompt.shape[1]) / limits.bytes_per_second)
-    )
+    clock = TokenClock()
+    for _ in range(runs):
+        generate(num_new_tokens, mm_encoder_outputs=given, streamer=clock)
+    floor = _bytes_per_token(model, prompt.shape[1]) / limits.bytes_per_second
+    parts.append(PartTime("each later token", statistics.median(clock.seconds), floor))
     return {
         "parts": [{**asdict(part), "ratio": part.ratio} for part in parts],
         "limits": asdict(limits),
         "num_prompt_tokens": prompt.shape[1],
         "peak_memory_bytes": _peak_memory(device),
     }
+
+
+class TokenClock(BaseStreamer):
+    """
+    A streamer that keeps the time between each two tokens of an answer, in `seconds`.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._last: float | None = None
+
+    def put(self, value: torch.Tensor) -> None:
+        """Takes the prompt, then each token."""
+        now = time.perf_counter()
+        if value.numel() == 1:
+            if self._last is not None:
+                self.seconds.append(now - self._last)
+            self._last = now
+
+    def end(self) -> None:
+        """Of an answer."""
+        self._last = None
 
 
 def make_prompt(processor: MobileVideoGPTProcessor, model: MobileVideoGPTForConditionalGeneration) -> torch.Tensor:
