@@ -58,3 +58,15 @@ def test_generation_uses_it_for_every_token_after_the_first(products):
     config = model.config.text_config
     # of a layer, q, k, v, o, gate, up and down; the head for the first token as well
     assert len(products) == 2 * 7 * config.num_hidden_layers + 3
+
+
+def test_compiled_generation_is_the_same():
+    model = tiny_model().to(torch.bfloat16)
+    ids = torch.randint(3, 30, (1, 5))
+    options = {"max_new_tokens": 3, "min_new_tokens": 3, "do_sample": False, "output_logits": True}
+    plain = model.generate(ids, return_dict_in_generate=True, **options)
+    torch.compiler.reset()
+    model.forward = torch.compile(model.forward, backend="eager", fullgraph=True)
+    compiled = model.generate(ids, return_dict_in_generate=True, **options)
+    torch.compiler.reset()
+    torch.testing.assert_close(torch.cat(compiled.logits), torch.cat(plain.logits))

@@ -29,7 +29,7 @@ def _has_one_row(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | Non
         and x.dtype == weight.dtype == torch.bfloat16
         and x.device.type == "cpu"
         and type(weight) in (torch.Tensor, torch.nn.Parameter)  # not a quantised one
-        and not (torch.is_grad_enabled() or torch.compiler.is_compiling())
+        and not torch.is_grad_enabled()
     )
 
 
