@@ -420,6 +420,7 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Gene
             ValueError: if the prompt is longer than the language model's context. It is said before anything is encoded.
         """
         kwargs = prepare_generation_inputs(self.config, kwargs.get("input_ids", inputs), kwargs)
+        # elsewhere it would only look at every function and pass it on
         is_faster_by_rows = self.device.type == "cpu" and self.dtype == torch.bfloat16
         with OneRowProducts() if is_faster_by_rows else nullcontext():
             return super().generate(inputs, *args, **kwargs)

@@ -109,7 +109,7 @@ def scan_both_ways(forward: Direction, backward: Direction, gate: torch.Tensor) 
 
     # three calls and not one: LLVM would join them, and find no vector instructions for what comes of it
     def work(unit: Unit) -> None:
-        sums = np.zeros((gate.shape[1], unit.size), np.float32)
+        sums = np.zeros((gate.shape[1], unit.width), np.float32)
         scan(*one_way, sums, *unit, is_bfloat16, False)
         scan(*other_way, sums, *unit, is_bfloat16, True)
         apply_gate(_as_array(gate), sums, _as_array(result), *unit, is_bfloat16)
@@ -136,23 +136,21 @@ class Unit(NamedTuple):
     Args:
         sample (`int`): which.
         start, width (`int`): the first of its channels, and how many there are.
-        size (`int`): of all units, the largest width: loops of one length become vector instructions.
     """
 
     sample: int
     start: int
     width: int
-    size: int
 
 
 def _run(work: Callable[[Unit], None], x: torch.Tensor) -> None:
     """All units of x (S, L, E), with torch's number of threads."""
     num_samples, _, num_channels = x.shape
     share = -(-num_samples * num_channels // torch.get_num_threads())
-    size = min(-(-share // _CHANNELS_STEP) * _CHANNELS_STEP, _MOST_CHANNELS)
-    starts = range(0, num_channels, size)
+    width = min(-(-share // _CHANNELS_STEP) * _CHANNELS_STEP, _MOST_CHANNELS)
+    starts = range(0, num_channels, width)
     units = [
-        Unit(sample, start, min(size, num_channels - start), size) for sample in range(num_samples) for start in starts
+        Unit(sample, start, min(width, num_channels - start)) for sample in range(num_samples) for start in starts
     ]
     with ThreadPoolExecutor(min(torch.get_num_threads(), len(units))) as pool:
         list(pool.map(work, units))
@@ -228,15 +226,13 @@ def _store(array, sample, token, start, width, is_bfloat16, values, bits):
             array[sample, token, start + k] = values[k]
 
 
-def _scan(x, dt, rates, B, C, D, sums, sample, start, width, size, is_bfloat16, is_backward):
-    """Adds a unit of one direction to sums (L, size): x, dt (S, L, E), rates (N, E), B, C (S, L, N), D (E,)."""
+def _scan(x, dt, rates, B, C, D, sums, sample, start, width, is_bfloat16, is_backward):
+    """Adds a unit of one direction to sums (L, width): x, dt (S, L, E), rates (N, E), B, C (S, L, N), D (E,)."""
     _, length, num_states = B.shape
-    unit_size = sums.shape[1]
+    unit_size = sums.shape[1]  # it is `width`, but of a shape numba knows that it is not negative
     state = np.zeros((num_states, unit_size), np.float32)
-    rate = np.zeros((num_states, unit_size), np.float32)
-    rate[:, :width] = rates[:, start : start + width]
-    skip = np.zeros(unit_size, np.float32)
-    skip[:width] = D[start : start + width]
+    rate = rates[:, start : start + width].copy()
+    skip = D[start : start + width].copy()
     step = np.zeros(unit_size, np.float32)
     u = np.zeros(unit_size, np.float32)
     out = np.zeros(unit_size, np.float32)
@@ -246,7 +242,7 @@ def _scan(x, dt, rates, B, C, D, sums, sample, start, width, size, is_bfloat16, 
         token = length - 1 - index if is_backward else index
         _load(dt, sample, token, first_channel, num_loaded, is_bfloat16, step, step_bits)
         _load(x, sample, token, first_channel, num_loaded, is_bfloat16, u, u_bits)
-        # loops of full width, one after the other, become vector instructions
+        # short loops, one after the other, become vector instructions
         for k in range(unit_size):
             step[k] = _softplus(step[k])
             out[k] = sums[token, k] + skip[k] * u[k]
@@ -260,8 +256,8 @@ def _scan(x, dt, rates, B, C, D, sums, sample, start, width, size, is_bfloat16, 
             sums[token, k] = out[k]
 
 
-def _apply_gate(gate, sums, result, sample, start, width, size, is_bfloat16):
-    """Writes a unit of sums (L, size) times silu(gate): gate, result (S, L, E)."""
+def _apply_gate(gate, sums, result, sample, start, width, is_bfloat16):
+    """Writes a unit of sums (L, width) times silu(gate): gate, result (S, L, E)."""
     length, unit_size = sums.shape
     values = np.zeros(unit_size, np.float32)
     bits = values.view(np.uint32)
@@ -275,17 +271,13 @@ def _apply_gate(gate, sums, result, sample, start, width, size, is_bfloat16):
         _store(result, sample, token, first_channel, num_loaded, is_bfloat16, values, bits)
 
 
-def _convolve(x, taps, bias, result, sample, start, width, size, is_bfloat16, is_backward):
+def _convolve(x, taps, bias, result, sample, start, width, is_bfloat16, is_backward):
     """Writes a unit of the convolution: x, result (S, L, E), taps (K, E), bias (E,)."""
     length, num_taps = x.shape[1], taps.shape[0]
-    weights = np.zeros((num_taps, size), np.float32)
-    weights[:, :width] = taps[:, start : start + width]
-    biases = np.zeros(size, np.float32)
-    biases[:width] = bias[start : start + width]
-    rows = np.zeros(
-        (num_taps, size), np.float32
-    )  # the last ones, each in the place of the one before the first of them
-    unit_size = rows.shape[1]
+    weights = taps[:, start : start + width].copy()
+    biases = bias[start : start + width].copy()
+    unit_size = biases.size
+    rows = np.zeros((num_taps, unit_size), np.float32)  # the newest ones, each in the place of what has become too old
     values = np.zeros(unit_size, np.float32)
     bits = values.view(np.uint32)
     first_channel, num_loaded = np.uint64(start), np.uint64(width)
