@@ -27,9 +27,9 @@ ablations: $(VENV)/.installed-train
 		build/train-demo/test/questions.jsonl docs/ablations model=build/train-demo/language_model \
 		data=build/train-demo/clips/clips.json output=build/ablations learning_rate=3e-4 projector_learning_rate=1e-3
 
-# `make benchmarks MACHINE=name` on a machine that does nothing else; on a GPU, with DTYPE=bfloat16.
+# `make benchmarks MACHINE=name` on a machine that does nothing else; on a GPU, with DTYPE=bfloat16 BATCH_SIZES=1,8,32.
 DTYPE := float32
-BENCH = HF_HUB_OFFLINE=1 $(BIN)/mvgpt bench --dtype $(DTYPE)
+BENCH = HF_HUB_OFFLINE=1 $(BIN)/mvgpt bench --dtype $(DTYPE) $(if $(BATCH_SIZES),--batch-sizes $(BATCH_SIZES))
 benchmarks: $(VENV)/.installed-dev
 	test -n "$(MACHINE)" && mkdir -p benchmarks/$(MACHINE)
 	$(BENCH) 0.5b --compare llava-onevision-0.5b,smolvlm2-500m --out benchmarks/$(MACHINE)/0.5b-$(DTYPE).json

@@ -54,6 +54,16 @@ def readme_tables(results: list[dict[str, Any]]) -> str:
             lines.append(f"| {' | '.join([*cells, _gigabytes(result['peak_memory_bytes'])])} |")
         lines.append("")
         for result in some:
+            if batches := result.get("batches"):
+                name = _NAMES.get(result["model"], "small model")
+                lines += [f"| {name}, videos at once | first token | later tokens | memory |", "|---|---|---|---|"]
+                for batch in batches:
+                    lines.append(
+                        f"| {batch['batch_size']} | {_time(batch['first_token_seconds'])} | "
+                        f"{batch['tokens_per_second']:.0f} per second | {_gigabytes(batch['peak_memory_bytes'])} |"
+                    )
+                lines.append("")
+        for result in some:
             if result["rivals"]:
                 ours = seconds_of(result, "first token")
                 lines += [

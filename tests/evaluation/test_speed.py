@@ -4,7 +4,8 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from transformers_mvgpt.demo import CHECKPOINT, CLIP
-from transformers_mvgpt.evaluation import speed
+from transformers_mvgpt.evaluation import batch_speed, speed
+from transformers_mvgpt.evaluation.batch_speed import measure_batches
 from transformers_mvgpt.evaluation.random_models import make_random_model, published_size
 from transformers_mvgpt.evaluation.speed import TokenClock, make_prompt, measure_speed
 from transformers_mvgpt.evaluation.speed_report import draw_speed, seconds_of, speed_table
@@ -33,8 +34,8 @@ def small():
 @pytest.fixture(scope="module")
 def result(small):
     reported = []
-    result = measure_speed(*small, str(CLIP), runs=1, num_new_tokens=4, on_part=reported.append)
-    assert reported == ["limits of the machine", *PARTS]
+    result = measure_speed(*small, str(CLIP), runs=1, num_new_tokens=4, batch_sizes=[1, 2], on_part=reported.append)
+    assert reported == ["limits of the machine", *PARTS, "several at once"]
     return result
 
 
@@ -70,6 +71,40 @@ def test_arithmetic_of_the_image_encoder(small, result):
     assert floor * result["limits"]["flops_per_second"] == pytest.approx(flops)
 
 
+def test_batches(result):
+    one, two = result["batches"]
+    assert (one["batch_size"], two["batch_size"]) == (1, 2)
+    assert 0 < one["first_token_seconds"] < two["first_token_seconds"]
+    assert min(one["tokens_per_second"], two["tokens_per_second"]) > 0
+    assert one["peak_memory_bytes"] is None
+
+
+def test_rate_of_a_batch(small, monkeypatch):
+    seconds = {3: 7.0, 1: 1.0}
+
+    class Stub:
+        device, config = torch.device("cpu"), small[0].config
+
+        def generate(self, prompts, max_new_tokens, **options):
+            self.called = prompts.shape, options["pixels"].shape, max_new_tokens
+
+    stub = Stub()
+    monkeypatch.setattr(batch_speed, "median_seconds", lambda call, *_: (call(), seconds[stub.called[2]])[1])
+    pixels = {"pixels": torch.zeros(1, 2, 3, 4, 4)}
+    [batch] = measure_batches(stub, torch.zeros(1, 5, dtype=torch.long), pixels, [4], num_new_tokens=3)
+    assert stub.called == ((4, 5), (4, 2, 3, 4, 4), 1)
+    assert batch["first_token_seconds"] == 1
+    assert batch["tokens_per_second"] == 4 * 2 / 6
+
+
+@pytest.mark.parametrize("options", [{"batch_sizes": [1, 0]}, {"batch_sizes": [1], "num_new_tokens": 1}])
+def test_too_small_batches_are_refused(small, options):
+    with pytest.raises(
+        ValueError, match=r"`batch_sizes` \(\[.*\]\) must be at least 1, and `num_new_tokens` \(\d+\) at"
+    ):
+        measure_batches(small[0], torch.zeros(1, 5), {}, **options)
+
+
 def test_clock_keeps_the_time_between_tokens(monkeypatch):
     times = iter([10, 20, 23, 27, 30, 40, 45])
     monkeypatch.setattr(speed.time, "perf_counter", lambda: next(times))
@@ -103,6 +138,7 @@ def test_table_and_picture(result, tmp_path):
     table = speed_table({**result, "rivals": rivals})
     rows = [line.split(" | ") for line in table.splitlines()]
     assert [row[0].removeprefix("| ") for row in rows[2 : 2 + len(PARTS)]] == list(PARTS)
+    assert "| videos at once" in table and sum(row[0] in ("| 1", "| 2") for row in rows) == 2
     assert rows[-1][0] == "| other"
     assert rows[-1][-1] == "0.25 |"
     draw_speed({**result, "rivals": rivals}, tmp_path / "speed.png")

@@ -30,6 +30,8 @@ def small_blocks(monkeypatch):
     """The interpreter scans number by number: for its sake, several blocks of few tokens."""
     if IS_INTERPRETED:
         monkeypatch.setattr(selective_scan_triton_mvgpt, "_TOKENS_PER_BLOCK", 4)
+        monkeypatch.setattr(selective_scan_triton_mvgpt, "_SHORTEST_SEGMENT", 4)
+        monkeypatch.setitem(selective_scan_triton_mvgpt._NUM_WARPS, "forward", 1)
 
 
 def make_small_inputs(**options):

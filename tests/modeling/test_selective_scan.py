@@ -261,18 +261,20 @@ def test_cuda_implementation_without_mamba_ssm(monkeypatch):
 @pytest.mark.parametrize(
     ("installed", "device", "dtype", "expected"),
     [
-        (True, "cuda", torch.bfloat16, "mamba_ssm"),
-        (True, "cuda", torch.float64, "torch"),  # the kernel has no float64
-        (True, "cpu", torch.bfloat16, "numba"),
-        (True, "cpu", torch.float64, "torch"),
-        (True, "meta", torch.float32, "torch"),
-        (False, "cpu", torch.float32, "torch"),
-        (False, "cuda", torch.bfloat16, "torch"),
+        ("numba mamba_ssm triton", "cuda", torch.bfloat16, "triton"),
+        ("numba mamba_ssm triton", "cuda", torch.float64, "torch"),  # the kernels have no float64
+        ("numba mamba_ssm triton", "cpu", torch.bfloat16, "numba"),
+        ("numba mamba_ssm triton", "cpu", torch.float64, "torch"),
+        ("numba mamba_ssm triton", "meta", torch.float32, "torch"),
+        ("numba mamba_ssm", "cuda", torch.bfloat16, "mamba_ssm"),
+        ("triton", "cpu", torch.float32, "torch"),
+        ("", "cuda", torch.bfloat16, "torch"),
     ],
 )
 def test_choice_of_the_implementation(monkeypatch, installed, device, dtype, expected):
-    monkeypatch.setattr(selective_scan_mvgpt, "selective_scan_fn", object() if installed else None)
-    monkeypatch.setattr(selective_scan_mvgpt, "has_numba", installed)
+    monkeypatch.setattr(selective_scan_mvgpt, "selective_scan_fn", object() if "mamba_ssm" in installed else None)
+    monkeypatch.setattr(selective_scan_mvgpt, "has_numba", "numba" in installed)
+    monkeypatch.setattr(selective_scan_mvgpt, "can_build_kernels", lambda: "triton" in installed)
     name_implementations(monkeypatch)
     with FakeTensorMode():  # has CUDA tensors without a GPU
         assert selective_scan(torch.empty(2, 6, 7, device=device, dtype=dtype), *[None] * 5) == expected

@@ -10,24 +10,27 @@ import torch
 
 from selective_scan_cases import make_inputs
 from transformers_mvgpt.modeling import (
-    selective_scan_kernels_mvgpt,
     selective_scan_mvgpt,
     selective_scan_triton_mvgpt,
+    triton_support_mvgpt,
 )
+from transformers_mvgpt.modeling.selective_scan_forward_mvgpt import forward_kernel
+from transformers_mvgpt.modeling.selective_scan_kernels_mvgpt import backward_kernel
 from transformers_mvgpt.modeling.selective_scan_mvgpt import selective_scan_triton
 
 
-FILE = Path(__file__).with_name("interpreted_selective_scan.py")
+FILES = [str(Path(__file__).with_name(f"interpreted_{name}.py")) for name in ("selective_scan", "videomamba")]
 needs_triton = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="torch brings triton on Linux alone"
 )
 
 
 def run_tests(**environment):
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(FILE)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *FILES]
     result = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "passed" in result.stdout and "skipped" not in result.stdout, result.stdout
+    assert "passed" in result.stdout, result.stdout
+    return result.stdout
 
 
 @needs_triton
@@ -37,7 +40,7 @@ def test_kernels_in_the_interpreter():
 
 @pytest.mark.needs_cuda
 def test_kernels_on_the_gpu():
-    run_tests(TRITON_INTERPRET="0")
+    assert "skipped" not in run_tests(TRITON_INTERPRET="0")
 
 
 @needs_triton
@@ -51,14 +54,17 @@ def test_kernels_compile_for_nvidia_gpus(direction, capability, dtype):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    kernel = getattr(selective_scan_kernels_mvgpt, f"{direction}_kernel")
-    constants = {"HAS_GATE": True, "SAVE_STATES": True, "T": 16, "K": 16, "N": 16}
+    kernel = {"forward": forward_kernel, "backward": backward_kernel}[direction]
+    constants = {"HAS_GATE": True, "HAS_BIAS": True, "TWO_WAYS": True, "ENDS_ONLY": False, "BLOCK": 16, "N": 16}
+    constants |= {"X_TOKEN": 64, "DT_TOKEN": 64, "Z_TOKEN": 64}
+    constants |= {"T": 2, "K": 64} if direction == "forward" else {"T": 16, "K": 16}
     constants = {name: value for name, value in constants.items() if name in kernel.arg_names}
-    in_float32 = {"A", "D", "bias", "states", "grad_A", "grad_B", "grad_C", "grad_D", "grad_bias"}
+    in_float32 = {"A", "D", "bias", "states", "ends", "grad_A", "grad_B", "grad_C", "grad_D", "grad_bias"}
+    in_float32 |= {"B", "C"} if direction == "forward" else set()
     signature = {}
     for name in kernel.arg_names:
-        tensor, _, is_pointer = name.partition("_pointer")
-        if is_pointer or name.endswith("_pointer"):
+        if name.endswith("_pointer"):
+            tensor = name.removeprefix("reversed_").removesuffix("_pointer")
             signature[name] = "*fp32" if tensor in in_float32 else f"*{dtype}"
         else:
             signature[name] = "constexpr" if name in constants else "i32"
@@ -81,8 +87,35 @@ def test_without_triton(monkeypatch):
 
 def test_files_can_be_imported_without_triton(monkeypatch):
     monkeypatch.setitem(sys.modules, "triton", None)
-    spec = importlib.util.spec_from_file_location("copy_without_triton", selective_scan_kernels_mvgpt.__file__)
+    spec = importlib.util.spec_from_file_location("copy_without_triton", triton_support_mvgpt.__file__)
     copy = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(copy)
     assert copy.triton is None
-    assert callable(copy.forward_kernel)
+    assert copy.jit(run_tests) is run_tests
+    assert not copy.runs_triton(torch.device("cuda"))
+    assert not copy.can_build_kernels()
+
+
+@needs_triton
+@pytest.mark.parametrize(("compiler", "expected"), [("gcc", True), ("clang", True), ("mycc", True), (None, False)])
+def test_kernels_are_taken_where_there_is_a_compiler(monkeypatch, compiler, expected):
+    monkeypatch.setenv("CC", "mycc")
+    monkeypatch.setattr(
+        triton_support_mvgpt.shutil, "which", lambda name: f"/bin/{name}" if name == compiler else None
+    )
+    triton_support_mvgpt.can_build_kernels.cache_clear()
+    assert triton_support_mvgpt.can_build_kernels() is expected
+    triton_support_mvgpt.can_build_kernels.cache_clear()
+
+
+@needs_triton
+def test_few_channels_are_cut_into_segments():
+    """Of whole blocks, until the GPU is full."""
+    segments = selective_scan_triton_mvgpt._segments
+    count, size = segments(num_warps=72, length=1569)
+    assert (count, size) == (20, 80)
+    assert (count - 1) * size < 1569 <= count * size
+    assert segments(num_warps=576, length=1569) == (8, 208)
+    assert segments(num_warps=1024, length=1569) == (1, 1584)
+    assert segments(num_warps=1, length=197) == (3, 80)
+    assert segments(num_warps=1, length=1) == (1, 16)

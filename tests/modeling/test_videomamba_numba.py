@@ -3,23 +3,24 @@
 
 import pytest
 import torch
-from torch.nn import functional as F
 
+from mixer_cases import (
+    TOLERANCES,
+    assert_scan_close,
+    convolved,
+    make_convolution,
+    make_scans,
+    scanned_both_ways,
+)
 from transformers_mvgpt import VideoMambaConfig, VideoMambaModel
 from transformers_mvgpt.modeling import modeling_videomamba
-from transformers_mvgpt.modeling.selective_scan_mvgpt import selective_scan
-from transformers_mvgpt.modeling.videomamba_numba_mvgpt import Direction, convolve, scan_both_ways
+from transformers_mvgpt.modeling.videomamba_compiled_mvgpt import mixer_kernels
+from transformers_mvgpt.modeling.videomamba_numba_mvgpt import convolve, scan_both_ways
 
 
 pytest.importorskip("numba")
 
-# relative error of one rounding; sums of float32 in another order
-TOLERANCES = {torch.float32: {"rtol": 1e-5, "atol": 2e-5}, torch.bfloat16: {"rtol": 2**-8, "atol": 2e-5}}
 SIZES = [(1, 1, 64), (2, 37, 150), (1, 5, 200), (3, 8, 4)]
-
-
-def flipped(tensor, is_backward):
-    return tensor.flip(1) if is_backward else tensor
 
 
 @pytest.fixture(params=[1, 3], ids=["1 thread", "3 threads"])
@@ -35,56 +36,18 @@ def threads(request):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("is_backward", [False, True])
 def test_convolution(size, dtype, is_backward):
-    torch.manual_seed(0)
-    num_channels = size[2]
-    # a part of a wider projection, as the mixer has it
-    x = (8 * torch.randn(*size[:2], 2 * num_channels)).to(dtype)[..., :num_channels]
-    weight, bias = torch.randn(num_channels, 1, 4), torch.randn(num_channels)
-    rows = flipped(x.float(), is_backward).transpose(1, 2)
-    wanted = F.silu(F.conv1d(rows, weight, bias, padding=3, groups=num_channels)[..., : size[1]]).transpose(1, 2)
+    x, weight, bias = make_convolution(size, dtype)
     found = convolve(x, weight, bias, is_backward)
     assert found.dtype == dtype
-    torch.testing.assert_close(found.float(), flipped(wanted, is_backward), **TOLERANCES[dtype])
-
-
-def scanned(direction, is_backward):
-    """In float32, by the plain implementation."""
-    x, dt, B, C = (
-        flipped(tensor.float(), is_backward).transpose(1, 2)
-        for tensor in (direction.x, direction.dt, direction.B, direction.C)
-    )
-    y = selective_scan(x, dt, direction.A, B[:, None], C[:, None], direction.D, implementation="torch")
-    return flipped(y.transpose(1, 2), is_backward)
+    torch.testing.assert_close(found.float(), convolved(x, weight, bias, is_backward), **TOLERANCES[dtype])
 
 
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("size", SIZES)
 def test_scan_both_ways(size, dtype):
-    torch.manual_seed(0)
-    batch, length, channels = size
-    states = 5
-
-    def random(*shape, scale=1.0):
-        return (scale * torch.randn(*shape)).to(dtype)
-
-    directions = [
-        Direction(
-            x=random(*size),
-            dt=random(*size, scale=20),  # far into both ends of the softplus
-            A=-16 * torch.rand(channels, states),
-            B=random(batch, length, states),
-            C=random(batch, length, states),
-            D=torch.randn(channels),
-        )
-        for _ in range(2)
-    ]
-    gate = random(batch, length, 2 * channels, scale=30)[..., channels:]
-    wanted = (scanned(directions[0], False) + scanned(directions[1], True)) * F.silu(gate.float())
-    found = scan_both_ways(*directions, gate)
-    assert found.dtype == dtype
-    scale = wanted.abs().max()  # sums of large terms
-    torch.testing.assert_close(found.float() / scale, wanted / scale, **TOLERANCES[dtype])
+    scans = make_scans(size, states=5, dtype=dtype)
+    assert_scan_close(scan_both_ways(*scans), scanned_both_ways(*scans), dtype)
 
 
 CONFIG = {"hidden_size": 24, "num_hidden_layers": 2, "image_size": 32, "num_frames": 2, "clip_decoder_size": None}
@@ -105,7 +68,11 @@ def calls(monkeypatch):
         calls.append(1)
         return scan_both_ways(*arguments)
 
-    monkeypatch.setattr(modeling_videomamba, "scan_both_ways", counted)
+    def kernels_that_count(*arguments):
+        kernels = mixer_kernels(*arguments)
+        return None if kernels is None else kernels._replace(scan_both_ways=counted)
+
+    monkeypatch.setattr(modeling_videomamba, "mixer_kernels", kernels_that_count)
     return calls
 
 

@@ -2,6 +2,7 @@
 """`mvgpt bench`: how long each part of an answer takes."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,10 @@ def bench(
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Of each part; the median counts.")] = 5,
     tokens: Annotated[int, typer.Option(min=2, help="Over which the time of a later token is taken.")] = 16,
+    batch_sizes: Annotated[
+        str | None,
+        typer.Option(help="Also ask about so many videos at once, such as 1,8,32; on a GPU with CUDA graphs."),
+    ] = None,
     compare: Annotated[
         str | None, typer.Option(help="Other models at their published sizes: llava-onevision-0.5b,smolvlm2-500m")
     ] = None,
@@ -46,6 +51,9 @@ def bench(
 
     rivals = compare.split(",") if compare else []
     check_rivals(rivals)
+    if not re.fullmatch(r"([1-9]\d*(,[1-9]\d*)*)?", batch_sizes or ""):
+        raise ValueError(f"`--batch-sizes` ({batch_sizes}) must be positive numbers with commas between them: 1,8,32")
+    numbers = [int(number) for number in batch_sizes.split(",")] if batch_sizes else None
     if (precision := getattr(torch, dtype, None)) not in (torch.float32, torch.bfloat16, torch.float16):
         raise ValueError(f"`--dtype` ({dtype}) must be float32, bfloat16 or float16.")
     if quantization is not None:
@@ -70,7 +78,9 @@ def bench(
         def show(part: str) -> None:
             bar.set_postfix_str(part)
 
-        result = measure_speed(network, processor, path, runs=runs, num_new_tokens=tokens, on_part=show)
+        result = measure_speed(
+            network, processor, path, runs=runs, num_new_tokens=tokens, batch_sizes=numbers, on_part=show
+        )
         result |= {"model": model, "num_parameters": num_parameters, "quantization": quantization}
         result |= {"runs": runs, "rivals": {}}
         result["machine"] = describe_machine(place, precision)

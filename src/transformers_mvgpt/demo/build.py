@@ -56,7 +56,7 @@ class Effort:
     num_images: int = 1500
     encoder_steps: int = 500
     still_steps: int = 1000
-    clip_steps: int = 4600
+    clip_steps: int = 4000
     num_questions: int = 1000
     overrides: tuple[str, ...] = ()
 

@@ -3,12 +3,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch.nn.functional import silu
 
 from ..modeling import modeling_videomamba
-from ..modeling.videomamba_numba_mvgpt import Direction
+from ..modeling.videomamba_compiled_mvgpt import MixerKernels, mixer_kernels
+from ..modeling.videomamba_direction_mvgpt import Direction
 
 
 def _input_of_scan(x: torch.Tensor, *others: object) -> torch.Tensor:
@@ -19,7 +21,12 @@ def _inputs_of_scans(forward: Direction, backward: Direction, gate: torch.Tensor
     return (forward.x + backward.x) * silu(gate)
 
 
-_STAND_INS = {"selective_scan": _input_of_scan, "scan_both_ways": _inputs_of_scans}
+def _kernels_without_scan(*arguments: Any) -> MixerKernels | None:
+    kernels = mixer_kernels(*arguments)
+    return None if kernels is None else kernels._replace(scan_both_ways=_inputs_of_scans)
+
+
+_STAND_INS = {"selective_scan": _input_of_scan, "mixer_kernels": _kernels_without_scan}
 
 
 @contextmanager

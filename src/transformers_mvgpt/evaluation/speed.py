@@ -16,6 +16,7 @@ from ..modeling import MobileVideoGPTForConditionalGeneration
 from ..modeling.frame_scoring_mvgpt import score_frames, select_frames
 from ..processing import MobileVideoGPTProcessor
 from ..processing.video_decoding_mvgpt import decode_video
+from .batch_speed import measure_batches
 from .machine_limits import count_flops, measure_limits, median_seconds
 from .quantisation import stored_bytes
 from .scan_left_out import scan_left_out
@@ -54,6 +55,7 @@ def measure_speed(
     *,
     runs: int = 5,
     num_new_tokens: int = 16,
+    batch_sizes: list[int] | None = None,
     on_part: OnPart | None = None,
 ) -> dict[str, Any]:
     """
@@ -65,11 +67,12 @@ def measure_speed(
         video (`str`): a video file.
         runs (`int`): of each part, after one that is not counted.
         num_new_tokens (`int`): over which the time of a later token is taken, at least 2.
+        batch_sizes (`list[int]`, *optional*): how many videos are also asked about at once, see [`measure_batches`].
         on_part (`Callable`, *optional*): called as the measurement goes on.
 
     Returns:
         `dict[str, Any]`: `parts`, a list of part, seconds, floor_seconds and ratio; `limits` of the machine;
-        `num_prompt_tokens`; `peak_memory_bytes`, on a GPU what torch allocated for the parts after preprocessing, on a CPU
+        `num_prompt_tokens`; `batches`, what [`measure_batches`] returns; `peak_memory_bytes`, on a GPU what torch allocated for the parts after preprocessing, on a CPU
         the most that the process ever had; `None` where that is not known.
 
     Raises:
@@ -140,8 +143,8 @@ def measure_speed(
     measure("prefill", lambda: model(prompt, mm_encoder_outputs=given, logits_to_keep=1, use_cache=True), floor)
 
     def generate(length: int, **others: Any) -> torch.Tensor:
-        # an answer that ends early would be measured as a fast one
-        options = {"min_new_tokens": length, "max_new_tokens": length, "do_sample": False}
+        # an answer that ends early would be measured as a fast one: no such token comes
+        options = {"eos_token_id": config.text_config.vocab_size, "max_new_tokens": length, "do_sample": False}
         return model.generate(prompt, attention_mask=torch.ones_like(prompt), **options, **others)
 
     arithmetic_seconds = sum(part.floor_seconds for part in parts if part.floor_seconds is not None)
@@ -157,11 +160,15 @@ def measure_speed(
         generate(num_new_tokens, mm_encoder_outputs=given, streamer=clock)
     floor = _bytes_per_token(model, prompt.shape[1]) / limits.bytes_per_second
     parts.append(PartTime("each later token", statistics.median(clock.seconds), floor))
+    peak_memory = _peak_memory(device)
+    if batch_sizes:
+        report("several at once")
     return {
         "parts": [{**asdict(part), "ratio": part.ratio} for part in parts],
         "limits": asdict(limits),
         "num_prompt_tokens": prompt.shape[1],
-        "peak_memory_bytes": _peak_memory(device),
+        "batches": measure_batches(model, prompt, pixels, batch_sizes or [], runs=runs),
+        "peak_memory_bytes": peak_memory,
     }
 
 

@@ -17,6 +17,11 @@ def speed_table(result: dict[str, Any]) -> str:
     for part in result["parts"]:
         floor = ("", "") if part["ratio"] is None else (_milliseconds(part["floor_seconds"]), f"{part['ratio']:.2f}")
         lines.append(f"| {part['part']} | {_milliseconds(part['seconds'])} | {floor[0]} | {floor[1]} |")
+    if batches := result.get("batches"):
+        lines += ["", "| videos at once | first token, milliseconds | later tokens per second |", "|---|---|---|"]
+        for batch in batches:
+            first_token, rate = _milliseconds(batch["first_token_seconds"]), batch["tokens_per_second"]
+            lines.append(f"| {batch['batch_size']} | {first_token} | {rate:.0f} |")
     if rivals := result.get("rivals"):
         first = seconds_of(result, "first token")
         lines += ["", "| first token | milliseconds | ours takes, of that |", "|---|---|---|"]

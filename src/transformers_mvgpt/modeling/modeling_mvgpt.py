@@ -21,6 +21,7 @@ from transformers.utils.generic import can_return_tuple, merge_with_config_defau
 from .cache_name_mvgpt import CACHE_NAME, takes_cache
 from .checkpoint_mapping_mvgpt import register_checkpoint_mappings
 from .configuration_mvgpt import MobileVideoGPTConfig
+from .cuda_graphs_mvgpt import PreTrainedModelWithCudaGraphs
 from .frame_scoring_mvgpt import score_frames, select_frames
 from .generation_inputs_mvgpt import prepare_generation_inputs
 from .modeling_outputs_mvgpt import (
@@ -38,7 +39,7 @@ from .visual_inputs_mvgpt import check_both_streams, check_pixels, fill_videos
 register_checkpoint_mappings()
 
 
-class MobileVideoGPTPreTrainedModel(PreTrainedModelWithEncoders):
+class MobileVideoGPTPreTrainedModel(PreTrainedModelWithCudaGraphs, PreTrainedModelWithEncoders):
     config: MobileVideoGPTConfig
     base_model_prefix = "model"
     input_modalities = ("video", "image", "text")
@@ -129,9 +130,18 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         Raises:
             ValueError: if the shape or dtype does not fit the config.
         """
-        config = self.config
         check_both_streams(pixel_values_videos, context_pixel_values_videos)
-        frames, context = fill_videos(config, pixel_values_videos, context_pixel_values_videos)
+        frames, context = fill_videos(self.config, pixel_values_videos, context_pixel_values_videos)
+        is_recorded = kwargs.get("output_hidden_states") or kwargs.get("output_attentions")
+        if (graphs := self.usable_cuda_graphs()) is not None and not is_recorded:
+            return MobileVideoGPTVideoFeatures(**graphs.encode_videos(frames, context))
+        return self._encode_videos(frames, context, **kwargs)
+
+    def _encode_videos(
+        self, frames: torch.Tensor, context: torch.Tensor, **kwargs: Unpack[TransformersKwargs]
+    ) -> MobileVideoGPTVideoFeatures:
+        """Both streams of whole videos, (V, F, 3, H, W) each."""
+        config = self.config
         num_videos, num_frames = context.shape[:2]
 
         image_outputs = self._encode_images(context.flatten(0, 1), **{**kwargs, "output_hidden_states": False})
@@ -282,7 +292,8 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         for modality, mask in placeholders.items():
             inputs_embeds = self._scatter(modality, rows.get(modality), mask, inputs_embeds)
 
-        outputs = self.language_model(
+        graphs = self.usable_cuda_graphs()
+        outputs = (self.language_model if graphs is None else graphs.language_model)(
             attention_mask=attention_mask,
             position_ids=position_ids,
             inputs_embeds=inputs_embeds,

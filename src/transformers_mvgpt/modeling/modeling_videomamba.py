@@ -22,8 +22,8 @@ from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_videomamba import VideoMambaConfig
 from .selective_scan_mvgpt import selective_scan
-from .selective_scan_numba_mvgpt import has_numba
-from .videomamba_numba_mvgpt import DTYPES, Direction, convolve, scan_both_ways
+from .videomamba_compiled_mvgpt import MixerKernels, mixer_kernels
+from .videomamba_direction_mvgpt import Direction
 
 
 def _at_least_float32(tensor: torch.Tensor) -> torch.Tensor:
@@ -114,8 +114,8 @@ class VideoMambaMixer(nn.Module):
         self.act = ACT2FN[config.hidden_act]
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        if self._runs_in_numba(hidden_states):
-            return self.out_proj(self._mix_in_numba(hidden_states))
+        if (kernels := self._kernels(hidden_states)) is not None:
+            return self.out_proj(self._mix_by_kernels(hidden_states, kernels))
         x, gate = self.in_proj(hidden_states).transpose(1, 2).chunk(2, dim=1)  # (B, E, L) each
         forward = self._scan_inputs(x, self.conv1d, self.x_proj, self.dt_proj)
         backward = self._scan_inputs(x.flip(-1), self.conv1d_b, self.x_proj_b, self.dt_proj_b)
@@ -140,23 +140,24 @@ class VideoMambaMixer(nn.Module):
         dt, B, C = x_proj(x.transpose(1, 2)).split(sizes, dim=-1)
         return x, dt_proj(dt), B, C
 
-    def _runs_in_numba(self, hidden_states: torch.Tensor) -> bool:
-        """Whether the inner part may be compiled as a whole: on CPU, where nothing asks for its gradient."""
-        convolutions = (self.conv1d, self.conv1d_b)
+    def _kernels(self, hidden_states: torch.Tensor) -> MixerKernels | None:
+        """The kernels of the inner part, if it may be compiled as a whole: where nothing asks for its gradient."""
+        device, dtype = hidden_states.device, hidden_states.dtype
+        kernels = mixer_kernels(self.config.scan_implementation, device, dtype)
+        if kernels is None or self.config.hidden_act != "silu" or torch.compiler.is_compiling():
+            return None
+        if any(type(conv) is not nn.Conv1d for conv in (self.conv1d, self.conv1d_b)):  # wrapped by an adapter
+            return None
         tensors = (hidden_states, *self.parameters())
-        return (
-            has_numba
-            and self.config.scan_implementation in ("auto", "numba")
-            and self.config.hidden_act == "silu"
-            and all(type(conv) is nn.Conv1d for conv in convolutions)  # not wrapped by an adapter
-            and all(tensor.device.type == "cpu" for tensor in tensors)
-            and {hidden_states.dtype, self.conv1d.weight.dtype} in ({dtype} for dtype in DTYPES)
-            # a block that is checkpointed runs without gradients at first, and must give the same then
-            and not ((torch.is_grad_enabled() or self.training) and any(tensor.requires_grad for tensor in tensors))
-            and not (torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"))
-        )
+        if any(tensor.device != device for tensor in tensors) or self.conv1d.weight.dtype != dtype:
+            return None
+        # a block that is checkpointed runs without gradients at first, and must give the same then
+        has_gradients = torch.is_grad_enabled() or self.training
+        if has_gradients and any(tensor.requires_grad for tensor in tensors):
+            return None
+        return None if torch.is_autocast_enabled(device.type) else kernels
 
-    def _mix_in_numba(self, hidden_states: torch.Tensor) -> torch.Tensor:
+    def _mix_by_kernels(self, hidden_states: torch.Tensor, kernels: MixerKernels) -> torch.Tensor:
         """Hidden states (B, L, D) -> what `out_proj` takes, (B, L, E)."""
         x, gate = self.in_proj(hidden_states).chunk(2, dim=-1)  # (B, L, E) each
         sizes = [self.config.time_step_rank, self.config.state_size, self.config.state_size]
@@ -165,10 +166,10 @@ class VideoMambaMixer(nn.Module):
             (self.conv1d, self.x_proj, self.dt_proj, self.A_log, self.D, False),
             (self.conv1d_b, self.x_proj_b, self.dt_proj_b, self.A_b_log, self.D_b, True),
         ):
-            convolved = convolve(x, conv1d.weight, conv1d.bias, is_backward)
+            convolved = kernels.convolve(x, conv1d.weight, conv1d.bias, is_backward)
             dt, B, C = x_proj(convolved).split(sizes, dim=-1)
             directions.append(Direction(convolved, dt_proj(dt), -torch.exp(A_log.float()), B, C, D))
-        return scan_both_ways(directions[0], directions[1], gate)
+        return kernels.scan_both_ways(*directions, gate)
 
 
 class VideoMambaBlock(GradientCheckpointingLayer):

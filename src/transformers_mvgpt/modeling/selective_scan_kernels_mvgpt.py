@@ -1,6 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-Triton kernels of the selective scan. Only tested in Triton's interpreter and compiled for NVIDIA GPUs, not run on one.
+The Triton kernel of the selective scan's backward pass, and what it shares with the forward one.
 
 One program takes K channels of a group through all tokens of a sample, T tokens at a time. Inside such a block the
 recurrence h_t = a_t h_{t-1} + b_t is an associative scan of pairs (a, b): applying one step after another is again a step,
@@ -14,35 +14,23 @@ Symbols in the shape comments: T tokens of a block, K channels of a program, N s
 computed in float32.
 """
 
-from types import SimpleNamespace
+from .triton_support_mvgpt import jit, tl
 
 
-try:
-    import triton
-    import triton.language as tl
-except ImportError:
-    # the functions below are never called then, but their annotations are looked up
-    triton, tl = None, SimpleNamespace(constexpr=int)
-
-
-def _jit(function):
-    return function if triton is None else triton.jit(function)
-
-
-@_jit
+@jit
 def _then(decay_1, state_1, decay_2, state_2):
     return decay_1 * decay_2, decay_2 * state_1 + state_2
 
 
-@_jit
-def _sigmoid(x):
+@jit
+def sigmoid(x):
     # of -|x|, so that exp cannot overflow
     small = tl.exp(-tl.abs(x))
     return tl.where(x >= 0, 1.0, small) / (1.0 + small)
 
 
-@_jit
-def _softplus(x):
+@jit
+def softplus(x):
     """
     max(x, 0) + log(1 + v) with v = exp(-|x|), where log(1 + v) = 2 (s + s³/3 + s⁵/5 + ...) with s = v / (2 + v) <= 1/3.
     A logarithm of 1 + v would round small v, and with them small time steps, away.
@@ -56,14 +44,14 @@ def _softplus(x):
     return tl.maximum(x, 0.0) + 2.0 * s * series
 
 
-@_jit
+@jit
 def _load_channels(pointer, sample, stride_sample, stride_channel, stride_token, token, channel, mask):
     """(T, K) of a (samples, channels, tokens) tensor with any strides."""
     offsets = token.to(tl.int64)[:, None] * stride_token + channel.to(tl.int64)[None, :] * stride_channel
     return tl.load(pointer + sample * stride_sample + offsets, mask=mask, other=0.0).to(tl.float32)
 
 
-@_jit
+@jit
 def _load_states(pointer, row, length, num_states, token, state, is_token):
     """(T, N) of a contiguous (samples, groups, tokens, states) tensor, where row is the sample's and group's number."""
     offsets = (row * length + token.to(tl.int64)[:, None]) * num_states + state[None, :]
@@ -71,84 +59,13 @@ def _load_states(pointer, row, length, num_states, token, state, is_token):
     return tl.load(pointer + offsets, mask=mask, other=0.0).to(tl.float32)
 
 
-@_jit
-def forward_kernel(
-    x_pointer,
-    dt_pointer,
-    z_pointer,
-    A_pointer,  # (channels, states), times log2(e)
-    B_pointer,
-    C_pointer,
-    D_pointer,
-    bias_pointer,
-    y_pointer,  # (samples, tokens, channels), written
-    states_pointer,  # (blocks, samples, channels, states), written: the states before each block
-    length,
-    channels_per_group,
-    num_states,
-    x_sample,
-    x_channel,
-    x_token,
-    dt_sample,
-    dt_channel,
-    dt_token,
-    z_sample,
-    z_channel,
-    z_token,
-    HAS_GATE: tl.constexpr,
-    SAVE_STATES: tl.constexpr,
-    T: tl.constexpr,
-    K: tl.constexpr,
-    N: tl.constexpr,
-):
-    sample, group = tl.program_id(0).to(tl.int64), tl.program_id(1)
-    num_samples, num_groups = tl.num_programs(0), tl.num_programs(1)
-    num_channels = num_groups * channels_per_group
-    channel_of_group = tl.program_id(2) * K + tl.arange(0, K)
-    is_channel = channel_of_group < channels_per_group
-    channel = group * channels_per_group + channel_of_group
-    position, n = tl.arange(0, T), tl.arange(0, N)
-    A_offsets = channel[:, None] * num_states + n[None, :]
-    A_mask = is_channel[:, None] & (n < num_states)[None, :]
-    A = tl.load(A_pointer + A_offsets, mask=A_mask, other=0.0)  # (K, N)
-    D = tl.load(D_pointer + channel, mask=is_channel, other=0.0)
-    bias = tl.load(bias_pointer + channel, mask=is_channel, other=0.0)
-
-    state = tl.zeros((K, N), dtype=tl.float32)
-    for start in range(0, length, T):
-        if SAVE_STATES:
-            row = (start // T * num_samples + sample) * num_channels
-            tl.store(states_pointer + row * num_states + A_offsets, state, mask=A_mask)
-        token = start + position
-        is_token = token < length
-        mask = is_token[:, None] & is_channel[None, :]
-        x = _load_channels(x_pointer, sample, x_sample, x_channel, x_token, token, channel, mask)  # (T, K)
-        dt = _load_channels(dt_pointer, sample, dt_sample, dt_channel, dt_token, token, channel, mask)
-        dt = tl.where(mask, _softplus(dt + bias[None, :]), 0.0)
-        B = _load_states(B_pointer, sample * num_groups + group, length, num_states, token, n, is_token)  # (T, N)
-        C = _load_states(C_pointer, sample * num_groups + group, length, num_states, token, n, is_token)
-
-        decay = tl.exp2(dt[:, :, None] * A[None, :, :])  # (T, K, N)
-        added = (dt * x)[:, :, None] * B[:, None, :]
-        decay, added = tl.associative_scan((decay, added), 0, _then)
-        h = decay * state[None, :, :] + added
-        state = tl.sum(tl.where((position == T - 1)[:, None, None], h, 0.0), axis=0)
-
-        y = tl.sum(h * C[:, None, :], axis=2) + D[None, :] * x
-        if HAS_GATE:
-            z = _load_channels(z_pointer, sample, z_sample, z_channel, z_token, token, channel, mask)
-            y *= z * _sigmoid(z)
-        y_offsets = (sample * length + token[:, None]) * num_channels + channel[None, :]
-        tl.store(y_pointer + y_offsets, y.to(y_pointer.dtype.element_ty), mask=mask)
-
-
-@_jit
+@jit
 def backward_kernel(
     grad_y_pointer,
     x_pointer,
     dt_pointer,
     z_pointer,
-    A_pointer,  # as in the forward kernel
+    A_pointer,  # (channels, states), times log2(e)
     B_pointer,
     C_pointer,
     D_pointer,
@@ -208,7 +125,7 @@ def backward_kernel(
         grad_y = _load_channels(grad_y_pointer, sample, y_sample, y_channel, y_token, token, channel, mask)  # (T, K)
         x = _load_channels(x_pointer, sample, x_sample, x_channel, x_token, token, channel, mask)
         dt_raw = _load_channels(dt_pointer, sample, dt_sample, dt_channel, dt_token, token, channel, mask)
-        dt = tl.where(mask, _softplus(dt_raw + bias[None, :]), 0.0)
+        dt = tl.where(mask, softplus(dt_raw + bias[None, :]), 0.0)
         B = _load_states(B_pointer, matrix, length, num_states, token, n, is_token)  # (T, N)
         C = _load_states(C_pointer, matrix, length, num_states, token, n, is_token)
         decay = tl.exp2(dt[:, :, None] * A[None, :, :])  # (T, K, N)
@@ -221,7 +138,7 @@ def backward_kernel(
         dt_before = _load_channels(
             dt_pointer, sample, dt_sample, dt_channel, dt_token, token - 1, channel, mask_before
         )
-        dt_before = tl.where(mask_before, _softplus(dt_before + bias[None, :]), 0.0)
+        dt_before = tl.where(mask_before, softplus(dt_before + bias[None, :]), 0.0)
         B_before = _load_states(B_pointer, matrix, length, num_states, token - 1, n, is_inside)
         product, added = tl.associative_scan(
             (
@@ -239,7 +156,7 @@ def backward_kernel(
         h = decay * h_before + u[:, :, None] * B[:, None, :]
         if HAS_GATE:
             z = _load_channels(z_pointer, sample, z_sample, z_channel, z_token, token, channel, mask)
-            open = _sigmoid(z)
+            open = sigmoid(z)
             y = tl.sum(h * C[:, None, :], axis=2) + D[None, :] * x
             grad_z = grad_y * y * open * (1.0 + z * (1.0 - open))
             tl.store(grad_z_pointer + out_offsets, grad_z.to(grad_z_pointer.dtype.element_ty), mask=mask)
@@ -249,7 +166,7 @@ def backward_kernel(
         has_next = (position < T - 1) & (token + 1 < length)
         mask_next = has_next[:, None] & is_channel[None, :]
         dt_next = _load_channels(dt_pointer, sample, dt_sample, dt_channel, dt_token, token + 1, channel, mask_next)
-        dt_next = tl.where(mask_next, _softplus(dt_next + bias[None, :]), 0.0)
+        dt_next = tl.where(mask_next, softplus(dt_next + bias[None, :]), 0.0)
         asked = grad_y[:, :, None] * C[:, None, :]
         asked += tl.where((position == T - 1)[:, None, None], grad_from_later[None, :, :], 0.0)
         decay_next = tl.exp2(dt_next[:, :, None] * A[None, :, :])
@@ -265,7 +182,7 @@ def backward_kernel(
         grad_dt_A = grad_h * decay * h_before  # (T, K, N): of the exponent dt A
         ln_2 = 0.6931471805599453  # A is in units of log2(e)
         grad_dt = grad_u * x + tl.sum(grad_dt_A * A[None, :, :], axis=2) * ln_2
-        grad_dt *= _sigmoid(dt_raw + bias[None, :])
+        grad_dt *= sigmoid(dt_raw + bias[None, :])
         grad_dt = tl.where(mask, grad_dt, 0.0)
         grad_A += tl.sum(grad_dt_A * dt[:, :, None], axis=0)
         grad_D += tl.sum(grad_y * x, axis=0)

@@ -13,7 +13,8 @@ from torch.nn.functional import silu
 
 from .selective_scan_numba_mvgpt import has_numba
 from .selective_scan_recurrence_mvgpt import recurrence
-from .selective_scan_triton_mvgpt import fused_scan, triton
+from .selective_scan_triton_mvgpt import fused_scan
+from .triton_support_mvgpt import can_build_kernels, triton
 
 
 try:
@@ -52,8 +53,8 @@ def selective_scan(
         z (`torch.Tensor` of shape `(B, D, L)`, *optional*): Gate of the output.
         dt_bias (`torch.Tensor` of shape `(D,)`, *optional*): Bias of dt.
         implementation (`str`, defaults to `"auto"`): `"torch"`, `"numba"`, `"triton"` or `"mamba_ssm"`. `"auto"` is, for
-            tensors of at most 32 bits, mamba-ssm's kernel on CUDA and numba's on CPU, each where it is installed; plain
-            PyTorch for all others.
+            tensors of at most 32 bits, numba's on CPU and Triton's on CUDA, each where it is installed (Triton needs a C
+            compiler too; without one mamba-ssm's is next); plain PyTorch for all others.
 
     Returns:
         `torch.Tensor` of shape `(B, D, L)`: y in the dtype of x.
@@ -80,7 +81,8 @@ def _fastest_implementation(x: torch.Tensor) -> ScanImplementation:
         return "torch"
     if not x.is_cuda:
         return "numba" if x.device.type == "cpu" and has_numba else "torch"
-    # Triton's kernels have not been run on a GPU yet: they have to be asked for
+    if can_build_kernels():
+        return "triton"
     return "torch" if selective_scan_fn is None else "mamba_ssm"
 
 
@@ -198,8 +200,8 @@ def selective_scan_triton(
     dt_bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """
-    [`selective_scan`] with Triton kernels that fuse all of it, for CUDA tensors of at most 32 bits. They have been tested
-    in Triton's interpreter (`TRITON_INTERPRET=1`, where they take CPU tensors), not on a GPU.
+    [`selective_scan`] with Triton kernels that fuse all of it, for CUDA tensors of at most 32 bits; in Triton's
+    interpreter (`TRITON_INTERPRET=1`), for CPU tensors too.
 
     Raises:
         ImportError: If Triton is not installed.

@@ -8,16 +8,24 @@ Symbols in the shape comments: S samples, G groups, D channels, L tokens, N stat
 
 import math
 import re
+from typing import NamedTuple
 
 import torch
+from torch.nn import functional as F
 
-from .selective_scan_kernels_mvgpt import backward_kernel, forward_kernel, triton
+from .selective_scan_forward_mvgpt import forward_kernel
+from .selective_scan_kernels_mvgpt import backward_kernel
+from .triton_support_mvgpt import triton
 
 
-# Not measured on a GPU: chosen so that the tensors of a block, 4096 numbers each, fit the registers of its warps.
+# Backwards: the tensors of a block, 4096 numbers each, must fit the registers of its warps.
 _TOKENS_PER_BLOCK = 16
 _STATES_PER_PROGRAM = 256
-_NUM_WARPS = {"forward": 4, "backward": 8}
+_NUM_WARPS = {"forward": 2, "backward": 4}
+# Forwards: how many tokens are on their way at once, and when a GPU counts as full. As they were fastest on an H200.
+_TOKENS_AHEAD = 2
+_ENOUGH_WARPS, _WANTED_WARPS = 1024, 4096
+_MOST_SEGMENTS, _SHORTEST_SEGMENT = 24, 64
 
 # A second copy of this file (remote code beside the package) must not redefine the operators of the first.
 _NAMESPACE = re.sub(r"\W", "_", __name__, flags=re.ASCII)
@@ -66,18 +74,13 @@ def _forward(
     save_states: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     y, saved_states = _empty_outputs(x, dt, A, B, C, D, z, dt_bias, save_states)
-    grid, sizes = _launch(x, B)
-    gate = x if z is None else z
-    with torch.cuda.device_of(x):
-        forward_kernel[grid](
-            *(x, dt, gate, A.contiguous(), B, C, D, dt_bias, y, saved_states),
-            *(x.shape[2], x.shape[1] // B.shape[1], A.shape[1]),
-            *(*x.stride(), *dt.stride(), *gate.stride()),
-            HAS_GATE=z is not None,
-            SAVE_STATES=save_states,
-            **sizes,
-            num_warps=_NUM_WARPS["forward"],
-        )
+    walk_tokens(
+        ScanInputs(x.mT, dt.mT, A, B, C, D),
+        y.mT,
+        z=None if z is None else z.mT,
+        bias=dt_bias,
+        saved_states=saved_states if save_states else None,
+    )
     return y, saved_states
 
 
@@ -167,6 +170,107 @@ def _autograd_backward(ctx, grad_y: torch.Tensor | None, grad_saved_states: None
 _forward.register_autograd(_autograd_backward, setup_context=_setup_context)
 
 
+class ScanInputs(NamedTuple):
+    """
+    What a scan takes, in the order of its tokens.
+
+    Args:
+        x, dt (`torch.Tensor` of shape `(S, L, D)`): at most 32 bits.
+        A (`torch.Tensor` of shape `(D, N)`): times log2(e), float32.
+        B, C (`torch.Tensor` of shape `(S, G, L, N)`): at most 32 bits.
+        D (`torch.Tensor` of shape `(D,)`): float32.
+    """
+
+    x: torch.Tensor
+    dt: torch.Tensor
+    A: torch.Tensor
+    B: torch.Tensor
+    C: torch.Tensor
+    D: torch.Tensor
+
+    def for_kernel(self) -> "ScanInputs":
+        """Channels side by side, and states in float32 in fours."""
+        missing = -self.A.shape[1] % 4
+        B, C = (F.pad(matrix.float(), (0, missing)).contiguous() for matrix in (self.B, self.C))
+        A = F.pad(self.A, (0, missing)).contiguous()
+        return ScanInputs(_with_channels_inside(self.x), _with_channels_inside(self.dt), A, B, C, self.D.contiguous())
+
+
+def walk_tokens(
+    inputs: ScanInputs,
+    y: torch.Tensor,
+    *,
+    reversed_inputs: ScanInputs | None = None,
+    z: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    saved_states: torch.Tensor | None = None,
+) -> None:
+    """
+    Runs the forward kernel.
+
+    Args:
+        inputs ([`ScanInputs`]): of a scan from the first token to the last.
+        y (`torch.Tensor` of shape `(S, L, D)`, or `(2, S, L, D)` with `reversed_inputs`): contiguous; is written.
+        reversed_inputs ([`ScanInputs`], *optional*): of a scan from the last token to the first, as large, strided
+            likewise. Both have one group.
+        z (`torch.Tensor` of shape `(S, L, D)`, *optional*): gate.
+        bias (`torch.Tensor` of shape `(D,)`, *optional*): of dt, float32.
+        saved_states (`torch.Tensor` of shape `(blocks, S, D, N)`, *optional*): float32; is written: the states before each
+            block of `_TOKENS_PER_BLOCK` tokens.
+    """
+    num_states = inputs.A.shape[1]
+    inputs = inputs.for_kernel()
+    others = inputs if reversed_inputs is None else reversed_inputs.for_kernel()
+    gate = inputs.x if z is None else _with_channels_inside(z)
+    num_samples, length, num_channels = inputs.x.shape
+    num_groups = 1 if reversed_inputs is not None else inputs.B.shape[1]
+    width = num_channels // num_groups
+    num_groups = num_groups if reversed_inputs is None else 2
+    channels = 32 * _NUM_WARPS["forward"]
+    programs = triton.cdiv(width, channels)
+    num_segments, segment_length = _segments(num_samples * num_groups * triton.cdiv(width, 32), length)
+    padded_states = inputs.A.shape[1]
+    ends = y.new_empty(num_segments, 2, num_samples, num_groups * width, padded_states, dtype=torch.float32)
+    # the first walk has nothing to do in the last segment
+    for ends_only in (True, False) if num_segments > 1 else (False,):
+        with torch.cuda.device_of(y):
+            forward_kernel[(num_samples, num_groups, programs * (num_segments - ends_only))](
+                *inputs,
+                *others,
+                gate,
+                inputs.D if bias is None else bias,
+                y,
+                ends,
+                ends if saved_states is None else saved_states,
+                *(length, segment_length, width, num_states),
+                *(inputs.x.stride(0), inputs.dt.stride(0), gate.stride(0)),
+                X_TOKEN=inputs.x.stride(1),
+                DT_TOKEN=inputs.dt.stride(1),
+                Z_TOKEN=gate.stride(1),
+                TWO_WAYS=reversed_inputs is not None,
+                HAS_BIAS=bias is not None,
+                HAS_GATE=z is not None,
+                ENDS_ONLY=ends_only,
+                BLOCK=0 if ends_only or saved_states is None else _TOKENS_PER_BLOCK,
+                T=_TOKENS_AHEAD,
+                K=channels,
+                N=padded_states,
+                num_warps=_NUM_WARPS["forward"],
+            )
+
+
+def _segments(num_warps: int, length: int) -> tuple[int, int]:
+    """How many segments the tokens are cut into, and how long one is: a multiple of the blocks."""
+    wanted = 1 if num_warps >= _ENOUGH_WARPS else triton.cdiv(_WANTED_WARPS, num_warps)
+    wanted = max(1, min(wanted, _MOST_SEGMENTS, length // _SHORTEST_SEGMENT))
+    segment_length = triton.cdiv(triton.cdiv(length, wanted), _TOKENS_PER_BLOCK) * _TOKENS_PER_BLOCK
+    return triton.cdiv(length, segment_length), segment_length
+
+
+def _with_channels_inside(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor if tensor.stride(-1) == 1 else tensor.contiguous()
+
+
 def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
     """An empty (S, D, L) tensor, laid out in memory as (S, L, D)."""
     num_samples, num_channels, length = tensor.shape
@@ -174,7 +278,7 @@ def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _launch(x: torch.Tensor, B: torch.Tensor) -> tuple[tuple[int, int, int], dict[str, int]]:
-    """The grid of programs (samples, groups, programs per group), and the sizes of their blocks, powers of two."""
+    """Backwards: the grid of programs (samples, groups, programs per group), the sizes of their blocks, powers of two."""
     num_groups, num_states = B.shape[1], B.shape[3]
     channels_per_group = x.shape[1] // num_groups
     padded_states = triton.next_power_of_2(num_states)

@@ -16,14 +16,13 @@ import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from .videomamba_direction_mvgpt import Direction
 
-DTYPES = (torch.float32, torch.bfloat16)
 
 # Long rows make the most of vector instructions; the states of more channels would leave the cache.
 _MOST_CHANNELS, _CHANNELS_STEP = 192, 64
@@ -37,33 +36,6 @@ _ROUNDER = np.float32(1.5 * 2**23)
 _E1, _E2, _E3, _E4, _E5, _E6 = (np.float32(math.log(2) ** n / math.factorial(n)) for n in range(1, 7))
 # log(1 + v) = 2 (s + s^3 / 3 + s^5 / 5 + ...) with s = v / (2 + v), at most 1/3 here
 _L3, _L5, _L7, _L9, _L11, _L13, _L15 = (np.float32(1 / n) for n in range(3, 16, 2))
-
-
-@dataclass(frozen=True)
-class Direction:
-    """
-    One direction of a mixer.
-
-    Args:
-        x (`torch.Tensor` of shape `(S, L, E)`): after the convolution, float32 or bfloat16.
-        dt (`torch.Tensor` of shape `(S, L, E)`): step sizes before the softplus, in the dtype of x.
-        A (`torch.Tensor` of shape `(E, N)`): decay rates, negative, float32.
-        B, C (`torch.Tensor` of shape `(S, L, N)`): into and out of the states.
-        D (`torch.Tensor` of shape `(E,)`): from the input straight to the output.
-    """
-
-    x: torch.Tensor
-    dt: torch.Tensor
-    A: torch.Tensor
-    B: torch.Tensor
-    C: torch.Tensor
-    D: torch.Tensor
-
-    def arrays(self) -> tuple[np.ndarray, ...]:
-        """What the kernel takes."""
-        rates = (self.A.float() * float(_LOG2_E)).T.contiguous()  # (N, E)
-        parts = (rates, self.B.float().contiguous(), self.C.float().contiguous(), _copied(self.D))
-        return _as_array(self.x), _as_array(self.dt), *(part.detach().numpy() for part in parts)
 
 
 def convolve(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, is_backward: bool) -> torch.Tensor:
@@ -104,7 +76,7 @@ def scan_both_ways(forward: Direction, backward: Direction, gate: torch.Tensor) 
         `torch.Tensor` of shape `(S, L, E)`, in the dtype of x.
     """
     result = torch.empty(gate.shape, dtype=gate.dtype)
-    one_way, other_way, is_bfloat16 = forward.arrays(), backward.arrays(), gate.dtype == torch.bfloat16
+    one_way, other_way, is_bfloat16 = _arrays(forward), _arrays(backward), gate.dtype == torch.bfloat16
     scan, apply_gate = _kernel("_scan"), _kernel("_apply_gate")
 
     # three calls and not one: LLVM would join them, and find no vector instructions for what comes of it
@@ -116,6 +88,13 @@ def scan_both_ways(forward: Direction, backward: Direction, gate: torch.Tensor) 
 
     _run(work, gate)
     return result
+
+
+def _arrays(direction: Direction) -> tuple[np.ndarray, ...]:
+    """What `_scan` takes of a direction."""
+    rates = (direction.A.float() * float(_LOG2_E)).T.contiguous()  # (N, E)
+    parts = (rates, direction.B.float().contiguous(), direction.C.float().contiguous(), _copied(direction.D))
+    return _as_array(direction.x), _as_array(direction.dt), *(part.detach().numpy() for part in parts)
 
 
 def _copied(weight: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,80 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""How fast answers about several videos at once are made."""
+
+import functools
+from typing import Any
+
+import torch
+
+from ..modeling import MobileVideoGPTForConditionalGeneration
+from .machine_limits import median_seconds
+
+
+@torch.inference_mode()
+def measure_batches(
+    model: MobileVideoGPTForConditionalGeneration,
+    prompt: torch.Tensor,
+    pixels: dict[str, torch.Tensor],
+    batch_sizes: list[int],
+    *,
+    runs: int = 5,
+    num_new_tokens: int = 128,
+) -> list[dict[str, Any]]:
+    """
+    Answers the same prompt about the same video several times at once. On a GPU, as fast as the model can: with CUDA graphs, a
+    cache of fixed size and compiled steps.
+
+    Args:
+        model ([`MobileVideoGPTForConditionalGeneration`]): the model, where and in which dtype it is to be measured.
+        prompt (`torch.Tensor` of shape `(1, length)`): token ids.
+        pixels (`dict[str, torch.Tensor]`): both streams of the video, `(1, num_frames, 3, height, width)` each.
+        batch_sizes (`list[int]`): how many at once.
+        runs (`int`): of each, after one that is not counted.
+        num_new_tokens (`int`): of each answer, at least 2.
+
+    Returns:
+        `list[dict[str, Any]]`: of each batch size `batch_size`; `first_token_seconds`, the median, from pixels to the first token
+        of all; `tokens_per_second`, of those after the first, of all answers together; `peak_memory_bytes`, what torch
+        allocated on a GPU, otherwise `None`.
+
+    Raises:
+        ValueError: if a batch size or `num_new_tokens` is too small.
+    """
+    if min(batch_sizes, default=1) < 1 or num_new_tokens < 2:
+        raise ValueError(
+            f"`batch_sizes` ({batch_sizes}) must be at least 1, and `num_new_tokens` ({num_new_tokens}) at least 2."
+        )
+    is_on_gpu = model.device.type == "cuda"
+    options: dict[str, Any] = {
+        "do_sample": False,
+        "eos_token_id": model.config.text_config.vocab_size,  # it never comes
+    }
+    if is_on_gpu:
+        model.cuda_graphs_enable()
+        # of one size for all, so that nothing is compiled anew
+        options |= {"cache_implementation": "static", "max_cache_len": prompt.shape[1] + num_new_tokens}
+    results = []
+    for batch_size in batch_sizes:
+        prompts = prompt.expand(batch_size, -1).contiguous()
+        videos = {name: stream.expand(batch_size, -1, -1, -1, -1) for name, stream in pixels.items()}
+        options["attention_mask"] = torch.ones_like(prompts)
+        answer = functools.partial(model.generate, prompts, **videos, **options)
+        if is_on_gpu:
+            torch.cuda.reset_peak_memory_stats(model.device)
+        # the short one last: what the first answers compile is not in its time
+        seconds = {
+            length: median_seconds(functools.partial(answer, max_new_tokens=length), model.device, runs)
+            for length in (num_new_tokens, 1)
+        }
+        num_later = batch_size * (num_new_tokens - 1)
+        results.append(
+            {
+                "batch_size": batch_size,
+                "first_token_seconds": seconds[1],
+                "tokens_per_second": num_later / (seconds[num_new_tokens] - seconds[1]),
+                "peak_memory_bytes": torch.cuda.max_memory_allocated(model.device) if is_on_gpu else None,
+            }
+        )
+    if is_on_gpu:
+        model.cuda_graphs_disable()
+    return results

@@ -1,0 +1,33 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Triton, where it is installed. torch brings it on Linux."""
+
+import functools
+import os
+import shutil
+from types import SimpleNamespace
+
+import torch
+
+
+try:
+    import triton
+    import triton.language as tl
+except ImportError:
+    # kernels are never called then, but their annotations are looked up
+    triton, tl = None, SimpleNamespace(constexpr=int)
+
+
+def jit(function):
+    """`triton.jit`, where there is one."""
+    return function if triton is None else triton.jit(function)
+
+
+def runs_triton(device: torch.device) -> bool:
+    """Whether kernels can be asked to run there: on a GPU, or anywhere in Triton's interpreter."""
+    return triton is not None and (device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1")
+
+
+@functools.cache
+def can_build_kernels() -> bool:
+    """Triton compiles kernels by itself, but what launches them with the C compiler of the machine."""
+    return triton is not None and any(map(shutil.which, filter(None, (os.environ.get("CC"), "gcc", "clang"))))
