@@ -13,10 +13,12 @@ import importlib
 import importlib.util
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import torch
+
+from .threads_mvgpt import share_work
 
 
 has_numba = importlib.util.find_spec("numba") is not None  # it is imported when it is needed
@@ -56,8 +58,7 @@ def scan_on_cpu(
     num_threads = min(torch.get_num_threads(), num_units)
     edges = [num_units * index // num_threads for index in range(num_threads + 1)]
     kernel = _compiled_kernel()
-    with ThreadPoolExecutor(num_threads) as pool:
-        list(pool.map(lambda first, last: kernel(*arrays, *outputs, tokens_per_block, first, last), edges, edges[1:]))
+    share_work(lambda share: kernel(*arrays, *outputs, tokens_per_block, *share), pairwise(edges))
 
 
 @functools.cache

@@ -15,12 +15,12 @@ import importlib
 import math
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from .threads_mvgpt import share_work
 from .videomamba_direction_mvgpt import Direction
 
 
@@ -131,8 +131,7 @@ def _run(work: Callable[[Unit], None], x: torch.Tensor) -> None:
     units = [
         Unit(sample, start, min(width, num_channels - start)) for sample in range(num_samples) for start in starts
     ]
-    with ThreadPoolExecutor(min(torch.get_num_threads(), len(units))) as pool:
-        list(pool.map(work, units))
+    share_work(work, units)
 
 
 def _kernel(name: str) -> Callable[..., None]:

@@ -1,0 +1,45 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Work shared by threads that stay: to start some for each operation of a model would take longer than some operations."""
+
+import functools
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+
+Part = TypeVar("Part")
+
+
+def share_work(work: Callable[[Part], None], parts: Iterable[Part]) -> None:
+    """
+    Does all parts, with torch's number of threads, the calling one among them.
+
+    Args:
+        work (`Callable`): does one part; as long as it holds the interpreter, the others wait.
+        parts (`Iterable`): independent of each other.
+    """
+    parts = list(parts)
+    remaining = iter(parts)
+
+    def work_on(remaining: Iterator[Part]) -> None:
+        for part in remaining:
+            work(part)
+
+    num_threads = torch.get_num_threads()
+    pool = _helpers(num_threads)
+    helpers = [pool.submit(work_on, remaining) for _ in range(min(num_threads, len(parts)) - 1)]
+    work_on(remaining)
+    for helper in helpers:
+        helper.result()
+
+
+@functools.cache
+def _helpers(num_threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(num_threads, "transformers-mvgpt")
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has none of the threads
+    os.register_at_fork(after_in_child=_helpers.cache_clear)

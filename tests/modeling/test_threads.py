@@ -1,0 +1,75 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+import multiprocessing
+import threading
+
+import pytest
+import torch
+
+from transformers_mvgpt.modeling.threads_mvgpt import share_work
+
+
+@pytest.fixture(params=[1, 2, 5])
+def num_threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("num_parts", [0, 1, 2, 100])
+def test_each_part_is_done_once(num_threads, num_parts):
+    done = []
+    share_work(done.append, range(num_parts))
+    assert sorted(done) == list(range(num_parts))
+
+
+def test_threads_work_at_the_same_time(num_threads):
+    """The barrier opens when all of them have come."""
+    barrier = threading.Barrier(num_threads, timeout=20)
+    names = set()
+
+    def work(part):
+        names.add(threading.current_thread().name)
+        barrier.wait()
+
+    share_work(work, range(num_threads))
+    assert len(names) == num_threads
+    assert threading.current_thread().name in names
+
+
+def test_threads_stay(num_threads):
+    share_work(lambda part: None, range(20))
+    before = threading.active_count()
+    for _ in range(10):
+        share_work(lambda part: None, range(20))
+    assert threading.active_count() <= max(before, torch.get_num_threads() + before - 1)
+
+
+@pytest.mark.parametrize("bad", [0, 7])
+def test_errors_are_raised(num_threads, bad):
+    def work(part):
+        if part == bad:
+            raise KeyError(f"part {part}")
+
+    with pytest.raises(KeyError, match=f"part {bad}"):
+        share_work(work, range(10))
+
+
+def _work_in_a_fork(queue):
+    done = []
+    share_work(done.append, range(10))
+    queue.put(sorted(done))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="there is no fork on Windows")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_forked_processes_have_threads_of_their_own():
+    torch.set_num_threads(max(2, torch.get_num_threads()))
+    share_work(lambda part: None, range(10))
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    process = context.Process(target=_work_in_a_fork, args=(queue,))
+    process.start()
+    assert queue.get(timeout=30) == list(range(10))
+    process.join(10)
+    assert process.exitcode == 0
