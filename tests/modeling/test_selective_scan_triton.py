@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -81,12 +82,16 @@ def test_kernels_compile_for_nvidia_gpus(direction, capability, dtype):
 
 def test_without_triton(monkeypatch):
     monkeypatch.setattr(selective_scan_mvgpt, "triton", None)
-    with pytest.raises(ImportError, match="needs the package triton; selective_scan_torch runs without it"):
+    with pytest.raises(ImportError, match="needs triton 3.3 or newer; selective_scan_torch runs without it"):
         selective_scan_triton(**make_inputs(dtype=torch.float32))
 
 
-def test_files_can_be_imported_without_triton(monkeypatch):
-    monkeypatch.setitem(sys.modules, "triton", None)
+@pytest.mark.parametrize("version", [None, "3.2.0"])
+def test_files_can_be_imported_without_triton(monkeypatch, version):
+    language = SimpleNamespace()
+    old = None if version is None else SimpleNamespace(__version__=version, language=language, __path__=[])
+    monkeypatch.setitem(sys.modules, "triton", old)
+    monkeypatch.setitem(sys.modules, "triton.language", None if version is None else language)
     spec = importlib.util.spec_from_file_location("copy_without_triton", triton_support_mvgpt.__file__)
     copy = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(copy)

@@ -204,11 +204,11 @@ def selective_scan_triton(
     interpreter (`TRITON_INTERPRET=1`), for CPU tensors too.
 
     Raises:
-        ImportError: If Triton is not installed.
+        ImportError: If Triton is not installed, or older than 3.3.
         ValueError: If a tensor is of float64.
     """
     if triton is None:
-        raise ImportError("selective_scan_triton needs the package triton; selective_scan_torch runs without it.")
+        raise ImportError("selective_scan_triton needs triton 3.3 or newer; selective_scan_torch runs without it.")
     _check_shapes(x, dt, A, B, C, D, z, dt_bias)
     if x.dtype == torch.float64:
         raise ValueError(

@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""Triton, where it is installed. torch brings it on Linux."""
+"""Triton, where it is installed: torch brings it on Linux, and torch 2.7 brought the first that knows tuples in kernels."""
 
 import functools
 import os
@@ -13,6 +13,8 @@ try:
     import triton
     import triton.language as tl
 except ImportError:
+    triton = None
+if triton is None or tuple(map(int, triton.__version__.split(".")[:2])) < (3, 3):
     # kernels are never called then, but their annotations are looked up
     triton, tl = None, SimpleNamespace(constexpr=int)
 
