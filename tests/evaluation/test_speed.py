@@ -74,9 +74,10 @@ def test_arithmetic_of_the_image_encoder(small, result):
 def test_batches(result):
     one, two = result["batches"]
     assert (one["batch_size"], two["batch_size"]) == (1, 2)
-    assert 0 < one["first_token_seconds"] < two["first_token_seconds"]
-    assert min(one["tokens_per_second"], two["tokens_per_second"]) > 0
-    assert one["peak_memory_bytes"] is None
+    for batch in (one, two):
+        assert batch["first_token_seconds"] > 0
+        assert batch["tokens_per_second"] > 0
+        assert batch["reserved_memory_bytes"] is None
 
 
 def test_rate_of_a_batch(small, monkeypatch):

@@ -27,6 +27,16 @@ def test_forward_is_one_graph(sample):
     torch.testing.assert_close(compiled(**sample).logits, model(**sample).logits)
 
 
+@torch.no_grad()
+def test_graph_elsewhere_than_on_a_cpu():
+    """Where it is decided whether there are kernels for the device."""
+    with torch.device("meta"):
+        model = VideoMambaModel(tiny_video_config()).eval()
+        frames = torch.empty(1, 8, 3, VIDEO_SIZE, VIDEO_SIZE)
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    assert compiled(frames).last_hidden_state.shape == model(frames).last_hidden_state.shape
+
+
 def test_training_step_is_one_graph():
     labels = SAMPLE["input_ids"].masked_fill(SAMPLE["input_ids"] >= 97, -100)
     grads = []

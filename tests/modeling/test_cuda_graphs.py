@@ -4,13 +4,19 @@ What is recorded as CUDA graphs, against the model without them. Without a GPU, 
 directly.
 """
 
+import copy
+import gc
+import weakref
+
 import pytest
 import torch
-from transformers import DynamicCache
+from transformers import DynamicCache, PreTrainedModel, StaticCache
 
-from tiny_models import make_prompt, make_sample, make_videos, pad_left, tiny_model
+from tiny_models import make_prompt, make_sample, make_videos, pad_left, tiny_config, tiny_model
+from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
 from transformers_mvgpt.modeling.cache_name_mvgpt import CACHE_NAME
-from transformers_mvgpt.modeling.cuda_graphs_mvgpt import CudaGraphs, GraphedFunction
+from transformers_mvgpt.modeling.cuda_graphs_mvgpt import CudaGraphs
+from transformers_mvgpt.modeling.graphed_function_mvgpt import GraphedFunction
 
 
 on_gpu_too = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.needs_cuda)])
@@ -22,6 +28,7 @@ def model(device, monkeypatch):
     model = tiny_model().to(device)
     if device == "cpu":
         monkeypatch.setattr(GraphedFunction, "__call__", lambda self, *tensors: self._function(*tensors))
+        monkeypatch.setattr(GraphedFunction, "record", lambda self, *tensors: self._function(*tensors))
         model.model._cuda_graphs = CudaGraphs(model.model.language_model, model.model._encode_videos)
     else:
         model.cuda_graphs_enable()
@@ -81,6 +88,122 @@ def test_compiled_steps_are_recorded(num_prompts):
         found = model.generate(prompts, max_new_tokens=12, cache_implementation="static")
         assert torch.equal(found, wanted)
     assert len(set(wanted[0, 70:].tolist())) > 3
+
+
+@pytest.fixture
+def compiled_on_cpu(monkeypatch):
+    """`generate` takes its compiled step, which is the model itself."""
+    monkeypatch.setattr(PreTrainedModel, "get_compiled_call", lambda self, config: self.__call__)
+    monkeypatch.setattr(MobileVideoGPTForConditionalGeneration, "_valid_auto_compile_criteria", lambda self, *_: True)
+
+
+STEP_OPTIONS = {
+    "steps": {},
+    "prompt lookup": {"prompt_lookup_num_tokens": 3},
+    "prefill in chunks": {"prefill_chunk_size": 50},
+    "hidden states": {"output_hidden_states": True},
+    "attentions": {"output_attentions": True},
+}
+
+
+@pytest.mark.usefixtures("compiled_on_cpu")
+@pytest.mark.parametrize("device", ["cpu"])
+@pytest.mark.parametrize("name", STEP_OPTIONS)
+def test_steps_are_the_same(device, model, calls, name):
+    if name == "attentions":
+        model.set_attn_implementation("eager")
+    prompt = make_prompt(*range(5, 45), *range(5, 45))
+
+    def answer():
+        cache = StaticCache(config=model.config.text_config, max_cache_len=100)
+        options = {"return_dict_in_generate": True, CACHE_NAME: cache, **STEP_OPTIONS[name]}
+        return model.generate(prompt, max_new_tokens=9, **options)
+
+    found = answer()
+    read, step = (1, 128, 32), (1, 1)  # the prompt in steps of 64 tokens; ids of one token
+    if name == "prompt lookup":
+        assert set(calls) <= {read, step}, "guesses are not recorded"
+    else:
+        expected = {"steps": [read, *[step] * 8], "prefill in chunks": [step] * 8}
+        assert calls == expected.get(name, [])
+    wanted = without_graphs(model, answer)
+    assert torch.equal(found.sequences, wanted.sequences)
+    if name in ("hidden states", "attentions"):
+        name = name.replace(" ", "_")
+        for some, others in zip(found[name], wanted[name], strict=True):
+            for one, other in zip(some, others, strict=True):
+                torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("compiled_on_cpu")
+@pytest.mark.parametrize("device", ["cpu"])
+def test_nothing_is_kept_of_a_step(device, model):
+    gc.collect()
+    gc.disable()
+    try:
+        cache = StaticCache(config=model.config.text_config, max_cache_len=100)
+        kept = weakref.ref(cache)
+        model.generate(make_prompt(*range(5, 85)), max_new_tokens=5, **{CACHE_NAME: cache})
+        del cache
+        assert kept() is None
+    finally:
+        gc.enable()
+
+
+@on_gpu_too
+def test_hidden_states_that_the_config_asks_for(device, model):
+    model.config.text_config.output_hidden_states = True
+    with torch.no_grad():
+        assert model.model.language_model(inputs_embeds=torch.zeros(1, 70, 32, device=device)).hidden_states
+        assert model.model._cuda_graphs.language_model(torch.zeros(1, 70, 32, device=device)).hidden_states
+
+
+@on_gpu_too
+def test_no_cache_that_the_config_does_not_want(device, model, calls):
+    model.config.text_config.use_cache = False
+    with torch.no_grad():
+        output = model.model._cuda_graphs.language_model(torch.zeros(1, 70, 32, device=device))
+    assert len(calls) == 1
+    assert output.get(CACHE_NAME) is None
+
+
+@pytest.mark.parametrize("device", ["cpu"])
+def test_layers_that_forget_go_the_plain_way(device, monkeypatch):
+    """What a prompt is filled up with would push its own tokens out."""
+    config = tiny_config(text_config={"use_sliding_window": True, "sliding_window": 16, "max_window_layers": 0})
+    model = tiny_model(config)
+    prompt = make_prompt(*range(5, 85))
+    wanted = model.generate(prompt, max_new_tokens=6)
+    monkeypatch.setattr(GraphedFunction, "__call__", lambda self, *tensors: pytest.fail("a recording was used"))
+    model.model._cuda_graphs = CudaGraphs(model.model.language_model, model.model._encode_videos)
+    assert torch.equal(model.generate(prompt, max_new_tokens=6), wanted)
+
+
+@on_gpu_too
+def test_copies_have_none(device, model):
+    with torch.no_grad():
+        model.get_video_features(**on(device, make_videos("a")))
+        assert model.model.usable_cuda_graphs() is not None
+        assert copy.deepcopy(model).model.usable_cuda_graphs() is None
+
+
+@pytest.mark.needs_cuda
+def test_autocast_goes_the_plain_way():
+    model = tiny_model().cuda()
+    model.cuda_graphs_enable()
+    with torch.no_grad(), torch.autocast("cuda", dtype=torch.bfloat16):
+        assert model.model.usable_cuda_graphs() is None
+
+
+@pytest.mark.needs_cuda
+def test_recorded_in_inference_mode_and_used_outside():
+    model = tiny_model().cuda()
+    model.cuda_graphs_enable()
+    videos = on("cuda", make_videos("a"))
+    with torch.inference_mode():
+        wanted = model.get_video_features(**videos).pooler_output
+    with torch.no_grad():
+        assert torch.equal(model.get_video_features(**videos).pooler_output, wanted)
 
 
 @on_gpu_too
@@ -177,5 +300,12 @@ def test_the_shape_used_longest_ago_is_forgotten():
 
 
 def test_on_a_cpu():
-    with pytest.raises(ValueError, match=r"need a model on a GPU, and this one is on cpu: `model.to\('cuda'\)`"):
+    with pytest.raises(ValueError, match=r"need a model on one GPU, and this one is on cpu: `model.to\('cuda'\)`"):
         tiny_model().cuda_graphs_enable()
+
+
+def test_on_several_devices():
+    model = tiny_model()
+    model.lm_head.to("meta")
+    with pytest.raises(ValueError, match="need a model on one GPU, and this one is on cpu, meta"):
+        model.cuda_graphs_enable()

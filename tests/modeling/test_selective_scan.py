@@ -274,7 +274,7 @@ def test_cuda_implementation_without_mamba_ssm(monkeypatch):
 def test_choice_of_the_implementation(monkeypatch, installed, device, dtype, expected):
     monkeypatch.setattr(selective_scan_mvgpt, "selective_scan_fn", object() if "mamba_ssm" in installed else None)
     monkeypatch.setattr(selective_scan_mvgpt, "has_numba", "numba" in installed)
-    monkeypatch.setattr(selective_scan_mvgpt, "can_build_kernels", lambda: "triton" in installed)
+    monkeypatch.setattr(selective_scan_mvgpt, "SUITS_AUTO", "triton" in installed)
     name_implementations(monkeypatch)
     with FakeTensorMode():  # has CUDA tensors without a GPU
         assert selective_scan(torch.empty(2, 6, 7, device=device, dtype=dtype), *[None] * 5) == expected

@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 import multiprocessing
 import threading
+import time
 
 import pytest
 import torch
@@ -38,11 +39,17 @@ def test_threads_work_at_the_same_time(num_threads):
 
 
 def test_threads_stay(num_threads):
-    share_work(lambda part: None, range(20))
-    before = threading.active_count()
-    for _ in range(10):
-        share_work(lambda part: None, range(20))
-    assert threading.active_count() <= max(before, torch.get_num_threads() + before - 1)
+    def idents():
+        barrier = threading.Barrier(num_threads, timeout=20)
+        seen = set()
+        share_work(lambda part: (seen.add(threading.get_ident()), barrier.wait()), range(num_threads))
+        return seen
+
+    first = idents()
+    others = [threading.Thread(target=lambda: None) for _ in range(3)]  # so that no ident is given a second time
+    for other in others:
+        other.start()
+    assert idents() == first
 
 
 @pytest.mark.parametrize("bad", [0, 7])
@@ -59,6 +66,28 @@ def _work_in_a_fork(queue):
     done = []
     share_work(done.append, range(10))
     queue.put(sorted(done))
+
+
+def test_nothing_is_written_after_an_error(num_threads):
+    """The helpers are waited for."""
+    running = threading.Event()
+    done = []
+
+    def work(part):
+        if threading.current_thread() is threading.main_thread():
+            running.wait(5)
+            raise KeyError(part)
+        running.set()
+        time.sleep(0.05)
+        done.append(part)
+
+    if num_threads == 1:
+        running.set()
+    with pytest.raises(KeyError):
+        share_work(work, range(6))
+    count = len(done)
+    time.sleep(0.2)
+    assert len(done) == count
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="there is no fork on Windows")

@@ -34,8 +34,8 @@ def measure_batches(
 
     Returns:
         `list[dict[str, Any]]`: of each batch size `batch_size`; `first_token_seconds`, the median, from pixels to the first token
-        of all; `tokens_per_second`, of those after the first, of all answers together; `peak_memory_bytes`, what torch
-        allocated on a GPU, otherwise `None`.
+        of all; `tokens_per_second`, of those after the first, of all answers together; `reserved_memory_bytes`, what torch
+        took of a GPU at most, recordings included, otherwise `None`.
 
     Raises:
         ValueError: if a batch size or `num_new_tokens` is too small.
@@ -44,37 +44,47 @@ def measure_batches(
         raise ValueError(
             f"`batch_sizes` ({batch_sizes}) must be at least 1, and `num_new_tokens` ({num_new_tokens}) at least 2."
         )
-    is_on_gpu = model.device.type == "cuda"
-    options: dict[str, Any] = {
-        "do_sample": False,
-        "eos_token_id": model.config.text_config.vocab_size,  # it never comes
-    }
-    if is_on_gpu:
-        model.cuda_graphs_enable()
-        # of one size for all, so that nothing is compiled anew
-        options |= {"cache_implementation": "static", "max_cache_len": prompt.shape[1] + num_new_tokens}
+    if model.device.type != "cuda":
+        return [_measure(model, prompt, pixels, size, runs, num_new_tokens) for size in batch_sizes]
+    body = model.base_model
+    graphs = body._cuda_graphs
+    # of one size for all, so that nothing is compiled anew
+    options = {"cache_implementation": "static", "max_cache_len": prompt.shape[1] + num_new_tokens}
     results = []
-    for batch_size in batch_sizes:
-        prompts = prompt.expand(batch_size, -1).contiguous()
-        videos = {name: stream.expand(batch_size, -1, -1, -1, -1) for name, stream in pixels.items()}
-        options["attention_mask"] = torch.ones_like(prompts)
-        answer = functools.partial(model.generate, prompts, **videos, **options)
-        if is_on_gpu:
+    try:
+        for size in batch_sizes:
+            model.cuda_graphs_enable()
+            torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(model.device)
-        # the short one last: what the first answers compile is not in its time
-        seconds = {
-            length: median_seconds(functools.partial(answer, max_new_tokens=length), model.device, runs)
-            for length in (num_new_tokens, 1)
-        }
-        num_later = batch_size * (num_new_tokens - 1)
-        results.append(
-            {
-                "batch_size": batch_size,
-                "first_token_seconds": seconds[1],
-                "tokens_per_second": num_later / (seconds[num_new_tokens] - seconds[1]),
-                "peak_memory_bytes": torch.cuda.max_memory_allocated(model.device) if is_on_gpu else None,
-            }
-        )
-    if is_on_gpu:
-        model.cuda_graphs_disable()
+            results.append(_measure(model, prompt, pixels, size, runs, num_new_tokens, **options))
+            results[-1]["reserved_memory_bytes"] = torch.cuda.max_memory_reserved(model.device)
+    finally:
+        body._cuda_graphs = graphs
     return results
+
+
+def _measure(
+    model: MobileVideoGPTForConditionalGeneration,
+    prompt: torch.Tensor,
+    pixels: dict[str, torch.Tensor],
+    batch_size: int,
+    runs: int,
+    num_new_tokens: int,
+    **options: Any,
+) -> dict[str, Any]:
+    prompts = prompt.expand(batch_size, -1).contiguous()
+    videos = {name: stream.expand(batch_size, -1, -1, -1, -1) for name, stream in pixels.items()}
+    options |= {"do_sample": False, "eos_token_id": model.config.text_config.vocab_size}  # it never comes
+    answer = functools.partial(model.generate, prompts, attention_mask=torch.ones_like(prompts), **videos, **options)
+    # the short one last: what the first answers compile is not in its time
+    seconds = {
+        length: median_seconds(functools.partial(answer, max_new_tokens=length), model.device, runs)
+        for length in (num_new_tokens, 1)
+    }
+    num_later = batch_size * (num_new_tokens - 1)
+    return {
+        "batch_size": batch_size,
+        "first_token_seconds": seconds[1],
+        "tokens_per_second": num_later / (seconds[num_new_tokens] - seconds[1]),
+        "reserved_memory_bytes": None,
+    }

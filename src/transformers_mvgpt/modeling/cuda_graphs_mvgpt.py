@@ -2,116 +2,30 @@
 """
 CUDA graphs of what leads to the first token.
 
-It is made of some 2,600 short kernels. A GPU runs them faster than Python can ask for one after the other; recorded, they are
+It is made of some 2,800 short kernels. A GPU runs them faster than Python can ask for one after the other; recorded, they are
 asked for at once.
 
 Symbols in the shape comments: B prompts, L tokens, h width, N layers.
 """
 
 import functools
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils._pytree import tree_flatten, tree_unflatten
-from transformers import Cache, CompileConfig, DynamicCache, PreTrainedModel, StaticCache
-from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast, ModelOutput
+from transformers import Cache, CompileConfig, DynamicCache, PreTrainedConfig, PreTrainedModel, StaticCache
+from transformers.modeling_outputs import BaseModelOutputWithPast, ModelOutput
 
 from .cache_name_mvgpt import CACHE_NAME
+from .graphed_function_mvgpt import GraphedFunction, GraphedStep, TensorFunction
 
 
 # Prompts of other lengths are filled up to a multiple: few recordings serve all, and little is computed for nothing.
 _TOKENS_STEP = 64
-# Of other shapes, the one that was used longest ago makes room.
-_MOST_RECORDINGS = 8
-
 # They change nothing in what the language model computes.
 _KNOWN_OPTIONS = ("use_cache", "return_dict", "vision_feature_layer")
-
-TensorFunction = Callable[..., dict[str, torch.Tensor]]
-
-
-class GraphedFunction:
-    """
-    A function of CUDA tensors that is recorded for each shape of its arguments, and from then on replayed. It must not look at
-    what is in the tensors, and what it reads beside them stays where it was.
-
-    Args:
-        function (`Callable`): takes tensors, returns a dictionary of tensors.
-    """
-
-    def __init__(self, function: TensorFunction):
-        self._function = function
-        self._recordings: OrderedDict[Any, tuple[torch.cuda.CUDAGraph, tuple, dict[str, torch.Tensor]]] = OrderedDict()
-
-    def __call__(self, *tensors: torch.Tensor) -> dict[str, torch.Tensor]:
-        key = self._key(tensors)
-        if key not in self._recordings:
-            self.record(*tensors)
-        self._recordings.move_to_end(key)
-        graph, inputs, outputs = self._recordings[key]
-        for given, place in zip(tensors, inputs, strict=True):
-            place.copy_(given)
-        graph.replay()
-        return {name: tensor.clone() for name, tensor in outputs.items()}
-
-    def record(self, *tensors: torch.Tensor) -> None:
-        """Calls the function once, and records it without doing anything."""
-        inputs = tuple(tensor.clone() for tensor in tensors)
-        with torch.cuda.device(tensors[0].device):
-            # what happens at the first call only, such as the compilation of kernels, cannot be recorded
-            stream = torch.cuda.Stream()
-            stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):
-                self._function(*inputs)
-            torch.cuda.current_stream().wait_stream(stream)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                outputs = self._function(*inputs)
-        self._recordings[self._key(tensors)] = graph, inputs, outputs
-        if len(self._recordings) > _MOST_RECORDINGS:
-            self._recordings.popitem(last=False)
-
-    @staticmethod
-    def _key(tensors: tuple[torch.Tensor, ...]) -> Any:
-        return tuple((tensor.shape, tensor.dtype, tensor.device) for tensor in tensors)
-
-
-class GraphedStep:
-    """
-    What makes one token for each prompt of an answer, recorded at the first one.
-
-    Args:
-        step (`Callable`): the compiled model.
-    """
-
-    def __init__(self, step: Callable[..., ModelOutput]):
-        self._step = step
-        self._graph: GraphedFunction | None = None
-
-    def __call__(self, **inputs: Any) -> CausalLMOutputWithPast:
-        cache = inputs.pop(CACHE_NAME)
-        leaves, structure = tree_flatten(inputs)
-        places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
-        tensors = [leaves[place] for place in places]
-        if self._graph is None:
-
-            def step(*tensors: torch.Tensor) -> dict[str, torch.Tensor]:
-                for place, tensor in zip(places, tensors, strict=True):
-                    leaves[place] = tensor
-                output = self._step(**tree_unflatten(leaves, structure), **{CACHE_NAME: cache})
-                return {"logits": output.logits}
-
-            self._graph = GraphedFunction(step)
-            lengths = [layer.cumulative_length for layer in cache.layers]
-            before = torch.stack(lengths)
-            self._graph.record(*tensors)
-            for length, value in zip(lengths, before, strict=True):
-                length.copy_(value)  # recording has written the token, which is written again
-        return CausalLMOutputWithPast(**self._graph(*tensors), **{CACHE_NAME: cache})
 
 
 class CudaGraphs:
@@ -136,26 +50,29 @@ class CudaGraphs:
         **kwargs,
     ) -> BaseModelOutputWithPast:
         """As the language model: prompts without padding that begin a conversation are read by a recording."""
-        cache, use_cache = kwargs.get(CACHE_NAME), kwargs.get("use_cache")
+        config = self._language_model.config
+        use_cache = config.use_cache if kwargs.get("use_cache") is None else kwargs["use_cache"]
+        cache = kwargs.get(CACHE_NAME)
+        if cache is None:
+            cache = DynamicCache(config=config)
         others = {name: value for name, value in kwargs.items() if name not in (CACHE_NAME, *_KNOWN_OPTIONS)}
         if (
             inputs_embeds.shape[1] < _TOKENS_STEP  # a generated token, or a few of a later turn
             or any(value is not None and value is not False for value in others.values())
+            or wants_more_than_logits(config)
             or not _is_new(cache)
             or not _is_plain(attention_mask, position_ids)
         ):
             return self._language_model(
                 inputs_embeds=inputs_embeds, attention_mask=attention_mask, position_ids=position_ids, **kwargs
             )
-        if cache is None and use_cache is not False:
-            cache = DynamicCache(config=self._language_model.config)
         # no token sees those that come after it: what is filled up behind the prompt changes nothing
         length = inputs_embeds.shape[1]
         read = self._read_prompts(F.pad(inputs_embeds, (0, 0, 0, -length % _TOKENS_STEP)))
-        if cache is not None:
-            for layer, (keys, values) in enumerate(zip(read["keys"], read["values"], strict=True)):
-                cache.update(keys[:, :, :length], values[:, :, :length], layer)
-        return BaseModelOutputWithPast(last_hidden_state=read["last_hidden_state"][:, :length], **{CACHE_NAME: cache})
+        for layer, (keys, values) in enumerate(zip(read["keys"], read["values"], strict=True)):
+            cache.update(keys[:, :, :length], values[:, :, :length], layer)
+        last_hidden_state = read["last_hidden_state"][:, :length]
+        return BaseModelOutputWithPast(last_hidden_state, **{CACHE_NAME: cache if use_cache else None})
 
     def _read(self, inputs_embeds: torch.Tensor) -> dict[str, torch.Tensor]:
         """(B, L, h) -> hidden states (B, L, h), keys and values (N, B, heads, L, head width)."""
@@ -177,15 +94,20 @@ class PreTrainedModelWithCudaGraphs(PreTrainedModel):
         model reads prompts without padding, for each number of prompts and length in steps of 64 tokens, when they first come.
         Later calls without gradients replay them, which saves most of the time that Python takes.
 
+        With a cache of fixed size (`cache_implementation="static"`), the compiled steps after the first token are recorded too,
+        anew for each answer.
+
         A recording reads the weights from where they are. `model.to(...)` ends it; after adapters have been added or
-        switched, or a config has been changed, call this again.
+        switched, or a config has been changed, call this again. Each recording keeps the memory of all that it computes, of
+        the 8 shapes used last.
 
         Raises:
-            ValueError: if the model is not on a GPU.
+            ValueError: if the model is not on one GPU.
         """
-        if self.device.type != "cuda":
+        places = sorted({str(parameter.device) for parameter in self.parameters()})
+        if len(places) > 1 or not places[0].startswith("cuda"):
             raise ValueError(
-                f"CUDA graphs need a model on a GPU, and this one is on {self.device}: `model.to('cuda')`."
+                f"CUDA graphs need a model on one GPU, and this one is on {', '.join(places)}: `model.to('cuda')`."
             )
         body = self.base_model
         options = {"output_hidden_states": False, "output_attentions": False}
@@ -197,37 +119,46 @@ class PreTrainedModelWithCudaGraphs(PreTrainedModel):
 
     def get_compiled_call(self, compile_config: CompileConfig | None) -> Callable[..., ModelOutput]:
         """As [`~PreTrainedModel.get_compiled_call`]; the steps after the first token are recorded too."""
-        if compile_config is not None or self.base_model.usable_cuda_graphs() is None:
+        is_recorded = self.base_model.usable_cuda_graphs() is not None and not wants_more_than_logits(self.config)
+        if compile_config is not None or not is_recorded:
             return super().get_compiled_call(compile_config)
         return GraphedStep(super().get_compiled_call(CompileConfig(mode="default")))
 
     def usable_cuda_graphs(self) -> CudaGraphs | None:
         """Of a base model: those that may be replayed now."""
-        if torch.is_grad_enabled() or self.training or torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or torch.is_grad_enabled() or self.training:
             return None
-        return self._cuda_graphs
+        # under autocast, weights are read from copies that are gone afterwards
+        return None if torch.is_autocast_enabled("cuda") else self._cuda_graphs
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_cuda_graphs": None}  # copies have weights of their own
 
     def _apply(self, *args, **kwargs):
         self._cuda_graphs = None  # the weights go somewhere else
         return super()._apply(*args, **kwargs)
 
 
-def _is_new(cache: Cache | None) -> bool:
+def wants_more_than_logits(config: PreTrainedConfig) -> bool:
+    """Whether a config, or that of its language model, asks for hidden states or attentions."""
+    configs = (config, config.get_text_config())
+    return any(one.output_hidden_states or one.output_attentions for one in configs)
+
+
+def _is_new(cache: Cache) -> bool:
     """Whether nothing has been written into it, and it keeps all that is."""
-    if cache is None:
-        return True
     is_known = type(cache) in (DynamicCache, StaticCache) and not any(cache.is_sliding)
     return is_known and not any(layer.is_initialized for layer in cache.layers)
 
 
-def _is_plain(
-    attention_mask: torch.Tensor | dict[str, torch.Tensor] | None, position_ids: torch.Tensor | None
-) -> bool:
+def _is_plain(attention_mask: Any, position_ids: torch.Tensor | None) -> bool:
     """Whether prompts are whole, and their tokens are counted from 0 and see those before them."""
     if isinstance(attention_mask, dict):  # of each kind of layer, as `generate` makes them for a cache of fixed size
         if attention_mask.keys() != {"full_attention"}:
             return False
         attention_mask = attention_mask["full_attention"]
+    if attention_mask is not None and not isinstance(attention_mask, torch.Tensor):  # flex attention's
+        return False
     checks = []
     if attention_mask is not None and attention_mask.ndim == 2:
         checks.append((attention_mask == 1).all())

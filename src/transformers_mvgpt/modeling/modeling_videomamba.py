@@ -142,9 +142,11 @@ class VideoMambaMixer(nn.Module):
 
     def _kernels(self, hidden_states: torch.Tensor) -> MixerKernels | None:
         """The kernels of the inner part, if it may be compiled as a whole: where nothing asks for its gradient."""
+        if torch.compiler.is_compiling() or self.config.hidden_act != "silu":
+            return None
         device, dtype = hidden_states.device, hidden_states.dtype
         kernels = mixer_kernels(self.config.scan_implementation, device, dtype)
-        if kernels is None or self.config.hidden_act != "silu" or torch.compiler.is_compiling():
+        if kernels is None:
             return None
         if any(type(conv) is not nn.Conv1d for conv in (self.conv1d, self.conv1d_b)):  # wrapped by an adapter
             return None

@@ -14,7 +14,7 @@ from torch.nn.functional import silu
 from .selective_scan_numba_mvgpt import has_numba
 from .selective_scan_recurrence_mvgpt import recurrence
 from .selective_scan_triton_mvgpt import fused_scan
-from .triton_support_mvgpt import can_build_kernels, triton
+from .triton_support_mvgpt import SUITS_AUTO, triton
 
 
 try:
@@ -53,8 +53,8 @@ def selective_scan(
         z (`torch.Tensor` of shape `(B, D, L)`, *optional*): Gate of the output.
         dt_bias (`torch.Tensor` of shape `(D,)`, *optional*): Bias of dt.
         implementation (`str`, defaults to `"auto"`): `"torch"`, `"numba"`, `"triton"` or `"mamba_ssm"`. `"auto"` is, for
-            tensors of at most 32 bits, numba's on CPU and Triton's on CUDA, each where it is installed (Triton needs a C
-            compiler too; without one mamba-ssm's is next); plain PyTorch for all others.
+            tensors of at most 32 bits, numba's on CPU and Triton's on NVIDIA GPUs, each where it is installed (Triton
+            needs a C compiler and Python's headers too; without them mamba-ssm's is next); plain PyTorch for all others.
 
     Returns:
         `torch.Tensor` of shape `(B, D, L)`: y in the dtype of x.
@@ -81,7 +81,7 @@ def _fastest_implementation(x: torch.Tensor) -> ScanImplementation:
         return "torch"
     if not x.is_cuda:
         return "numba" if x.device.type == "cpu" and has_numba else "torch"
-    if can_build_kernels():
+    if SUITS_AUTO:
         return "triton"
     return "torch" if selective_scan_fn is None else "mamba_ssm"
 

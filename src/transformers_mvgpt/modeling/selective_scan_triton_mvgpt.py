@@ -261,7 +261,7 @@ def walk_tokens(
 
 def _segments(num_warps: int, length: int) -> tuple[int, int]:
     """How many segments the tokens are cut into, and how long one is: a multiple of the blocks."""
-    wanted = 1 if num_warps >= _ENOUGH_WARPS else triton.cdiv(_WANTED_WARPS, num_warps)
+    wanted = 1 if num_warps >= _ENOUGH_WARPS else triton.cdiv(_WANTED_WARPS, max(1, num_warps))
     wanted = max(1, min(wanted, _MOST_SEGMENTS, length // _SHORTEST_SEGMENT))
     segment_length = triton.cdiv(triton.cdiv(length, wanted), _TOKENS_PER_BLOCK) * _TOKENS_PER_BLOCK
     return triton.cdiv(length, segment_length), segment_length

@@ -4,7 +4,7 @@
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import torch
@@ -31,7 +31,10 @@ def share_work(work: Callable[[Part], None], parts: Iterable[Part]) -> None:
     num_threads = torch.get_num_threads()
     pool = _helpers(num_threads)
     helpers = [pool.submit(work_on, remaining) for _ in range(min(num_threads, len(parts)) - 1)]
-    work_on(remaining)
+    try:
+        work_on(remaining)
+    finally:
+        wait(helpers)
     for helper in helpers:
         helper.result()
 

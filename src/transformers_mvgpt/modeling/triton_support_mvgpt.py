@@ -1,9 +1,9 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Triton, where it is installed: torch brings it on Linux, and torch 2.7 brought the first that knows tuples in kernels."""
 
-import functools
 import os
 import shutil
+import sysconfig
 from types import SimpleNamespace
 
 import torch
@@ -29,7 +29,13 @@ def runs_triton(device: torch.device) -> bool:
     return triton is not None and (device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1")
 
 
-@functools.cache
-def can_build_kernels() -> bool:
-    """Triton compiles kernels by itself, but what launches them with the C compiler of the machine."""
-    return triton is not None and any(map(shutil.which, filter(None, (os.environ.get("CC"), "gcc", "clang"))))
+def _can_build_kernels() -> bool:
+    compilers = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang"]
+    headers = os.path.join(sysconfig.get_paths()["include"], "Python.h")
+    return triton is not None and any(map(shutil.which, compilers)) and os.path.exists(headers)
+
+
+# Whether "auto" takes the kernels for a GPU. Triton compiles them by itself, but what launches them with the C compiler of the
+# machine, against Python's headers; and on AMD's GPUs they have not been run. A constant, and not looked up when it is needed:
+# `torch.compile` could not follow.
+SUITS_AUTO = _can_build_kernels() and torch.version.hip is None

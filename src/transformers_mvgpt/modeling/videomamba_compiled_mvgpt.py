@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 
 from .selective_scan_numba_mvgpt import has_numba
-from .triton_support_mvgpt import can_build_kernels, runs_triton
+from .triton_support_mvgpt import SUITS_AUTO, runs_triton
 from .videomamba_numba_mvgpt import convolve as convolve_by_numba
 from .videomamba_numba_mvgpt import scan_both_ways as scan_by_numba
 from .videomamba_triton_mvgpt import convolve as convolve_by_triton
@@ -36,7 +36,7 @@ def mixer_kernels(implementation: str, device: torch.device, dtype: torch.dtype)
     is_cpu, by_choice = device.type == "cpu", implementation == "auto"
     if is_cpu and has_numba and (by_choice or implementation == "numba"):
         return MixerKernels(convolve_by_numba, scan_by_numba) if dtype in (torch.float32, torch.bfloat16) else None
-    asked = (by_choice and not is_cpu and can_build_kernels()) or implementation == "triton"
+    asked = (by_choice and not is_cpu and SUITS_AUTO) or implementation == "triton"
     if asked and runs_triton(device):
         is_small = dtype in (torch.float32, torch.bfloat16, torch.float16)
         return MixerKernels(convolve_by_triton, scan_by_triton) if is_small else None
