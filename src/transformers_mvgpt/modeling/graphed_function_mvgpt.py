@@ -22,9 +22,10 @@ TensorFunction = Callable[..., dict[str, torch.Tensor]]
 
 class GraphedFunction:
     """
-    A function of CUDA tensors that is recorded for each shape of its arguments, and from then on replayed. It must not look at
-    what is in the tensors, and what it reads beside them stays where it was. Each recording keeps the memory of all that the
-    function computes in between. One thread at a time replays; while it records, no other may use the GPU.
+    A function of CUDA tensors that is recorded for each shape of its arguments, in inference mode and outside of it, and from
+    then on replayed. It must not look at what is in the tensors, and what it reads beside them stays where it was. Each
+    recording keeps the memory of all that the function computes in between. One thread at a time replays; while it records, no
+    other may use the GPU.
 
     Args:
         function (`Callable`): takes tensors, returns a dictionary of tensors.
@@ -47,9 +48,6 @@ class GraphedFunction:
             graph.replay()
             return {name: tensor.clone() for name, tensor in outputs.items()}
 
-    # normal tensors can be written to in either mode, those of inference mode only there
-    @torch.inference_mode(False)
-    @torch.no_grad()
     def record(self, *tensors: torch.Tensor) -> None:
         """Calls the function once, and records it without doing anything."""
         inputs = tuple(tensor.clone() for tensor in tensors)
@@ -69,7 +67,8 @@ class GraphedFunction:
 
     @staticmethod
     def _key(tensors: tuple[torch.Tensor, ...]) -> Any:
-        return tuple((tensor.shape, tensor.dtype, tensor.device) for tensor in tensors)
+        # tensors of inference mode cannot be written to outside of it
+        return torch.is_inference_mode_enabled(), *((tensor.shape, tensor.dtype, tensor.device) for tensor in tensors)
 
 
 class GraphedStep:
