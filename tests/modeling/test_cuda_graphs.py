@@ -14,7 +14,7 @@ from transformers import DynamicCache, PreTrainedModel, StaticCache
 
 from tiny_models import make_prompt, make_sample, make_videos, pad_left, tiny_config, tiny_model
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
-from transformers_mvgpt.modeling.cache_name_mvgpt import CACHE_NAME
+from transformers_mvgpt.modeling.cache_name_mvgpt import CACHE_NAME, OLD_NAME
 from transformers_mvgpt.modeling.cuda_graphs_mvgpt import CudaGraphs
 from transformers_mvgpt.modeling.graphed_function_mvgpt import GraphedFunction
 
@@ -110,6 +110,8 @@ STEP_OPTIONS = {
 @pytest.mark.parametrize("device", ["cpu"])
 @pytest.mark.parametrize("name", STEP_OPTIONS)
 def test_steps_are_the_same(device, model, calls, name):
+    if name == "prompt lookup" and CACHE_NAME == OLD_NAME:
+        pytest.skip("transformers 5.23 has no prompt lookup with a cache of fixed size")
     if name == "attentions":
         model.set_attn_implementation("eager")
     prompt = make_prompt(*range(5, 45), *range(5, 45))
