@@ -7,10 +7,11 @@ from dataclasses import asdict
 import pytest
 from transformers import pipeline
 
-from transformers_mvgpt.demo import CHECKPOINT, drawn_clip
+from transformers_mvgpt.demo import CHECKPOINT, CLIP, CLIP_SEED, drawn_clip
 from transformers_mvgpt.demo.build import LOG_FILE, PARTS, SCORES_FILE, STAGES, Effort
 from transformers_mvgpt.demo.clip_files import write_test_clips
 from transformers_mvgpt.demo.questions import QUESTION_TYPES, TIME_TYPES
+from transformers_mvgpt.demo.viewing import view_clip
 from transformers_mvgpt.evaluation import answer_questions, read_questions, score_by_type
 
 
@@ -59,6 +60,12 @@ def test_log_has_every_stage():
 def test_it_is_small(pipe):
     assert sum(parameter.numel() for parameter in pipe.model.parameters()) <= 5_000_000
     assert sum(file.stat().st_size for file in CHECKPOINT.iterdir()) <= 12_000_000
+
+
+def test_it_knows_all_about_the_clip_of_the_package(pipe):
+    answers = view_clip(pipe, CLIP, CLIP_SEED).answers
+    assert [answer.answer for answer in answers if not answer.is_right] == []
+    assert len(answers) >= len(QUESTION_TYPES)
 
 
 def test_clips_of_other_seeds_sizes_and_rates(pipe, tmp_path):
