@@ -17,7 +17,8 @@ def run(*arguments):
 
 
 def test_figures_are_printed_and_kept(tmp_path):
-    result = run(CHECKPOINT, "--device", "cpu", "--runs", 1, "--tokens", 3, "--out", tmp_path / "small.json")
+    options = ["--device", "cpu", "--runs", 1, "--tokens", 3, "--batch-sizes", "1,2"]
+    result = run(CHECKPOINT, *options, "--out", tmp_path / "small.json")
     assert result.exit_code == 0, result.stderr
     kept = json.loads((tmp_path / "small.json").read_text("utf-8"))
     assert kept["machine"]["dtype"] == "float32"
@@ -25,7 +26,9 @@ def test_figures_are_printed_and_kept(tmp_path):
     assert kept["quantization"] is None
     assert kept["num_parameters"] == 1_795_008
     rows = [line.split(" | ")[0].removeprefix("| ") for line in result.stdout.splitlines()[2:]]
-    assert rows == [part["part"] for part in kept["parts"]]
+    assert rows[: rows.index("")] == [part["part"] for part in kept["parts"]]
+    assert [batch["batch_size"] for batch in kept["batches"]] == [1, 2]
+    assert rows[-2:] == ["1", "2"]
     assert (tmp_path / "small.png").exists()
 
 
@@ -65,3 +68,11 @@ def test_bad_options_are_refused_before_anything_is_built():
     result = run(CHECKPOINT, "--quantization", "int2")
     assert result.exit_code == 1
     assert result.stderr == "Error: `quantization` (int2) must be int8 or int4.\n"
+
+
+@pytest.mark.parametrize("sizes", ["0", "1,", "1;2", "-1", "eight"])
+def test_bad_batch_sizes_are_refused(sizes):
+    result = run(CHECKPOINT, f"--batch-sizes={sizes}")
+    assert result.exit_code == 1
+    message = f"`--batch-sizes` ({sizes}) must be positive numbers with commas between them: 1,8,32"
+    assert result.stderr == f"Error: {message}\n"

@@ -4,8 +4,6 @@ Tests of the Triton kernels against the plain scan. test_selective_scan_triton.p
 Triton's interpreter, on CPU, or compiled, on a GPU.
 """
 
-import os
-
 import pytest
 import torch
 from torch.utils.checkpoint import checkpoint
@@ -19,19 +17,12 @@ from transformers_mvgpt.modeling.selective_scan_mvgpt import (
     selective_scan_torch,
     selective_scan_triton,
 )
-
-
-IS_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-DEVICE = "cpu" if IS_INTERPRETED else "cuda"
+from triton_runs import DEVICE, IS_INTERPRETED, use_small_blocks
 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    """The interpreter scans number by number: for its sake, several blocks of few tokens."""
-    if IS_INTERPRETED:
-        monkeypatch.setattr(selective_scan_triton_mvgpt, "_TOKENS_PER_BLOCK", 4)
-        monkeypatch.setattr(selective_scan_triton_mvgpt, "_SHORTEST_SEGMENT", 4)
-        monkeypatch.setitem(selective_scan_triton_mvgpt._NUM_WARPS, "forward", 1)
+    use_small_blocks(monkeypatch)
 
 
 def make_small_inputs(**options):
@@ -170,7 +161,7 @@ def test_gradient_checkpointing():
 
 def test_autocast_does_not_lower_the_precision():
     inputs = make_small_inputs()
-    with torch.autocast(DEVICE, dtype=torch.bfloat16):
+    with torch.autocast(DEVICE.type, dtype=torch.bfloat16):
         actual = output_and_grads(selective_scan_triton, inputs)
     assert_all_close(actual, output_and_grads(selective_scan_triton, inputs), tolerance=0)
 

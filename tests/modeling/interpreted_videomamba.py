@@ -4,8 +4,6 @@ The mixer's inner part as Triton kernels, against plain PyTorch. test_selective_
 their own: in Triton's interpreter, on CPU, or compiled, on a GPU.
 """
 
-import os
-
 import pytest
 import torch
 
@@ -18,13 +16,12 @@ from mixer_cases import (
     scanned_both_ways,
 )
 from transformers_mvgpt import VideoMambaConfig, VideoMambaModel
-from transformers_mvgpt.modeling import selective_scan_triton_mvgpt, videomamba_triton_mvgpt
+from transformers_mvgpt.modeling import videomamba_triton_mvgpt
 from transformers_mvgpt.modeling.videomamba_compiled_mvgpt import mixer_kernels
 from transformers_mvgpt.modeling.videomamba_triton_mvgpt import convolve, scan_both_ways
+from triton_runs import DEVICE, IS_INTERPRETED, use_small_blocks
 
 
-IS_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-DEVICE = torch.device("cpu" if IS_INTERPRETED else "cuda")
 HALF = torch.float16 if IS_INTERPRETED else torch.bfloat16  # the interpreter cuts bfloat16 off where a GPU rounds
 SIZES = [(1, 1, 8), (2, 13, 6), (1, 5, 40)]
 needs_a_gpu = pytest.mark.skipif(IS_INTERPRETED, reason="takes the interpreter minutes")
@@ -32,11 +29,7 @@ needs_a_gpu = pytest.mark.skipif(IS_INTERPRETED, reason="takes the interpreter m
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    if IS_INTERPRETED:
-        monkeypatch.setattr(selective_scan_triton_mvgpt, "_TOKENS_PER_BLOCK", 4)
-        monkeypatch.setattr(selective_scan_triton_mvgpt, "_SHORTEST_SEGMENT", 4)
-        monkeypatch.setitem(selective_scan_triton_mvgpt._NUM_WARPS, "forward", 1)
-        monkeypatch.setattr(videomamba_triton_mvgpt, "_CHANNELS", 32)
+    use_small_blocks(monkeypatch)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, HALF], ids=str)

@@ -87,6 +87,13 @@ def test_without_triton(monkeypatch):
         selective_scan_triton(**make_inputs(dtype=torch.float32))
 
 
+@needs_triton
+def test_a_cpu_is_refused(monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with pytest.raises(ValueError, match="takes tensors on a GPU, x is on cpu: selective_scan_torch takes all"):
+        selective_scan_triton(**make_inputs(dtype=torch.float32))
+
+
 @pytest.mark.parametrize("version", [None, "3.2.0"])
 def test_files_can_be_imported_without_triton(monkeypatch, version):
     language = SimpleNamespace()

@@ -72,8 +72,8 @@ def measure_speed(
 
     Returns:
         `dict[str, Any]`: `parts`, a list of part, seconds, floor_seconds and ratio; `limits` of the machine;
-        `num_prompt_tokens`; `batches`, what [`measure_batches`] returns; `peak_memory_bytes`, on a GPU what torch allocated for the parts after preprocessing, on a CPU
-        the most that the process ever had; `None` where that is not known.
+        `num_prompt_tokens`; `batches`, what [`measure_batches`] returns; `peak_memory_bytes`, on a GPU what torch allocated for
+        the parts after preprocessing, on a CPU the most that the process ever had; `None` where that is not known.
 
     Raises:
         ValueError: if `runs` or `num_new_tokens` is too small.

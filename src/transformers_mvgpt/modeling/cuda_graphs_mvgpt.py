@@ -24,8 +24,6 @@ from .graphed_function_mvgpt import GraphedFunction, GraphedStep, TensorFunction
 
 # Prompts of other lengths are filled up to a multiple: few recordings serve all, and little is computed for nothing.
 _TOKENS_STEP = 64
-# They change nothing in what the language model computes.
-_KNOWN_OPTIONS = ("use_cache", "return_dict", "vision_feature_layer")
 
 
 class CudaGraphs:
@@ -55,7 +53,7 @@ class CudaGraphs:
         cache = kwargs.get(CACHE_NAME)
         if cache is None:
             cache = DynamicCache(config=config)
-        others = {name: value for name, value in kwargs.items() if name not in (CACHE_NAME, *_KNOWN_OPTIONS)}
+        others = {name: value for name, value in kwargs.items() if name not in (CACHE_NAME, "use_cache")}
         if (
             inputs_embeds.shape[1] < _TOKENS_STEP  # a generated token, or a few of a later turn
             or any(value is not None and value is not False for value in others.values())

@@ -14,7 +14,7 @@ from torch.nn.functional import silu
 from .selective_scan_numba_mvgpt import has_numba
 from .selective_scan_recurrence_mvgpt import recurrence
 from .selective_scan_triton_mvgpt import fused_scan
-from .triton_support_mvgpt import SUITS_AUTO, triton
+from .triton_support_mvgpt import SUITS_AUTO, runs_triton, triton
 
 
 try:
@@ -205,11 +205,13 @@ def selective_scan_triton(
 
     Raises:
         ImportError: If Triton is not installed, or older than 3.3.
-        ValueError: If a tensor is of float64.
+        ValueError: If a tensor is of float64, or on a CPU.
     """
     if triton is None:
         raise ImportError("selective_scan_triton needs triton 3.3 or newer; selective_scan_torch runs without it.")
     _check_shapes(x, dt, A, B, C, D, z, dt_bias)
+    if x.device.type == "cpu" and not runs_triton(x.device):
+        raise ValueError("selective_scan_triton takes tensors on a GPU, x is on cpu: selective_scan_torch takes all.")
     if x.dtype == torch.float64:
         raise ValueError(
             f"selective_scan_triton computes in float32, x is of {x.dtype}: selective_scan_torch keeps the precision."

@@ -4,7 +4,7 @@ What stands between the projections of a VideoMamba mixer on a GPU without gradi
 
 As on the CPU, the tokens' rows stay as the projections write them: nothing is transposed, flipped or joined.
 
-Symbols in the shape comments: S samples, L tokens, E channels, N states per channel, K taps of the convolution.
+Symbols are those of the CPU's kernels: `videomamba_numba_mvgpt`.
 """
 
 import math
@@ -22,18 +22,7 @@ _TOKENS, _CHANNELS = 8, 128
 
 
 def convolve(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, is_backward: bool) -> torch.Tensor:
-    """
-    The depthwise convolution of a direction, and SiLU.
-
-    Args:
-        x (`torch.Tensor` of shape `(S, L, E)`): at most 32 bits, channels side by side.
-        weight (`torch.Tensor` of shape `(E, 1, K)`): of `nn.Conv1d`.
-        bias (`torch.Tensor` of shape `(E,)`): likewise.
-        is_backward (`bool`): whether a token sees the K - 1 after it, not those before it.
-
-    Returns:
-        `torch.Tensor` of shape `(S, L, E)`, in the dtype of x.
-    """
+    """As [`videomamba_numba_mvgpt.convolve`], for tensors on a GPU of at most 32 bits, with channels side by side."""
     num_samples, length, num_channels = x.shape
     result = torch.empty_like(x, memory_format=torch.contiguous_format)
     grid = num_samples, triton.cdiv(length, _TOKENS), triton.cdiv(num_channels, _CHANNELS)
@@ -50,15 +39,8 @@ def convolve(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, is_backw
 
 def scan_both_ways(forward: Direction, backward: Direction, gate: torch.Tensor) -> torch.Tensor:
     """
-    The selective scans of both directions, each as in [`selective_scan`] but `backward` from the last token to the first;
-    their sum times silu(gate).
-
-    Args:
-        forward, backward ([`Direction`]): both in the order of the tokens.
-        gate (`torch.Tensor` of shape `(S, L, E)`): before its SiLU, channels side by side.
-
-    Returns:
-        `torch.Tensor` of shape `(S, L, E)`, in the dtype of the gate.
+    As [`videomamba_numba_mvgpt.scan_both_ways`], for tensors on a GPU of at most 32 bits, with channels side by side. Each
+    direction is rounded to the dtype of the gate before they are added.
     """
     num_samples, length, num_channels = gate.shape
     y = gate.new_empty(2, *gate.shape)
