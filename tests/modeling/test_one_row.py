@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from tiny_models import tiny_model
-from transformers_mvgpt.modeling import one_row_mvgpt
+from transformers_mvgpt.modeling import decoding_mvgpt, one_row_mvgpt
 from transformers_mvgpt.modeling.one_row_mvgpt import OneRowProducts
 
 
@@ -23,9 +23,13 @@ def products(monkeypatch):
     return shapes
 
 
+@pytest.mark.parametrize("with_numba", [True, False])
 @pytest.mark.parametrize("shape", [(24,), (1, 24), (1, 1, 24)])
 @pytest.mark.parametrize("has_bias", [True, False])
-def test_same_as_linear_layer(shape, has_bias, products):
+def test_same_as_linear_layer(shape, has_bias, with_numba, products, monkeypatch):
+    if with_numba:
+        pytest.importorskip("numba")
+    monkeypatch.setattr(one_row_mvgpt, "has_numba", with_numba)
     torch.manual_seed(0)
     layer = torch.nn.Linear(24, 40, bias=has_bias, dtype=torch.bfloat16)
     x = torch.randn(shape, dtype=torch.bfloat16)
@@ -51,7 +55,23 @@ def test_everything_else_stays(shape, dtype, with_gradients, products):
     assert found.requires_grad == with_gradients
 
 
-def test_generation_uses_it_for_every_token_after_the_first(products):
+@pytest.mark.parametrize("columns", [8, 9])
+def test_wrong_sizes_are_refused_and_not_read(columns):
+    weight, bias = torch.zeros(4, 8, dtype=torch.bfloat16), torch.zeros(3, dtype=torch.bfloat16)
+    with torch.no_grad(), OneRowProducts(), pytest.raises(RuntimeError, match="size"):
+        F.linear(torch.zeros(1, columns, dtype=torch.bfloat16), weight, bias)
+
+
+def test_other_layouts(products):
+    weight, x = torch.randn(8, 4, dtype=torch.bfloat16).T, torch.randn(1, 8, dtype=torch.bfloat16)
+    expected = F.linear(x.double(), weight.double())
+    with torch.no_grad(), OneRowProducts():
+        torch.testing.assert_close(F.linear(x, weight).double(), expected, rtol=2**-8, atol=1e-6)
+    assert products == [(1, 8)]
+
+
+def test_generation_uses_it_for_every_token_after_the_first(products, monkeypatch):
+    monkeypatch.setattr(decoding_mvgpt, "has_numba", False)  # there is a compiled step otherwise
     model = tiny_model().to(torch.bfloat16)
     ids = torch.randint(3, 30, (1, 5))
     model.generate(ids, max_new_tokens=3, min_new_tokens=3, do_sample=False)
@@ -60,7 +80,9 @@ def test_generation_uses_it_for_every_token_after_the_first(products):
     assert len(products) == 2 * 7 * config.num_hidden_layers + 3
 
 
-def test_compiled_generation_is_the_same():
+def test_compiled_generation_is_the_same(monkeypatch):
+    monkeypatch.setattr(decoding_mvgpt, "has_numba", False)
+    monkeypatch.setattr(one_row_mvgpt, "has_numba", False)
     model = tiny_model().to(torch.bfloat16)
     ids = torch.randint(3, 30, (1, 5))
     options = {"max_new_tokens": 3, "min_new_tokens": 3, "do_sample": False, "output_logits": True}

@@ -6,13 +6,13 @@ Symbols in the shape comments: V videos, F frames, C chunks, k selected frames p
 I rows per frame and J rows per chunk for the language model, h its width.
 """
 
-from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 from transformers import AutoModel, Cache, CLIPVisionModel, GenerationMixin
-from transformers.modeling_outputs import BaseModelOutput, BaseModelOutputWithPooling
+from transformers.modeling_outputs import BaseModelOutput, BaseModelOutputWithPast, BaseModelOutputWithPooling
 from transformers.modeling_utils import slice_logits_to_keep
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, torch_compilable_check
@@ -22,6 +22,7 @@ from .cache_name_mvgpt import CACHE_NAME, takes_cache
 from .checkpoint_mapping_mvgpt import register_checkpoint_mappings
 from .configuration_mvgpt import MobileVideoGPTConfig
 from .cuda_graphs_mvgpt import PreTrainedModelWithCudaGraphs
+from .decoding_mvgpt import decode_on_cpu
 from .frame_scoring_mvgpt import score_frames, select_frames
 from .generation_inputs_mvgpt import prepare_generation_inputs
 from .modeling_outputs_mvgpt import (
@@ -30,7 +31,7 @@ from .modeling_outputs_mvgpt import (
     MobileVideoGPTVideoFeatures,
 )
 from .modeling_videomamba import VideoMambaModel
-from .one_row_mvgpt import OneRowProducts
+from .one_row_mvgpt import one_row_products
 from .pretrained_mvgpt import PreTrainedModelWithEncoders, freeze_unread_weights
 from .projector_mvgpt import MobileVideoGPTProjector
 from .visual_inputs_mvgpt import check_both_streams, check_pixels, fill_videos
@@ -292,8 +293,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         for modality, mask in placeholders.items():
             inputs_embeds = self._scatter(modality, rows.get(modality), mask, inputs_embeds)
 
-        graphs = self.usable_cuda_graphs()
-        outputs = (self.language_model if graphs is None else graphs.language_model)(
+        outputs = self._run_language_model(
             attention_mask=attention_mask,
             position_ids=position_ids,
             inputs_embeds=inputs_embeds,
@@ -310,6 +310,16 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
             image_outputs=encoded.get("image"),
             video_outputs=video_outputs,
         )
+
+    def _run_language_model(self, **inputs: Any) -> BaseModelOutputWithPast:
+        """By whatever is the fastest way to do what the language model does."""
+        if (graphs := self.usable_cuda_graphs()) is not None:
+            return graphs.language_model(**inputs)
+        outputs = decode_on_cpu(self.language_model, **inputs)
+        if outputs is None:
+            with one_row_products(inputs["inputs_embeds"]):
+                outputs = self.language_model(**inputs)
+        return outputs
 
     def _look_up(self, input_ids: torch.Tensor, has_visuals: bool) -> torch.Tensor:
         """Embeddings (B, L, h) of all tokens but placeholders, whose ids may lie outside the vocabulary."""
@@ -431,10 +441,7 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Gene
             ValueError: if the prompt is longer than the language model's context. It is said before anything is encoded.
         """
         kwargs = prepare_generation_inputs(self.config, kwargs.get("input_ids", inputs), kwargs)
-        # elsewhere it would only look at every function and pass it on
-        is_faster_by_rows = self.device.type == "cpu" and self.dtype == torch.bfloat16
-        with OneRowProducts() if is_faster_by_rows else nullcontext():
-            return super().generate(inputs, *args, **kwargs)
+        return super().generate(inputs, *args, **kwargs)
 
     @can_return_tuple
     @takes_cache
@@ -475,7 +482,9 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Gene
             **{CACHE_NAME: cache},
             **kwargs,
         )
-        logits = self.lm_head(slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep))
+        rows = slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep)
+        with one_row_products(rows):
+            logits = self.lm_head(rows)
         loss = None
         if labels is not None:
             loss = self.loss_function(

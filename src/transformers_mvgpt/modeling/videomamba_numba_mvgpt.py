@@ -12,7 +12,6 @@ Symbols in the shape comments: S samples, L tokens, E channels, N states per cha
 
 import functools
 import importlib
-import math
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
@@ -20,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from .numba_functions_mvgpt import LOG2_E, exp2, scalar_functions, silu, softplus
 from .threads_mvgpt import share_work
 from .videomamba_direction_mvgpt import Direction
 
@@ -27,15 +27,6 @@ from .videomamba_direction_mvgpt import Direction
 # Long rows make the most of vector instructions; the states of more channels would leave the cache.
 _MOST_CHANNELS, _CHANNELS_STEP = 192, 64
 _COMPILING = threading.Lock()
-
-_LOG2_E = np.float32(math.log2(math.e))
-_LOWEST = np.float32(-126)  # exponent of 2 in float32
-# What is added to it loses its fraction, and is found as an integer in the lowest bits.
-_ROUNDER = np.float32(1.5 * 2**23)
-# exp2(f) for |f| <= 1/2, the Taylor series: its relative error is that of float32.
-_E1, _E2, _E3, _E4, _E5, _E6 = (np.float32(math.log(2) ** n / math.factorial(n)) for n in range(1, 7))
-# log(1 + v) = 2 (s + s^3 / 3 + s^5 / 5 + ...) with s = v / (2 + v), at most 1/3 here
-_L3, _L5, _L7, _L9, _L11, _L13, _L15 = (np.float32(1 / n) for n in range(3, 16, 2))
 
 
 def convolve(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, is_backward: bool) -> torch.Tensor:
@@ -92,7 +83,7 @@ def scan_both_ways(forward: Direction, backward: Direction, gate: torch.Tensor) 
 
 def _arrays(direction: Direction) -> tuple[np.ndarray, ...]:
     """What `_scan` takes of a direction."""
-    rates = (direction.A.float() * float(_LOG2_E)).T.contiguous()  # (N, E)
+    rates = (direction.A.float() * float(LOG2_E)).T.contiguous()  # (N, E)
     parts = (rates, direction.B.float().contiguous(), direction.C.float().contiguous(), _copied(direction.D))
     return _as_array(direction.x), _as_array(direction.dt), *(part.detach().numpy() for part in parts)
 
@@ -142,11 +133,10 @@ def _kernel(name: str) -> Callable[..., None]:
 @functools.cache
 def _compiled_kernels() -> dict[str, Callable[..., None]]:
     numba = importlib.import_module("numba")  # an import statement would make it a requirement of the remote code
-    # no "reassoc": it would cancel what rounds in `_exp2`
+    # no "reassoc": it would cancel what rounds in `exp2`
     options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
     functions = globals()
-    for name in ("_exp2", "_silu", "_softplus"):
-        functions[name] = numba.njit(functions[name], **options)
+    functions.update(scalar_functions())
     for name in ("_load", "_store"):
         functions[name] = numba.njit(functions[name], inline="always", **options)
     kernels = ("_scan", "_apply_gate", "_convolve")
@@ -156,29 +146,6 @@ def _compiled_kernels() -> dict[str, Callable[..., None]]:
         except RuntimeError:  # there is no place for a cache
             functions[name] = numba.njit(functions[name], **options)
     return {name: functions[name] for name in kernels}
-
-
-def _exp2(exponent):
-    """Of exponents that are not positive."""
-    bounded = max(exponent, _LOWEST)
-    shifted = np.float32(bounded + _ROUNDER)
-    f = bounded - np.float32(shifted - _ROUNDER)
-    series = _E1 + f * (_E2 + f * (_E3 + f * (_E4 + f * (_E5 + f * _E6))))
-    bits = np.int32((shifted.view(np.int32) + 127) << 23)  # of 2 to the whole part
-    return (np.float32(1) + f * series) * bits.view(np.float32)
-
-
-def _silu(value):
-    e = _exp2(-abs(value) * _LOG2_E)
-    return value * (np.float32(1) if value > 0 else e) / (np.float32(1) + e)
-
-
-def _softplus(value):
-    e = _exp2(-abs(value) * _LOG2_E)
-    s = e / (np.float32(2) + e)
-    q = s * s
-    series = _L3 + q * (_L5 + q * (_L7 + q * (_L9 + q * (_L11 + q * (_L13 + q * _L15)))))
-    return max(value, np.float32(0)) + np.float32(2) * s * (np.float32(1) + q * series)
 
 
 def _load(array, sample, token, start, width, is_bfloat16, values, bits):
@@ -222,13 +189,13 @@ def _scan(x, dt, rates, B, C, D, sums, sample, start, width, is_bfloat16, is_bac
         _load(x, sample, token, first_channel, num_loaded, is_bfloat16, u, u_bits)
         # short loops, one after the other, become vector instructions
         for k in range(unit_size):
-            step[k] = _softplus(step[k])
+            step[k] = softplus(step[k])
             out[k] = sums[token, k] + skip[k] * u[k]
             u[k] *= step[k]
         for n in range(num_states):
             b, c = B[sample, token, n], C[sample, token, n]
             for k in range(unit_size):
-                state[n, k] = state[n, k] * _exp2(step[k] * rate[n, k]) + u[k] * b
+                state[n, k] = state[n, k] * exp2(step[k] * rate[n, k]) + u[k] * b
                 out[k] += c * state[n, k]
         for k in range(unit_size):
             sums[token, k] = out[k]
@@ -243,7 +210,7 @@ def _apply_gate(gate, sums, result, sample, start, width, is_bfloat16):
     for token in range(length):
         _load(gate, sample, token, first_channel, num_loaded, is_bfloat16, values, bits)
         for k in range(unit_size):
-            values[k] = _silu(values[k])
+            values[k] = silu(values[k])
         for k in range(unit_size):
             values[k] *= sums[token, k]
         _store(result, sample, token, first_channel, num_loaded, is_bfloat16, values, bits)
@@ -271,5 +238,5 @@ def _convolve(x, taps, bias, result, sample, start, width, is_bfloat16, is_backw
             for k in range(unit_size):
                 values[k] += weights[tap, k] * rows[row, k]
         for k in range(unit_size):
-            values[k] = _silu(values[k])
+            values[k] = silu(values[k])
         _store(result, sample, token, first_channel, num_loaded, is_bfloat16, values, bits)
