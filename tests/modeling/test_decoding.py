@@ -208,11 +208,15 @@ def wrap_forward(model):
     model.layers[1].mlp.forward = model.layers[1].mlp.forward
 
 
-def replace_layer(model):
+def derive_layer(model):
     class Projection(nn.Linear):
         pass
 
     model.layers[1].self_attn.v_proj = Projection(WIDTH, 8)
+
+
+def replace_layer(model):
+    model.layers[1].mlp.up_proj = nn.Sequential(model.layers[1].mlp.up_proj)
 
 
 def replace_weight(model):
@@ -230,6 +234,7 @@ CHANGES = {
     "a hook": lambda model: model.layers[1].register_forward_hook(lambda *_: None),
     "a hook before": lambda model: model.norm.register_forward_pre_hook(lambda *_: None),
     "a wrapped forward": wrap_forward,
+    "a derived layer": derive_layer,
     "another layer": replace_layer,
     "a weight of another shape": replace_weight,
     "a weight of another layout": transpose_weight,

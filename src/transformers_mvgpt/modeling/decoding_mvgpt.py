@@ -191,16 +191,13 @@ def _weight_addresses(layer: Qwen2DecoderLayer, dtype: torch.dtype, shapes: list
     attention, mlp = layer.self_attn, layer.mlp
     if not (_is_plain(attention, Qwen2Attention) and _is_plain(mlp, Qwen2MLP) and _is_plain(mlp.act_fn, _SILU)):
         return None
-    without_bias = (attention._modules["o_proj"], *(mlp._modules[f"{name}_proj"] for name in ("gate", "up", "down")))
-    if any(projection.bias is not None for projection in without_bias):
-        return None
     addresses = []
     for (*parents, name, kind), shape in zip(_WEIGHT_PATHS, shapes, strict=True):
         # not by attributes, which take as long as all the rest
         module = (layer._modules[parents[0]] if parents else layer)._modules[name]
-        weight = module._parameters[kind]
         if not _is_plain(module, nn.Linear if parents else Qwen2RMSNorm):
             return None
+        weight = module._parameters[kind]
         if weight is None:  # a bias
             addresses.append(0)
             continue
@@ -213,7 +210,8 @@ def _weight_addresses(layer: Qwen2DecoderLayer, dtype: torch.dtype, shapes: list
         ):
             return None
         addresses.append(weight.data_ptr())
-    return addresses
+    without_bias = (attention._modules["o_proj"], *(mlp._modules[f"{name}_proj"] for name in ("gate", "up", "down")))
+    return addresses if all(projection._parameters["bias"] is None for projection in without_bias) else None
 
 
 def _holds_one_sequence(cache: Cache | None, config: PreTrainedConfig, dtype: torch.dtype) -> bool:
