@@ -4,16 +4,29 @@ import time
 import torch
 from torch import nn
 
-from transformers_mvgpt.evaluation.machine_limits import count_flops, measure_limits, median_seconds, time_calls
+from transformers_mvgpt.evaluation import machine_limits
+from transformers_mvgpt.evaluation.machine_limits import LimitsMeter, count_flops, median_seconds, time_calls
 
 
 CPU = torch.device("cpu")
 
 
 def test_limits_are_those_of_a_real_machine():
-    limits = measure_limits(CPU, torch.float32, runs=1)
+    meter = LimitsMeter(CPU, torch.float32)
+    meter.sample()
+    limits = meter.limits()
     assert 1e8 < limits.flops_per_second < 1e15
     assert 1e8 < limits.bytes_per_second < 1e13
+
+
+def test_median_of_samples_counts(monkeypatch):
+    seconds = [1.0, 9.0, 4.0, 3.0, 2.0, 6.0]  # of a product, of reading, and so on
+    monkeypatch.setattr(machine_limits, "time_calls", lambda *_: [seconds.pop(0)])
+    meter = LimitsMeter(CPU, torch.float32)
+    for _ in range(3):
+        meter.sample()
+    assert meter.limits().flops_per_second == 2 * 2402 * 896 * 4864 / 2
+    assert meter.limits().bytes_per_second == 2**29 / 6
 
 
 def test_first_call_does_not_count():

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 # Products of the language model's prefill at the 0.5B size: the largest that a first token is made of.
 _ROWS, _INNER, _COLUMNS = 2402, 896, 4864
 _READ_BYTES = 1 << 29  # more than any cache holds
-_MIN_SECONDS = 0.2
+_SAMPLE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -30,21 +30,34 @@ class MachineLimits:
     bytes_per_second: float
 
 
-def measure_limits(device: torch.device, dtype: torch.dtype, runs: int = 5) -> MachineLimits:
+class LimitsMeter:
     """
-    The best of several runs each: a floor is what nothing disturbed.
+    Takes samples of what a machine can do. One that others share does twice as much in one second as in the next: samples from
+    all along a measurement meet what its parts have met, the median of either is compared with that of the other.
 
     Args:
         device (`torch.device`): where.
         dtype (`torch.dtype`): of the matrices.
-        runs (`int`): number of runs.
     """
-    left = torch.randn(_ROWS, _INNER, device=device).to(dtype)
-    right = torch.randn(_INNER, _COLUMNS, device=device).to(dtype)
-    product = min(time_calls(lambda: left @ right, device, runs, _MIN_SECONDS))
-    data = torch.ones(_READ_BYTES // 8, dtype=torch.int64, device=device)
-    read = min(time_calls(data.sum, device, runs, _MIN_SECONDS))
-    return MachineLimits(2 * _ROWS * _INNER * _COLUMNS / product, _READ_BYTES / read)
+
+    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+        self._device, self._dtype = device, dtype
+        self._flops_per_second: list[float] = []
+        self._bytes_per_second: list[float] = []
+
+    def sample(self) -> None:
+        """Takes one, for some tenths of a second. What it needs of memory is free again afterwards."""
+        left = torch.randn(_ROWS, _INNER, device=self._device).to(self._dtype)
+        right = torch.randn(_INNER, _COLUMNS, device=self._device).to(self._dtype)
+        [product] = time_calls(lambda: left @ right, self._device, 1, _SAMPLE_SECONDS)
+        data = torch.ones(_READ_BYTES // 8, dtype=torch.int64, device=self._device)
+        [read] = time_calls(data.sum, self._device, 1, _SAMPLE_SECONDS)
+        self._flops_per_second.append(2 * _ROWS * _INNER * _COLUMNS / product)
+        self._bytes_per_second.append(_READ_BYTES / read)
+
+    def limits(self) -> MachineLimits:
+        """The median of the samples."""
+        return MachineLimits(statistics.median(self._flops_per_second), statistics.median(self._bytes_per_second))
 
 
 def time_calls(call: Callable[[], object], device: torch.device, runs: int, min_seconds: float = 0.0) -> list[float]:

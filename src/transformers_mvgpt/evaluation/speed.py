@@ -17,7 +17,7 @@ from ..modeling.frame_scoring_mvgpt import score_frames, select_frames
 from ..processing import MobileVideoGPTProcessor
 from ..processing.video_decoding_mvgpt import decode_video
 from .batch_speed import measure_batches
-from .machine_limits import count_flops, measure_limits, median_seconds
+from .machine_limits import LimitsMeter, MachineLimits, count_flops, median_seconds
 from .quantisation import stored_bytes
 from .scan_left_out import scan_left_out
 
@@ -34,17 +34,19 @@ class PartTime:
     Args:
         part (`str`): of an answer.
         seconds (`float`): median of the runs.
-        floor_seconds (`float`, *optional*): what the machine would need at its best; `None` where no arithmetic counts.
+        flops, num_bytes (`float`): what has to be computed, or read, for it. Both 0 where that does not count.
     """
 
     part: str
     seconds: float
-    floor_seconds: float | None = None
+    flops: float = 0
+    num_bytes: float = 0
 
-    @property
-    def ratio(self) -> float | None:
-        """How many times the floor."""
-        return None if self.floor_seconds is None else self.seconds / self.floor_seconds
+    def beside(self, limits: MachineLimits) -> dict[str, Any]:
+        """`part`, `seconds`, `floor_seconds` (what a machine would need at its best) and `ratio` (how many times that)."""
+        floor = self.flops / limits.flops_per_second + self.num_bytes / limits.bytes_per_second or None
+        ratio = None if floor is None else self.seconds / floor
+        return {"part": self.part, "seconds": self.seconds, "floor_seconds": floor, "ratio": ratio}
 
 
 @torch.inference_mode()
@@ -73,7 +75,7 @@ def measure_speed(
     Returns:
         `dict[str, Any]`: `parts`, a list of part, seconds, floor_seconds and ratio; `limits` of the machine;
         `num_prompt_tokens`; `batches`, what [`measure_batches`] returns; `peak_memory_bytes`, on a GPU what torch allocated for
-        the parts after preprocessing, on a CPU the most that the process ever had; `None` where that is not known.
+        the parts, on a CPU the most that the process ever had; `None` where that is not known.
 
     Raises:
         ValueError: if `runs` or `num_new_tokens` is too small.
@@ -82,17 +84,25 @@ def measure_speed(
         raise ValueError(f"`runs` ({runs}) must be at least 1, and `num_new_tokens` ({num_new_tokens}) at least 2.")
     device, dtype = model.device, model.dtype
     report = on_part or (lambda part: None)
-    report("limits of the machine")
-    limits = measure_limits(device, dtype)
+    meter = LimitsMeter(device, dtype)
     parts: list[PartTime] = []
+    peak_memory = 0
 
-    def measure(part: str, call: Callable[[], Any], floor_seconds: float | None = None) -> Any:
+    def begin(part: str) -> None:
         report(part)
-        parts.append(PartTime(part, median_seconds(call, device, runs), floor_seconds))
-        return call()
+        meter.sample()
+        if device.type == "cuda":  # of the sample
+            torch.cuda.reset_peak_memory_stats(device)
 
-    def arithmetic(module: torch.nn.Module, call: Callable[[Any], object]) -> float:
-        return count_flops(module, call) / limits.flops_per_second
+    def end(part: PartTime) -> None:
+        nonlocal peak_memory
+        parts.append(part)
+        peak_memory = max(peak_memory, _peak_memory(device) or 0)
+
+    def measure(part: str, call: Callable[[], Any], flops: float = 0) -> Any:
+        begin(part)
+        end(PartTime(part, median_seconds(call, device, runs), flops))
+        return call()
 
     video_processor = processor.video_processor
     frames, _ = measure("decode", lambda: decode_video(video, video_processor.sample_frames))
@@ -100,36 +110,30 @@ def measure_speed(
         "preprocess", lambda: video_processor(frames, do_sample_frames=False, return_tensors="pt").to(device, dtype)
     )
     context, stream = features["context_pixel_values_videos"], features["pixel_values_videos"]
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
 
     body, config = model.model, model.config
     images = context.flatten(0, 1)
     meta_images = torch.empty_like(images, device="meta")
-    floor = arithmetic(body, lambda twin: twin._encode_images(meta_images))
-    encoded = measure("image encoder", lambda: body._encode_images(images), floor).last_hidden_state
+    flops = count_flops(body, lambda twin: twin._encode_images(meta_images))
+    encoded = measure("image encoder", lambda: body._encode_images(images), flops).last_hidden_state
 
     chunks = encoded[None]
     num_rows, width = config.frames_per_chunk * encoded.shape[1], encoded.shape[2]
     scoring_flops = 2 * config.num_chunks * num_rows**2 * width
-    scores = measure(
-        "frame scoring",
-        lambda: score_frames(chunks, config.frames_per_chunk),
-        scoring_flops / limits.flops_per_second,
-    )
+    scores = measure("frame scoring", lambda: score_frames(chunks, config.frames_per_chunk), scoring_flops)
     selected = select_frames(scores, config.frames_per_chunk, config.num_selected_frames, config.select_most_attended)
     chosen = stream[0, selected[0]][None]
     meta_chosen = torch.empty_like(chosen, device="meta")
-    floor = arithmetic(body.video_tower, lambda twin: twin(meta_chosen))
-    video_features = measure("video encoder", lambda: body.video_tower(chosen), floor).last_hidden_state
+    flops = count_flops(body.video_tower, lambda twin: twin(meta_chosen))
+    video_features = measure("video encoder", lambda: body.video_tower(chosen), flops).last_hidden_state
     with scan_left_out():
         measure("video encoder without scan", lambda: body.video_tower(chosen))
 
     pooled = body._pool_patches(video_features)
     meta_rows = torch.empty_like(encoded, device="meta"), torch.empty_like(pooled, device="meta")
-    floor = arithmetic(body.image_projector, lambda twin: twin(meta_rows[0]))
-    floor += arithmetic(body.video_projector, lambda twin: twin(meta_rows[1]))
-    measure("projectors", lambda: (body.image_projector(encoded), body.video_projector(pooled)), floor)
+    flops = count_flops(body.image_projector, lambda twin: twin(meta_rows[0]))
+    flops += count_flops(body.video_projector, lambda twin: twin(meta_rows[1]))
+    measure("projectors", lambda: (body.image_projector(encoded), body.video_projector(pooled)), flops)
 
     prompt = make_prompt(processor, model).to(device)
     given = {"video": body.get_video_features(stream, context, return_dict=True)}
@@ -137,38 +141,36 @@ def measure_speed(
     # of the same arithmetic in plain weights: the counter does not know the products of quantised ones
     with torch.device("meta"):
         plain = type(body.language_model)(config.text_config).to(dtype)
-    prefill_flops = count_flops(plain, lambda twin: twin(inputs_embeds=embedded))
-    head_flops = 2 * model.lm_head.weight.numel()
-    floor = (prefill_flops + head_flops) / limits.flops_per_second
-    measure("prefill", lambda: model(prompt, mm_encoder_outputs=given, logits_to_keep=1, use_cache=True), floor)
+    flops = count_flops(plain, lambda twin: twin(inputs_embeds=embedded)) + 2 * model.lm_head.weight.numel()
+    measure("prefill", lambda: model(prompt, mm_encoder_outputs=given, logits_to_keep=1, use_cache=True), flops)
 
     def generate(length: int, **others: Any) -> torch.Tensor:
         # an answer that ends early would be measured as a fast one: no such token comes
         options = {"eos_token_id": config.text_config.vocab_size, "max_new_tokens": length, "do_sample": False}
         return model.generate(prompt, attention_mask=torch.ones_like(prompt), **options, **others)
 
-    arithmetic_seconds = sum(part.floor_seconds for part in parts if part.floor_seconds is not None)
     pixels = {"pixel_values_videos": stream, "context_pixel_values_videos": context}
-    measure("first token", lambda: generate(1, **pixels), arithmetic_seconds)
+    measure("first token", lambda: generate(1, **pixels), sum(part.flops for part in parts))
 
     chat = VideoChat(model, processor, given["video"])  # the run that is not counted reads the video
     measure("second question", lambda: chat.ask(QUESTION, max_new_tokens=1))
 
-    report("each later token")
+    begin("each later token")
     clock = TokenClock()
     for _ in range(runs):
         generate(num_new_tokens, mm_encoder_outputs=given, streamer=clock)
-    floor = _bytes_per_token(model, prompt.shape[1]) / limits.bytes_per_second
-    parts.append(PartTime("each later token", statistics.median(clock.seconds), floor))
-    peak_memory = _peak_memory(device)
+    num_bytes = _bytes_per_token(model, prompt.shape[1])
+    end(PartTime("each later token", statistics.median(clock.seconds), num_bytes=num_bytes))
+    meter.sample()
+    limits = meter.limits()
     if batch_sizes:
         report("several at once")
     return {
-        "parts": [{**asdict(part), "ratio": part.ratio} for part in parts],
+        "parts": [part.beside(limits) for part in parts],
         "limits": asdict(limits),
         "num_prompt_tokens": prompt.shape[1],
         "batches": measure_batches(model, prompt, pixels, batch_sizes or [], runs=runs),
-        "peak_memory_bytes": peak_memory,
+        "peak_memory_bytes": peak_memory or None,
     }
 
 
