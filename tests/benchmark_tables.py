@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers_mvgpt.conversion.card_speed import SPEED_FILE
-from transformers_mvgpt.evaluation.speed_report import seconds_of
+from transformers_mvgpt.evaluation.speed_report import seconds_of, share_of_rival
 
 
 ROOT = Path(__file__).parents[1]
@@ -63,13 +63,12 @@ def readme_tables(results: list[dict[str, Any]]) -> str:
                 lines.append("")
         for result in some:
             if result["rivals"]:
-                ours = seconds_of(result, "first token")
                 lines += [
                     f"| first token of others | | ours ({_NAMES[result['model']]}) takes, of that |",
                     "|---|---|---|",
                 ]
                 for name, rival in result["rivals"].items():
-                    lines.append(f"| {name} | {_time(rival['seconds'])} | {ours / rival['seconds']:.2f} |")
+                    lines.append(f"| {name} | {_time(rival['seconds'])} | {share_of_rival(result, rival):.2f} |")
                 lines.append("")
     return "\n".join(lines)
 

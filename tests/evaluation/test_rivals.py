@@ -1,4 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+import time
+
 import pytest
 import torch
 
@@ -31,7 +33,10 @@ def test_frames_and_prompt_fit(name, num_rows, monkeypatch):
         for key in NARROW.keys() & config.keys():
             monkeypatch.setitem(config, key, NARROW[key])
     frames = torch.zeros(2, 3, 30, 40, dtype=torch.uint8)
-    result = rivals.measure_rival(name, frames, 5, CPU, torch.float32, runs=1)
+    calls = []
+    result = rivals.measure_rival(name, frames, 5, CPU, torch.float32, lambda: calls.append(time.sleep(0.01)), runs=3)
+    assert len(calls) == 4
+    assert 0.01 <= result["our_seconds"] < 5
     assert result["num_prompt_tokens"] == num_rows + 5
     assert 0 < result["seconds"] < 60
     assert 0 < result["num_parameters"] < 5e6

@@ -3,11 +3,12 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from transformers_mvgpt.chat import VideoChat
 from transformers_mvgpt.demo import CHECKPOINT, CLIP
 from transformers_mvgpt.evaluation import batch_speed, speed
 from transformers_mvgpt.evaluation.batch_speed import measure_batches
 from transformers_mvgpt.evaluation.random_models import make_random_model, published_size
-from transformers_mvgpt.evaluation.speed import TokenClock, make_prompt, measure_speed
+from transformers_mvgpt.evaluation.speed import QUESTION, TokenClock, first_token_call, make_prompt, measure_speed
 from transformers_mvgpt.evaluation.speed_report import draw_speed, seconds_of, speed_table
 
 
@@ -135,15 +136,24 @@ def test_too_few_are_refused(small, options):
 
 
 def test_table_and_picture(result, tmp_path):
-    rivals = {"other": {"seconds": 4 * seconds_of(result, "first token")}}
+    first = seconds_of(result, "first token")
+    rivals = {"older": {"seconds": 4 * first}, "other": {"seconds": 4 * first, "our_seconds": 2 * first}}
     table = speed_table({**result, "rivals": rivals})
     rows = [line.split(" | ") for line in table.splitlines()]
     assert [row[0].removeprefix("| ") for row in rows[2 : 2 + len(PARTS)]] == list(PARTS)
     assert "| videos at once" in table and sum(row[0] in ("| 1", "| 2") for row in rows) == 2
-    assert rows[-1][0] == "| other"
-    assert rows[-1][-1] == "0.25 |"
+    assert [(row[0], row[-1]) for row in rows[-2:]] == [("| older", "0.25 |"), ("| other", "0.50 |")]
     draw_speed({**result, "rivals": rivals}, tmp_path / "speed.png")
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_first_token_of_a_file(small):
+    model, processor = small
+    tokens = first_token_call(model, processor, str(CLIP))()
+    prompt = make_prompt(processor, model)
+    assert tokens.shape == (1, prompt.shape[1] + 1)
+    answer = processor.decode(tokens[0, prompt.shape[1] :])
+    assert VideoChat(model, processor, str(CLIP)).ask(QUESTION, max_new_tokens=1) == answer.strip()
 
 
 @pytest.mark.parametrize(("name", "num_parameters"), [("0.5b", 656_605_056), ("1.5b", 1_710_275_072)])

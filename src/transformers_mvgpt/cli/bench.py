@@ -44,7 +44,7 @@ def bench(
     from ..evaluation.quantisation import check_quantisation, quantise_language_model
     from ..evaluation.random_models import PUBLISHED_SIZES, make_random_model
     from ..evaluation.rivals import check_rivals, measure_rival
-    from ..evaluation.speed import measure_speed
+    from ..evaluation.speed import first_token_call, measure_speed
     from ..evaluation.speed_report import draw_speed, speed_table
     from ..processing import MobileVideoGPTProcessor
     from ..processing.video_decoding_mvgpt import decode_video
@@ -84,12 +84,11 @@ def bench(
         result |= {"model": model, "num_parameters": num_parameters, "quantization": quantization}
         result |= {"runs": runs, "rivals": {}}
         result["machine"] = describe_machine(place, precision)
-        del network
         frames, _ = decode_video(path, processor.video_processor.sample_frames)
-        text_length = 30
+        text_length, ours = 30, first_token_call(network, processor, path)
         for name in rivals:
             show(name)
-            result["rivals"][name] = measure_rival(name, frames, text_length, place, precision, runs)
+            result["rivals"][name] = measure_rival(name, frames, text_length, place, precision, ours, runs)
     typer.echo(speed_table(result), nl=False)
     if out is not None:
         out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

@@ -84,6 +84,21 @@ def median_seconds(call: Callable[[], object], device: torch.device, runs: int) 
     return statistics.median(time_calls(call, device, runs))
 
 
+def median_seconds_in_turns(calls: list[Callable[[], object]], device: torch.device, runs: int) -> list[float]:
+    """The median of each call. They take turns, so that all meet the same moods of a machine that others share."""
+    seconds: list[list[float]] = [[] for _ in calls]
+    for call in calls:
+        call()
+    for _ in range(runs):
+        for call, own in zip(calls, seconds, strict=True):
+            synchronize(device)
+            start = time.perf_counter()
+            call()
+            synchronize(device)
+            own.append(time.perf_counter() - start)
+    return [statistics.median(own) for own in seconds]
+
+
 def synchronize(device: torch.device) -> None:
     """Waits for what a GPU has been told to do."""
     if device.type in ("cuda", "mps", "xpu"):

@@ -15,7 +15,7 @@ from transformers import (
     SmolVLMForConditionalGeneration,
 )
 
-from .machine_limits import median_seconds
+from .machine_limits import median_seconds_in_turns
 
 
 _LLAVA_VISION = {
@@ -120,20 +120,27 @@ def check_rivals(names: list[str]) -> None:
 
 @torch.inference_mode()
 def measure_rival(
-    name: str, frames: torch.Tensor, prompt_length: int, device: torch.device, dtype: torch.dtype, runs: int = 5
+    name: str,
+    frames: torch.Tensor,
+    prompt_length: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    our_first_token: Callable[[], object],
+    runs: int = 5,
 ) -> dict[str, Any]:
     """
-    Seconds from frames in memory to the first token.
+    Seconds from frames in memory to the first token, of another model and of ours, which take turns.
 
     Args:
         name (`str`): of `RIVALS`.
         frames (`torch.Tensor` of shape `(n, 3, height, width)`): frames of a video, resized to what the model takes.
         prompt_length (`int`): tokens of text around them.
         device (`torch.device`), dtype (`torch.dtype`): where, and of the weights.
-        runs (`int`): after one that is not counted.
+        our_first_token (`Callable`): makes ours.
+        runs (`int`): of each, after one that is not counted.
 
     Returns:
-        `dict[str, Any]`: `seconds`, the median; `num_parameters`; `num_prompt_tokens`.
+        `dict[str, Any]`: `seconds`, the median; `our_seconds`, likewise; `num_parameters`; `num_prompt_tokens`.
 
     Raises:
         ValueError: if there is no such model.
@@ -155,8 +162,10 @@ def measure_rival(
             ids, attention_mask=mask, min_new_tokens=1, max_new_tokens=1, do_sample=False, **{rival.pixels: pixels}
         )
 
+    seconds, our_seconds = median_seconds_in_turns([first_token, our_first_token], device, runs)
     return {
-        "seconds": median_seconds(first_token, device, runs),
+        "seconds": seconds,
+        "our_seconds": our_seconds,
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
         "num_prompt_tokens": ids.shape[1],
     }

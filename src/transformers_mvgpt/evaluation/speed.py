@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """How long each part of an answer takes, beside the time that its arithmetic or its memory needs."""
 
+import functools
 import statistics
 import sys
 import time
@@ -144,13 +145,8 @@ def measure_speed(
     flops = count_flops(plain, lambda twin: twin(inputs_embeds=embedded)) + 2 * model.lm_head.weight.numel()
     measure("prefill", lambda: model(prompt, mm_encoder_outputs=given, logits_to_keep=1, use_cache=True), flops)
 
-    def generate(length: int, **others: Any) -> torch.Tensor:
-        # an answer that ends early would be measured as a fast one: no such token comes
-        options = {"eos_token_id": config.text_config.vocab_size, "max_new_tokens": length, "do_sample": False}
-        return model.generate(prompt, attention_mask=torch.ones_like(prompt), **options, **others)
-
     pixels = {"pixel_values_videos": stream, "context_pixel_values_videos": context}
-    measure("first token", lambda: generate(1, **pixels), sum(part.flops for part in parts))
+    measure("first token", lambda: generate_tokens(model, prompt, 1, **pixels), sum(part.flops for part in parts))
 
     chat = VideoChat(model, processor, given["video"])  # the run that is not counted reads the video
     measure("second question", lambda: chat.ask(QUESTION, max_new_tokens=1))
@@ -158,7 +154,7 @@ def measure_speed(
     begin("each later token")
     clock = TokenClock()
     for _ in range(runs):
-        generate(num_new_tokens, mm_encoder_outputs=given, streamer=clock)
+        generate_tokens(model, prompt, num_new_tokens, mm_encoder_outputs=given, streamer=clock)
     num_bytes = _bytes_per_token(model, prompt.shape[1])
     end(PartTime("each later token", statistics.median(clock.seconds), num_bytes=num_bytes))
     meter.sample()
@@ -172,6 +168,24 @@ def measure_speed(
         "batches": measure_batches(model, prompt, pixels, batch_sizes or [], runs=runs),
         "peak_memory_bytes": peak_memory or None,
     }
+
+
+def generate_tokens(
+    model: MobileVideoGPTForConditionalGeneration, prompt: torch.Tensor, length: int, **inputs: Any
+) -> torch.Tensor:
+    """As many tokens as asked for: an answer that ended early would be measured as a fast one."""
+    options = {"eos_token_id": model.config.text_config.vocab_size, "max_new_tokens": length, "do_sample": False}
+    return model.generate(prompt, attention_mask=torch.ones_like(prompt), **options, **inputs)
+
+
+def first_token_call(
+    model: MobileVideoGPTForConditionalGeneration, processor: MobileVideoGPTProcessor, video: str
+) -> Callable[[], torch.Tensor]:
+    """What [`measure_speed`] measures as the first token of a video file: from pixels in memory, through all of the model."""
+    frames, _ = decode_video(video, processor.video_processor.sample_frames)
+    pixels = processor.video_processor(frames, do_sample_frames=False, return_tensors="pt")
+    prompt = make_prompt(processor, model).to(model.device)
+    return functools.partial(generate_tokens, model, prompt, 1, **pixels.to(model.device, model.dtype))
 
 
 class TokenClock(BaseStreamer):

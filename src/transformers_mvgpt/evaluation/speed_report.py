@@ -23,16 +23,20 @@ def speed_table(result: dict[str, Any]) -> str:
             first_token, rate = _milliseconds(batch["first_token_seconds"]), batch["tokens_per_second"]
             lines.append(f"| {batch['batch_size']} | {first_token} | {rate:.0f} |")
     if rivals := result.get("rivals"):
-        first = seconds_of(result, "first token")
         lines += ["", "| first token | milliseconds | ours takes, of that |", "|---|---|---|"]
         for name, rival in rivals.items():
-            lines.append(f"| {name} | {_milliseconds(rival['seconds'])} | {first / rival['seconds']:.2f} |")
+            lines.append(f"| {name} | {_milliseconds(rival['seconds'])} | {share_of_rival(result, rival):.2f} |")
     return "\n".join(lines) + "\n"
 
 
 def seconds_of(result: dict[str, Any], name: str) -> float:
     """Of the part with this name."""
     return next(part["seconds"] for part in result["parts"] if part["part"] == name)
+
+
+def share_of_rival(result: dict[str, Any], rival: dict[str, Any]) -> float:
+    """How much of the time of another model ours takes; in results from before the two took turns, of another minute."""
+    return rival.get("our_seconds", seconds_of(result, "first token")) / rival["seconds"]
 
 
 def draw_speed(result: dict[str, Any], path: str | os.PathLike) -> None:
