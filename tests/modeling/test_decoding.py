@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch._subclasses import FakeTensorMode
 from transformers import DynamicCache, Qwen2Config, Qwen2Model, StaticCache
 
 from tiny_models import make_sample, tiny_config, tiny_model, with_seeded_weights
@@ -286,13 +287,16 @@ def test_other_inputs_are_the_language_models(inputs):
         assert decode_on_cpu(model, **{**usual, **inputs(model)}) is None
 
 
-def test_gradients_and_autocast_are_the_language_models(monkeypatch):
+def test_gradients_autocast_and_fake_tensors_are_the_language_models(monkeypatch):
     model = make_model()
     inputs = {"inputs_embeds": make_token(model), CACHE_NAME: read_prompt(model, 4)}
     assert decode_on_cpu(model, **inputs) is None
     with torch.no_grad():
         with torch.autocast("cpu", torch.bfloat16):
             assert decode_on_cpu(model, **inputs) is None
+        with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+            fake = {**inputs, "inputs_embeds": mode.from_tensor(inputs["inputs_embeds"])}
+            assert decode_on_cpu(model, **fake) is None
         monkeypatch.setattr(decoding_mvgpt, "has_numba", False)
         assert decode_on_cpu(model, **inputs) is None
 

@@ -56,11 +56,13 @@ def decode_on_cpu(
     use_cache = kwargs.pop("use_cache", None)
     if not (
         has_numba
+        and type(inputs_embeds) in (torch.Tensor, nn.Parameter)  # not one without values
         and inputs_embeds.shape[:2] == (1, 1)
         and inputs_embeds.dtype in (torch.float32, torch.bfloat16)
         and inputs_embeds.device.type == "cpu"
         and not torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()
         and not torch.is_autocast_enabled("cpu")
         and use_cache is not False
         and all(value is None or value is False for value in kwargs.values())
