@@ -5,7 +5,13 @@ import torch
 from torch import nn
 
 from transformers_mvgpt.evaluation import machine_limits
-from transformers_mvgpt.evaluation.machine_limits import LimitsMeter, count_flops, median_seconds, time_calls
+from transformers_mvgpt.evaluation.machine_limits import (
+    LimitsMeter,
+    count_flops,
+    median_seconds,
+    median_seconds_in_turns,
+    time_calls,
+)
 
 
 CPU = torch.device("cpu")
@@ -33,6 +39,16 @@ def test_first_call_does_not_count():
     seconds = [0.1, 0.0, 0.0, 0.02]
     assert median_seconds(lambda: time.sleep(seconds.pop(0)), CPU, 3) < 0.01
     assert not seconds
+
+
+def test_calls_take_turns():
+    calls, seconds = [], [0.2, 0.01, 0.02, 0.15]  # the first does not count, of the others the median does
+    first = lambda: calls.append("a")  # noqa: E731
+    second = lambda: (calls.append("b"), time.sleep(seconds.pop(0)))  # noqa: E731
+    medians = median_seconds_in_turns([first, second], CPU, 3)
+    assert calls == list("abababab")
+    assert medians[0] < 0.01
+    assert 0.02 <= medians[1] < 0.1
 
 
 def test_short_calls_are_repeated():

@@ -17,7 +17,6 @@ head, P threads.
 """
 
 import functools
-import importlib
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
@@ -25,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from .numba_functions_mvgpt import LOG2_E, exp2, scalar_functions, silu
+from .numba_functions_mvgpt import LOG2_E, compile_in_place, exp2, silu
 from .numba_memory_mvgpt import array_at, fetch, fetch_add, memory_functions, prefetch, widen
 from .threads_mvgpt import share_work
 
@@ -143,20 +142,11 @@ def _kernel(name: str) -> Callable[..., None]:
 
 @functools.cache
 def _compiled_kernels() -> dict[str, Callable[..., None]]:
-    numba = importlib.import_module("numba")  # an import statement would make it a requirement of the remote code
     functions = globals()
-    functions.update(memory_functions(), **scalar_functions())
+    functions.update(memory_functions())
+    helpers = ("_round", "_normalize", "_multiply_rows", "_wait", "_add_product", "_store", "_rotate", "_attend")
     # "reassoc": a sum runs in as many parts as a vector register has
-    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "reassoc"}}
-    for name in ("_round", "_normalize", "_multiply_rows", "_wait", "_store", "_rotate", "_attend"):
-        functions[name] = numba.njit(functions[name], **options)
-    kernels = ("_multiply", "_step")
-    for name in kernels:
-        try:
-            functions[name] = numba.njit(functions[name], cache=True, **options)
-        except RuntimeError:  # there is no place for a cache
-            functions[name] = numba.njit(functions[name], **options)
-    return {name: functions[name] for name in kernels}
+    return compile_in_place(functions, helpers, ("_multiply", "_step"), {"contract", "nsz", "reassoc"})
 
 
 def _round(like, values):
@@ -247,6 +237,15 @@ def _multiply(like, address, bias_address, x, result, counter, num_threads):
 def _wait(counter, total):
     while fetch(counter + _LINE_BYTES) < total:
         pass
+
+
+def _add_product(like, address, x, product, counter, num_threads, hidden):
+    """Adds a matrix times x to the hidden state, as soon as all threads have made it."""
+    _multiply(like, address, 0, x, product, counter, num_threads)
+    _wait(counter, product.size)
+    for k in range(hidden.size):
+        hidden[k] += product[k]
+    _round(like, hidden)
 
 
 def _store(like, values, address):
@@ -381,11 +380,7 @@ def _step(
         _wait(counter, num_heads)
 
         counter += _COUNTER_BYTES
-        _multiply(like, at[_O], 0, attended, returned, counter, num_threads)
-        _wait(counter, width)
-        for k in range(width):
-            hidden[k] += returned[k]
-        _round(like, hidden)
+        _add_product(like, at[_O], attended, returned, counter, num_threads, hidden)
 
         _normalize(like, at[_NORM_2], hidden, epsilon, normed)
         counter += _COUNTER_BYTES
@@ -402,9 +397,5 @@ def _step(
         _round(like, inner)
 
         counter += _COUNTER_BYTES
-        _multiply(like, at[_DOWN], 0, inner, downs, counter, num_threads)
-        _wait(counter, width)
-        for k in range(width):
-            hidden[k] += downs[k]
-        _round(like, hidden)
+        _add_product(like, at[_DOWN], inner, downs, counter, num_threads, hidden)
         counter += _COUNTER_BYTES

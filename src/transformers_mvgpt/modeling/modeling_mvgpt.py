@@ -6,13 +6,13 @@ Symbols in the shape comments: V videos, F frames, C chunks, k selected frames p
 I rows per frame and J rows per chunk for the language model, h its width.
 """
 
-from typing import Any
+from functools import partial
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 from transformers import AutoModel, Cache, CLIPVisionModel, GenerationMixin
-from transformers.modeling_outputs import BaseModelOutput, BaseModelOutputWithPast, BaseModelOutputWithPooling
+from transformers.modeling_outputs import BaseModelOutput, BaseModelOutputWithPooling
 from transformers.modeling_utils import slice_logits_to_keep
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, torch_compilable_check
@@ -22,7 +22,7 @@ from .cache_name_mvgpt import CACHE_NAME, takes_cache
 from .checkpoint_mapping_mvgpt import register_checkpoint_mappings
 from .configuration_mvgpt import MobileVideoGPTConfig
 from .cuda_graphs_mvgpt import PreTrainedModelWithCudaGraphs
-from .decoding_mvgpt import decode_on_cpu
+from .decoding_mvgpt import run_language_model
 from .frame_scoring_mvgpt import score_frames, select_frames
 from .generation_inputs_mvgpt import prepare_generation_inputs
 from .modeling_outputs_mvgpt import (
@@ -293,7 +293,9 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         for modality, mask in placeholders.items():
             inputs_embeds = self._scatter(modality, rows.get(modality), mask, inputs_embeds)
 
-        outputs = self._run_language_model(
+        graphs = self.usable_cuda_graphs()
+        run = partial(run_language_model, self.language_model) if graphs is None else graphs.language_model
+        outputs = run(
             attention_mask=attention_mask,
             position_ids=position_ids,
             inputs_embeds=inputs_embeds,
@@ -310,16 +312,6 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
             image_outputs=encoded.get("image"),
             video_outputs=video_outputs,
         )
-
-    def _run_language_model(self, **inputs: Any) -> BaseModelOutputWithPast:
-        """By whatever is the fastest way to do what the language model does."""
-        if (graphs := self.usable_cuda_graphs()) is not None:
-            return graphs.language_model(**inputs)
-        outputs = decode_on_cpu(self.language_model, **inputs)
-        if outputs is None:
-            with one_row_products(inputs["inputs_embeds"]):
-                outputs = self.language_model(**inputs)
-        return outputs
 
     def _look_up(self, input_ids: torch.Tensor, has_visuals: bool) -> torch.Tensor:
         """Embeddings (B, L, h) of all tokens but placeholders, whose ids may lie outside the vocabulary."""

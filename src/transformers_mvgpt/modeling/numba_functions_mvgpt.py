@@ -1,13 +1,14 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-Functions of a float32 for loops that numba makes into vector instructions: without branches, and without a call of a library
-for each value.
+How numba compiles the functions of a module, and functions of a float32 for loops that it makes into vector instructions:
+without branches, and without a call of a library for each value.
 """
 
 import functools
 import importlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -56,3 +57,37 @@ def scalar_functions() -> dict[str, Callable]:
         # no "reassoc": it would cancel what rounds in `exp2`
         functions[name] = numba.njit(functions[name], nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
     return {name: functions[name] for name in names}
+
+
+def compile_in_place(
+    functions: dict[str, Any],
+    helpers: Iterable[str],
+    kernels: Iterable[str],
+    fastmath: set[str],
+    **helper_options: Any,
+) -> dict[str, Callable[..., None]]:
+    """
+    Puts compiled functions in the place of those of a module. numba keeps what it has made of the kernels for later processes;
+    of a change in another file than theirs it learns nothing.
+
+    Args:
+        functions (`dict`): `globals()` of the module; those of [`scalar_functions`] come to it.
+        helpers (`Iterable[str]`): names of the functions that kernels call.
+        kernels (`Iterable[str]`): names of those that Python calls.
+        fastmath (`set[str]`): which rules of floating point numbers may be broken.
+        helper_options: more options of `numba.njit`, for helpers.
+
+    Returns:
+        `dict[str, Callable]`: the kernels, by name.
+    """
+    numba = importlib.import_module("numba")
+    options = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
+    functions.update(scalar_functions())
+    for name in helpers:
+        functions[name] = numba.njit(functions[name], **helper_options, **options)
+    for name in kernels:
+        try:
+            functions[name] = numba.njit(functions[name], cache=True, **options)
+        except RuntimeError:  # there is no place for a cache
+            functions[name] = numba.njit(functions[name], **options)
+    return {name: functions[name] for name in kernels}

@@ -11,7 +11,6 @@ Symbols in the shape comments: S samples, L tokens, E channels, N states per cha
 """
 
 import functools
-import importlib
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from .numba_functions_mvgpt import LOG2_E, exp2, scalar_functions, silu, softplus
+from .numba_functions_mvgpt import LOG2_E, compile_in_place, exp2, silu, softplus
 from .threads_mvgpt import share_work
 from .videomamba_direction_mvgpt import Direction
 
@@ -132,20 +131,9 @@ def _kernel(name: str) -> Callable[..., None]:
 
 @functools.cache
 def _compiled_kernels() -> dict[str, Callable[..., None]]:
-    numba = importlib.import_module("numba")  # an import statement would make it a requirement of the remote code
     # no "reassoc": it would cancel what rounds in `exp2`
-    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
-    functions = globals()
-    functions.update(scalar_functions())
-    for name in ("_load", "_store"):
-        functions[name] = numba.njit(functions[name], inline="always", **options)
     kernels = ("_scan", "_apply_gate", "_convolve")
-    for name in kernels:
-        try:
-            functions[name] = numba.njit(functions[name], cache=True, **options)
-        except RuntimeError:  # there is no place for a cache
-            functions[name] = numba.njit(functions[name], **options)
-    return {name: functions[name] for name in kernels}
+    return compile_in_place(globals(), ("_load", "_store"), kernels, {"contract", "nsz"}, inline="always")
 
 
 def _load(array, sample, token, start, width, is_bfloat16, values, bits):
