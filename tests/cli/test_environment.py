@@ -1,5 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 import os
+import platform
 import subprocess
 import sys
 
@@ -10,10 +11,23 @@ from transformers_mvgpt.cli.environment import prepare_environment
 
 
 NAMES = ("THP_MEM_ALLOC_ENABLE", "NUMBA_CPU_FEATURES")
+FAULTS_OF_TENSORS = """
+import resource
+from transformers_mvgpt.cli.environment import prepare_environment
+prepare_environment()
+import torch
+numbers = []
+for _ in range(8):
+    for _ in range(4):
+        torch.zeros(16 * 2**20, dtype=torch.uint8)
+    numbers.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+print(numbers[-1] - numbers[3])  # at first, the heap grows
+"""
 
 
 @pytest.fixture
 def unset(monkeypatch):
+    monkeypatch.setattr(environment, "_keep_freed_memory", lambda: None)  # that could not be undone
     for name in NAMES:
         monkeypatch.setenv(name, "")  # so that it is as before in the end
         monkeypatch.delenv(name)
@@ -58,3 +72,18 @@ def test_numba_compiles_with_what_it_is_told():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert result.stdout == "2\n", result.stderr
     assert "not a recognized feature" not in result.stderr
+
+
+def faults_of_tensors(**variables):
+    command = [sys.executable, "-c", FAULTS_OF_TENSORS]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **variables})
+    assert result.returncode == 0, result.stderr
+    return int(result.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators have other habits")
+def test_memory_of_freed_tensors_is_kept():
+    """16 tensors of 4096 pages; with thresholds of the user's, all of them come anew from the system."""
+    small_pages = {"THP_MEM_ALLOC_ENABLE": "0"}
+    assert faults_of_tensors(**small_pages) < 1000
+    assert faults_of_tensors(**small_pages, MALLOC_MMAP_THRESHOLD_="1000000") > 16 * 4000

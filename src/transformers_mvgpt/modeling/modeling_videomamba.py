@@ -10,6 +10,7 @@ import math
 
 import torch
 from torch import nn
+from torch.nn.functional import conv2d
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.activations import ACT2FN
@@ -86,6 +87,19 @@ class VideoMambaEmbeddings(nn.Module):
         return torch.cat([class_token, patches.flatten(1, 2)], dim=1)  # (B, L, D)
 
 
+class VideoMambaConv1d(nn.Conv1d):
+    """
+    `nn.Conv1d` that on CPU leaves the values of a token side by side in memory, if they are so in its input: `nn.Conv1d`
+    copies them into rows of a channel, and what follows would have to copy them back.
+    """
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if input.device.type != "cpu":
+            return super().forward(input)
+        rows, weight = input.unsqueeze(2), self.weight.unsqueeze(2)  # images of one row
+        return conv2d(rows, weight, self.bias, padding=(0, *self.padding), groups=self.groups).squeeze(2)
+
+
 class VideoMambaMixer(nn.Module):
     """
     A Mamba mixer that scans the tokens forwards and backwards and adds the two.
@@ -100,12 +114,12 @@ class VideoMambaMixer(nn.Module):
         hidden_size, channels, states = config.hidden_size, config.intermediate_size, config.state_size
         rank, kernel = config.time_step_rank, config.conv_kernel
         self.in_proj = nn.Linear(hidden_size, 2 * channels, bias=False)
-        self.conv1d = nn.Conv1d(channels, channels, kernel, groups=channels, padding=kernel - 1)
+        self.conv1d = VideoMambaConv1d(channels, channels, kernel, groups=channels, padding=kernel - 1)
         self.x_proj = nn.Linear(channels, rank + 2 * states, bias=False)
         self.dt_proj = nn.Linear(rank, channels)
         self.A_log = nn.Parameter(torch.empty(channels, states))
         self.D = nn.Parameter(torch.empty(channels))
-        self.conv1d_b = nn.Conv1d(channels, channels, kernel, groups=channels, padding=kernel - 1)
+        self.conv1d_b = VideoMambaConv1d(channels, channels, kernel, groups=channels, padding=kernel - 1)
         self.x_proj_b = nn.Linear(channels, rank + 2 * states, bias=False)
         self.dt_proj_b = nn.Linear(rank, channels)
         self.A_b_log = nn.Parameter(torch.empty(channels, states))
@@ -121,8 +135,8 @@ class VideoMambaMixer(nn.Module):
         backward = self._scan_inputs(x.flip(-1), self.conv1d_b, self.x_proj_b, self.dt_proj_b)
         # one scan for both: the directions are groups of its channels
         xs, dts, Bs, Cs = zip(forward, backward, strict=True)
-        x = torch.cat(xs, dim=1)  # (B, 2 E, L)
-        dt = torch.cat(dts, dim=2).transpose(1, 2)  # (B, 2 E, L), the row of a token in one piece
+        x = torch.cat(xs, dim=2).transpose(1, 2)  # (B, 2 E, L), the row of a token in one piece
+        dt = torch.cat(dts, dim=2).transpose(1, 2)
         B, C = (torch.stack(pair, dim=1).transpose(2, 3) for pair in (Bs, Cs))  # (B, 2, N, L)
         A = -torch.exp(_at_least_float32(torch.cat([self.A_log, self.A_b_log])))  # (2 E, N)
         D = torch.cat([self.D, self.D_b])
@@ -134,10 +148,11 @@ class VideoMambaMixer(nn.Module):
     def _scan_inputs(
         self, x: torch.Tensor, conv1d: nn.Conv1d, x_proj: nn.Linear, dt_proj: nn.Linear
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """x (B, E, L) in scan order -> the scan's x (B, E, L), dt (B, L, E), B and C (B, L, N)."""
-        x = self.act(conv1d(x)[..., : x.shape[-1]])  # the padding is on both sides: cut what looks ahead
+        """x (B, E, L) in scan order -> the scan's x (B, L, E), dt (B, L, E), B and C (B, L, N)."""
+        x = conv1d(x)[..., : x.shape[-1]]  # the padding is on both sides: cut what looks ahead
+        x = self.act(x).transpose(1, 2)
         sizes = [self.config.time_step_rank, self.config.state_size, self.config.state_size]
-        dt, B, C = x_proj(x.transpose(1, 2)).split(sizes, dim=-1)
+        dt, B, C = x_proj(x).split(sizes, dim=-1)
         return x, dt_proj(dt), B, C
 
     def _kernels(self, hidden_states: torch.Tensor) -> MixerKernels | None:
@@ -148,7 +163,7 @@ class VideoMambaMixer(nn.Module):
         kernels = mixer_kernels(self.config.scan_implementation, device, dtype)
         if kernels is None:
             return None
-        if any(type(conv) is not nn.Conv1d for conv in (self.conv1d, self.conv1d_b)):  # wrapped by an adapter
+        if any(type(conv) is not VideoMambaConv1d for conv in (self.conv1d, self.conv1d_b)):  # wrapped by an adapter
             return None
         tensors = (hidden_states, *self.parameters())
         if any(tensor.device != device for tensor in tensors) or self.conv1d.weight.dtype != dtype:
