@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from tiny_models import tiny_model
-from transformers_mvgpt.modeling import decoding_mvgpt, one_row_mvgpt
+from transformers_mvgpt.modeling import one_row_mvgpt, plain_modules_mvgpt
 from transformers_mvgpt.modeling.one_row_mvgpt import OneRowProducts
 
 
@@ -71,7 +71,7 @@ def test_other_layouts(products):
 
 
 def test_generation_uses_it_for_every_token_after_the_first(products, monkeypatch):
-    monkeypatch.setattr(decoding_mvgpt, "has_numba", False)  # there is a compiled step otherwise
+    monkeypatch.setattr(plain_modules_mvgpt, "has_numba", False)  # there is a compiled step otherwise
     model = tiny_model().to(torch.bfloat16)
     ids = torch.randint(3, 30, (1, 5))
     model.generate(ids, max_new_tokens=3, min_new_tokens=3, do_sample=False)
@@ -81,7 +81,7 @@ def test_generation_uses_it_for_every_token_after_the_first(products, monkeypatc
 
 
 def test_compiled_generation_is_the_same(monkeypatch):
-    monkeypatch.setattr(decoding_mvgpt, "has_numba", False)
+    monkeypatch.setattr(plain_modules_mvgpt, "has_numba", False)
     monkeypatch.setattr(one_row_mvgpt, "has_numba", False)
     model = tiny_model().to(torch.bfloat16)
     ids = torch.randint(3, 30, (1, 5))

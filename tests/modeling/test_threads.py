@@ -1,11 +1,13 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 import multiprocessing
+import os
 import threading
 import time
 
 import pytest
 import torch
 
+from transformers_mvgpt.modeling import threads_mvgpt
 from transformers_mvgpt.modeling.threads_mvgpt import share_work
 
 
@@ -102,3 +104,22 @@ def test_forked_processes_have_threads_of_their_own():
     assert queue.get(timeout=30) == list(range(10))
     process.join(10)
     assert process.exitcode == 0
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted as Linux shows them")
+@pytest.mark.skipif(threads_mvgpt._pause_of_openmp() is None, reason="this OpenMP has no function for it")
+@pytest.mark.parametrize("most_threads", [8, 2])
+def test_threads_of_torch_leave_their_cores(monkeypatch, most_threads):
+    monkeypatch.setattr(threads_mvgpt, "_MOST_THREADS_TO_END", most_threads)
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(3)
+    try:
+        share_work(lambda part: time.sleep(0.1), range(3))  # now the own ones are there
+        x = torch.randn(2000, 500)
+        expected = x.exp().sum()
+        with_torch = len(os.listdir("/proc/self/task"))
+        share_work(lambda part: seen.append(len(os.listdir("/proc/self/task"))), range(1))
+        assert seen == [with_torch - 2 if most_threads == 8 else with_torch]
+        assert torch.equal(x.exp().sum(), expected)
+    finally:
+        torch.set_num_threads(before)

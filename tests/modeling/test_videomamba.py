@@ -8,7 +8,6 @@ from transformers import AutoModel
 
 from tiny_models import VIDEO_SIZE, tiny_video_config, with_seeded_weights
 from transformers_mvgpt import VideoMambaConfig, VideoMambaModel
-from transformers_mvgpt.modeling.modeling_videomamba import VideoMambaConv1d
 
 
 def make_model(**fields):
@@ -97,31 +96,6 @@ def test_output_matches_the_description(num_frames):
     torch.testing.assert_close(output, expected, rtol=1e-9, atol=1e-9)
     output = model.float()(frames).last_hidden_state
     assert (output - expected).abs().max() < 1e-5 * expected.std()
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("layout", ["tokens in rows", "channels in rows", "part of wider rows"])
-def test_convolution_is_that_of_pytorch(layout, dtype):
-    torch.manual_seed(0)
-    own = VideoMambaConv1d(24, 24, 4, groups=24, padding=3).to(dtype)
-    plain = torch.nn.Conv1d(24, 24, 4, groups=24, padding=3).to(dtype)
-    plain.load_state_dict(own.state_dict())
-    x = torch.randn(2, 9, 48, dtype=dtype).transpose(1, 2)[:, :24]
-    x = {"tokens in rows": x.transpose(1, 2).contiguous().transpose(1, 2), "channels in rows": x.contiguous()}.get(
-        layout, x
-    )
-    inputs = [x.detach().requires_grad_() for _ in range(2)]
-    outputs = [conv(input) for conv, input in zip((own, plain), inputs, strict=True)]
-    weights = torch.randn(outputs[0].shape, dtype=dtype)
-    for output in outputs:
-        (output * weights).sum().backward()
-    tolerances = {"atol": 1e-5, "rtol": 1e-5} if dtype == torch.float32 else {"atol": 0.05, "rtol": 0.02}
-    torch.testing.assert_close(outputs[0], outputs[1], **tolerances)
-    torch.testing.assert_close(inputs[0].grad, inputs[1].grad, **tolerances)
-    for parameter, expected in zip(own.parameters(), plain.parameters(), strict=True):
-        torch.testing.assert_close(parameter.grad, expected.grad, **tolerances)
-    if layout != "channels in rows":
-        assert outputs[0].stride(1) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,14 @@ import pytest
 import torch
 
 from mixer_cases import (
-    TOLERANCES,
     assert_scan_close,
-    convolved,
-    make_convolution,
     make_scans,
     scanned_both_ways,
 )
 from transformers_mvgpt import VideoMambaConfig, VideoMambaModel
 from transformers_mvgpt.modeling import modeling_videomamba
 from transformers_mvgpt.modeling.videomamba_compiled_mvgpt import mixer_kernels
-from transformers_mvgpt.modeling.videomamba_numba_mvgpt import convolve, scan_both_ways
+from transformers_mvgpt.modeling.videomamba_numba_mvgpt import scan_both_ways
 
 
 pytest.importorskip("numba")
@@ -29,17 +26,6 @@ def threads(request):
     torch.set_num_threads(request.param)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("is_backward", [False, True])
-def test_convolution(size, dtype, is_backward):
-    x, weight, bias = make_convolution(size, dtype)
-    found = convolve(x, weight, bias, is_backward)
-    assert found.dtype == dtype
-    torch.testing.assert_close(found.float(), convolved(x, weight, bias, is_backward), **TOLERANCES[dtype])
 
 
 @pytest.mark.usefixtures("threads")

@@ -7,7 +7,6 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.modules import module as nn_module
 from transformers import Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.activations import ACT2FN
 from transformers.cache_utils import DynamicLayer
@@ -16,30 +15,18 @@ from transformers.models.qwen2.modeling_qwen2 import (
     Qwen2Attention,
     Qwen2DecoderLayer,
     Qwen2MLP,
-    Qwen2Model,
     Qwen2RMSNorm,
 )
 
 from .cache_name_mvgpt import CACHE_NAME
-from .cuda_graphs_mvgpt import wants_more_than_logits
 from .decoding_numba_mvgpt import LAYER_WEIGHTS, TokenStep, as_array, decode_token
-from .one_row_mvgpt import one_row_products
-from .selective_scan_numba_mvgpt import has_numba
+from .plain_modules_mvgpt import is_plain, is_plain_model, may_be_compiled
 
 
 # Keys and values go to a larger place when theirs is full, and not for each token.
 _TOKENS_OF_ROOM = 256
 _SILU = type(ACT2FN["silu"])
 _WEIGHT_PATHS = [tuple(name.split(".")) for name in LAYER_WEIGHTS]
-
-
-def run_language_model(language_model: PreTrainedModel, **inputs: Any) -> BaseModelOutputWithPast:
-    """A language model's own call, with what is faster on CPU where that does the same."""
-    outputs = decode_on_cpu(language_model, **inputs)
-    if outputs is not None:
-        return outputs
-    with one_row_products(inputs["inputs_embeds"]):
-        return language_model(**inputs)
 
 
 def decode_on_cpu(
@@ -65,18 +52,10 @@ def decode_on_cpu(
     cache = kwargs.pop(CACHE_NAME, None)
     use_cache = kwargs.pop("use_cache", None)
     if not (
-        has_numba
-        and type(inputs_embeds) in (torch.Tensor, nn.Parameter)  # not one without values
+        may_be_compiled(inputs_embeds, **kwargs)
         and inputs_embeds.shape[:2] == (1, 1)
-        and inputs_embeds.dtype in (torch.float32, torch.bfloat16)
-        and inputs_embeds.device.type == "cpu"
-        and not torch.is_grad_enabled()
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()
-        and not torch.is_autocast_enabled("cpu")
         and use_cache is not False
-        and all(value is None or value is False for value in kwargs.values())
-        and _is_plain_model(language_model)
+        and is_plain_model(language_model)
         and _holds_one_sequence(cache, language_model.config, inputs_embeds.dtype)
         and _sees_everything(attention_mask)
     ):
@@ -162,30 +141,6 @@ def _find_room(cache: DynamicCache) -> _CacheRoom:
     return room
 
 
-def _is_plain_model(model: PreTrainedModel) -> bool:
-    """Whether its forward pass is that of transformers, with an attention to all tokens."""
-    config = model.config
-    return (
-        _is_plain(model, Qwen2Model)
-        and len(model.layers) == config.num_hidden_layers
-        and set(config.layer_types) == {"full_attention"}
-        and config._attn_implementation in ("eager", "sdpa")
-        and not (model.training and config.attention_dropout)
-        and not wants_more_than_logits(config)
-        and not nn_module._has_any_global_hook()
-    )
-
-
-def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether nobody has replaced, wrapped or hooked it."""
-    return (
-        type(module) is kind
-        and "forward" not in module.__dict__
-        and not module._forward_hooks
-        and not module._forward_pre_hooks
-    )
-
-
 def _weight_shapes(config: PreTrainedConfig) -> list[tuple[int, ...]]:
     """In the order of `LAYER_WEIGHTS`."""
     width, inner_width = config.hidden_size, config.intermediate_size
@@ -198,16 +153,16 @@ def _weight_shapes(config: PreTrainedConfig) -> list[tuple[int, ...]]:
 
 def _weight_addresses(layer: Qwen2DecoderLayer, dtype: torch.dtype, shapes: list[tuple[int, ...]]) -> list[int] | None:
     """In the order of `LAYER_WEIGHTS`; `None` if the layer is not one that the compiled step knows."""
-    if not _is_plain(layer, Qwen2DecoderLayer):
+    if not is_plain(layer, Qwen2DecoderLayer):
         return None
     attention, mlp = layer.self_attn, layer.mlp
-    if not (_is_plain(attention, Qwen2Attention) and _is_plain(mlp, Qwen2MLP) and _is_plain(mlp.act_fn, _SILU)):
+    if not (is_plain(attention, Qwen2Attention) and is_plain(mlp, Qwen2MLP) and is_plain(mlp.act_fn, _SILU)):
         return None
     addresses = []
     for (*parents, name, kind), shape in zip(_WEIGHT_PATHS, shapes, strict=True):
         # not by attributes, which take as long as all the rest
         module = (layer._modules[parents[0]] if parents else layer)._modules[name]
-        if not _is_plain(module, nn.Linear if parents else Qwen2RMSNorm):
+        if not is_plain(module, nn.Linear if parents else Qwen2RMSNorm):
             return None
         weight = module._parameters[kind]
         if weight is None:  # a bias

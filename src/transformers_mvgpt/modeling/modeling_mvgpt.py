@@ -22,9 +22,9 @@ from .cache_name_mvgpt import CACHE_NAME, takes_cache
 from .checkpoint_mapping_mvgpt import register_checkpoint_mappings
 from .configuration_mvgpt import MobileVideoGPTConfig
 from .cuda_graphs_mvgpt import PreTrainedModelWithCudaGraphs
-from .decoding_mvgpt import run_language_model
 from .frame_scoring_mvgpt import score_frames, select_frames
 from .generation_inputs_mvgpt import prepare_generation_inputs
+from .language_model_mvgpt import run_language_model
 from .modeling_outputs_mvgpt import (
     MobileVideoGPTCausalLMOutputWithPast,
     MobileVideoGPTModelOutputWithPast,
@@ -34,6 +34,7 @@ from .modeling_videomamba import VideoMambaModel
 from .one_row_mvgpt import one_row_products
 from .pretrained_mvgpt import PreTrainedModelWithEncoders, freeze_unread_weights
 from .projector_mvgpt import MobileVideoGPTProjector
+from .quick_gelu_mvgpt import compile_quick_gelu
 from .visual_inputs_mvgpt import check_both_streams, check_pixels, fill_videos
 
 
@@ -67,6 +68,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         config.validate_architecture()  # fields may have been set one by one since it was made
         hidden_size = config.text_config.hidden_size
         self.vision_tower = CLIPVisionModel(config.vision_config)
+        compile_quick_gelu(self.vision_tower)
         self.video_tower = VideoMambaModel(config.video_config)
         self.image_projector: nn.Module = MobileVideoGPTProjector(
             config.vision_config.hidden_size, hidden_size, config.image_grid_size
@@ -255,6 +257,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
         cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
+        last_row_only: bool = False,
         **kwargs: Unpack[TransformersKwargs],
     ) -> MobileVideoGPTModelOutputWithPast:
         r"""
@@ -271,6 +274,8 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
                 Instead of `input_ids`; placeholders are recognised by their embedding.
             mm_encoder_outputs (`dict[str, BaseModelOutputWithPooling]`):
                 What `get_image_features` (`"image"`) and `get_video_features` (`"video"`) returned, instead of pixels.
+            last_row_only (`bool`, defaults to `False`):
+                See [`run_language_model`].
 
         Raises:
             ValueError: if placeholders and visuals do not match, or a shape or dtype does not fit the config.
@@ -294,7 +299,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel):
             inputs_embeds = self._scatter(modality, rows.get(modality), mask, inputs_embeds)
 
         graphs = self.usable_cuda_graphs()
-        run = partial(run_language_model, self.language_model) if graphs is None else graphs.language_model
+        run = graphs.language_model if graphs else partial(run_language_model, self.language_model, last_row_only)
         outputs = run(
             attention_mask=attention_mask,
             position_ids=position_ids,
@@ -470,6 +475,7 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Gene
             position_ids=position_ids,
             inputs_embeds=inputs_embeds,
             mm_encoder_outputs=mm_encoder_outputs,
+            last_row_only=isinstance(logits_to_keep, int) and logits_to_keep == 1,
             return_dict=True,
             **{CACHE_NAME: cache},
             **kwargs,

@@ -10,7 +10,6 @@ import math
 
 import torch
 from torch import nn
-from torch.nn.functional import conv2d
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.activations import ACT2FN
@@ -22,8 +21,11 @@ from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_videomamba import VideoMambaConfig
+from .elementwise_numba_mvgpt import add_and_normalize
+from .plain_modules_mvgpt import may_be_compiled
 from .selective_scan_mvgpt import selective_scan
 from .videomamba_compiled_mvgpt import MixerKernels, mixer_kernels
+from .videomamba_convolution_mvgpt import VideoMambaConv1d
 from .videomamba_direction_mvgpt import Direction
 
 
@@ -41,6 +43,10 @@ class VideoMambaRMSNorm(nn.Module):
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         hidden_states = _at_least_float32(hidden_states)
+        is_known = self.weight.dtype in (torch.float32, torch.bfloat16)
+        # in training, what is checkpointed runs without gradients at first, and must give the same then
+        if is_known and not self.training and may_be_compiled(hidden_states):
+            return add_and_normalize(hidden_states.contiguous(), None, self.weight, self.eps)
         variance = hidden_states.square().mean(-1, keepdim=True)
         return (hidden_states * torch.rsqrt(variance + self.eps) * self.weight).to(self.weight.dtype)
 
@@ -85,19 +91,6 @@ class VideoMambaEmbeddings(nn.Module):
             patches = patches + self.temporal_pos_embedding[:, :, None]
         class_token = (self.cls_token + self.pos_embed[:, :1]).expand(patches.shape[0], -1, -1)
         return torch.cat([class_token, patches.flatten(1, 2)], dim=1)  # (B, L, D)
-
-
-class VideoMambaConv1d(nn.Conv1d):
-    """
-    `nn.Conv1d` that on CPU leaves the values of a token side by side in memory, if they are so in its input: `nn.Conv1d`
-    copies them into rows of a channel, and what follows would have to copy them back.
-    """
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        if input.device.type != "cpu":
-            return super().forward(input)
-        rows, weight = input.unsqueeze(2), self.weight.unsqueeze(2)  # images of one row
-        return conv2d(rows, weight, self.bias, padding=(0, *self.padding), groups=self.groups).squeeze(2)
 
 
 class VideoMambaMixer(nn.Module):
@@ -168,7 +161,7 @@ class VideoMambaMixer(nn.Module):
         tensors = (hidden_states, *self.parameters())
         if any(tensor.device != device for tensor in tensors) or self.conv1d.weight.dtype != dtype:
             return None
-        # a block that is checkpointed runs without gradients at first, and must give the same then
+        # as in the norm
         has_gradients = torch.is_grad_enabled() or self.training
         if has_gradients and any(tensor.requires_grad for tensor in tensors):
             return None

@@ -15,8 +15,8 @@ import numpy as np
 
 LOG2_E = np.float32(math.log2(math.e))
 _LOWEST = np.float32(-126)  # exponent of 2 in float32
-# What is added to it loses its fraction, and is found as an integer in the lowest bits.
-_ROUNDER = np.float32(1.5 * 2**23)
+# What is added to it loses its fraction, and is found in the lowest bits, as the exponent of a float32 has it.
+_ROUNDER = np.float32(1.5 * 2**23 + 127)
 # exp2(f) for |f| <= 1/2, the Taylor series: its relative error is that of float32.
 _E1, _E2, _E3, _E4, _E5, _E6 = (np.float32(math.log(2) ** n / math.factorial(n)) for n in range(1, 7))
 # log(1 + v) = 2 (s + s^3 / 3 + s^5 / 5 + ...) with s = v / (2 + v), at most 1/3 here
@@ -29,7 +29,7 @@ def exp2(exponent):
     shifted = np.float32(bounded + _ROUNDER)
     f = bounded - np.float32(shifted - _ROUNDER)
     series = _E1 + f * (_E2 + f * (_E3 + f * (_E4 + f * (_E5 + f * _E6))))
-    bits = np.int32((shifted.view(np.int32) + 127) << 23)  # of 2 to the whole part
+    bits = np.int32(shifted.view(np.int32) << 23)  # of 2 to the whole part
     return (np.float32(1) + f * series) * bits.view(np.float32)
 
 
@@ -37,6 +37,12 @@ def silu(value):
     """value * sigmoid(value)"""
     e = exp2(-abs(value) * LOG2_E)
     return value * (np.float32(1) if value > 0 else e) / (np.float32(1) + e)
+
+
+def sigmoid(value):
+    """1 / (1 + exp(-value))"""
+    e = exp2(-abs(value) * LOG2_E)
+    return (np.float32(1) if value > 0 else e) / (np.float32(1) + e)
 
 
 def softplus(value):
@@ -52,7 +58,7 @@ def softplus(value):
 def scalar_functions() -> dict[str, Callable]:
     """Those above, by name, compiled."""
     numba = importlib.import_module("numba")  # an import statement would make it a requirement of the remote code
-    functions, names = globals(), ("exp2", "silu", "softplus")
+    functions, names = globals(), ("exp2", "silu", "sigmoid", "softplus")
     for name in names:
         # no "reassoc": it would cancel what rounds in `exp2`
         functions[name] = numba.njit(functions[name], nogil=True, error_model="numpy", fastmath={"contract", "nsz"})

@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Work shared by threads that stay: to start some for each operation of a model would take longer than some operations."""
 
+import ctypes
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +12,10 @@ import torch
 
 
 Part = TypeVar("Part")
+
+# To end and start a thread of torch's takes some 20 microseconds; of many, longer than some of the work.
+_MOST_THREADS_TO_END = 8
+_OMP_PAUSE_SOFT = 1  # from omp.h
 
 
 def share_work(work: Callable[[Part], None], parts: Iterable[Part]) -> None:
@@ -29,6 +34,8 @@ def share_work(work: Callable[[Part], None], parts: Iterable[Part]) -> None:
             work(part)
 
     num_threads = torch.get_num_threads()
+    if 1 < num_threads <= _MOST_THREADS_TO_END:
+        _end_torch_threads()
     pool = _helpers(num_threads)
     helpers = [pool.submit(work_on, remaining) for _ in range(min(num_threads, len(parts)) - 1)]
     try:
@@ -37,6 +44,24 @@ def share_work(work: Callable[[Part], None], parts: Iterable[Part]) -> None:
         wait(helpers)
     for helper in helpers:
         helper.result()
+
+
+def _end_torch_threads() -> None:
+    """
+    OpenMP's threads, when an operation of torch's is over, spin for milliseconds in case another begins, on cores that are
+    needed here. The next operation starts new ones.
+    """
+    pause = _pause_of_openmp()
+    if pause is not None:
+        pause(_OMP_PAUSE_SOFT)
+
+
+@functools.cache
+def _pause_of_openmp() -> Callable[[int], int] | None:
+    try:
+        return ctypes.CDLL(None).omp_pause_resource_all  # OpenMP 5.0
+    except (AttributeError, OSError, TypeError):  # an older one, another than this process's, or Windows
+        return None
 
 
 @functools.cache

@@ -1,13 +1,13 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-What stands between the projections of a VideoMamba mixer on CPU without gradients, compiled by numba, which needs no
-compiler on the machine.
+The scans and the gate of a VideoMamba mixer on CPU without gradients, compiled by numba, which needs no compiler on the
+machine.
 
 The tokens' rows stay as the projections write them: nothing is transposed, flipped, joined, or changed to float32 for whole
 tensors, which takes longer than the arithmetic. A thread takes some channels through all tokens, forwards and then
 backwards; their states stay in its first cache, their sums in its second.
 
-Symbols in the shape comments: S samples, L tokens, E channels, N states per channel, K taps of the convolution.
+Symbols in the shape comments: S samples, L tokens, E channels, N states per channel.
 """
 
 import functools
@@ -19,38 +19,16 @@ import numpy as np
 import torch
 
 from .numba_functions_mvgpt import LOG2_E, compile_in_place, exp2, silu, softplus
+from .numba_memory_mvgpt import memory_functions, prefetch
 from .threads_mvgpt import share_work
 from .videomamba_direction_mvgpt import Direction
 
 
 # Long rows make the most of vector instructions; the states of more channels would leave the cache.
 _MOST_CHANNELS, _CHANNELS_STEP = 192, 64
+_LINE_BYTES = 64
+_TOKENS_AHEAD = 2  # a unit's rows are too far from each other for the processor to see where it goes
 _COMPILING = threading.Lock()
-
-
-def convolve(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, is_backward: bool) -> torch.Tensor:
-    """
-    The depthwise convolution of a direction, and SiLU.
-
-    Args:
-        x (`torch.Tensor` of shape `(S, L, E)`): float32 or bfloat16.
-        weight (`torch.Tensor` of shape `(E, 1, K)`): of `nn.Conv1d`.
-        bias (`torch.Tensor` of shape `(E,)`): likewise.
-        is_backward (`bool`): whether a token sees the K - 1 after it, not those before it.
-
-    Returns:
-        `torch.Tensor` of shape `(S, L, E)`, in the dtype of x.
-    """
-    result = torch.empty(x.shape, dtype=x.dtype)
-    taps = _copied(weight.squeeze(1).T)  # (K, E)
-    arrays = _as_array(x), taps.detach().numpy(), _copied(bias).detach().numpy(), _as_array(result)
-    convolve_unit = _kernel("_convolve")
-
-    def work(unit: Unit) -> None:
-        convolve_unit(*arrays, *unit, x.dtype == torch.bfloat16, is_backward)
-
-    _run(work, x)
-    return result
 
 
 def scan_both_ways(forward: Direction, backward: Direction, gate: torch.Tensor) -> torch.Tensor:
@@ -131,9 +109,11 @@ def _kernel(name: str) -> Callable[..., None]:
 
 @functools.cache
 def _compiled_kernels() -> dict[str, Callable[..., None]]:
+    functions = globals()
+    functions.update(memory_functions())
+    helpers, kernels = ("_load", "_store", "_ask_for"), ("_scan", "_apply_gate")
     # no "reassoc": it would cancel what rounds in `exp2`
-    kernels = ("_scan", "_apply_gate", "_convolve")
-    return compile_in_place(globals(), ("_load", "_store"), kernels, {"contract", "nsz"}, inline="always")
+    return compile_in_place(functions, helpers, kernels, {"contract", "nsz"}, inline="always")
 
 
 def _load(array, sample, token, start, width, is_bfloat16, values, bits):
@@ -159,6 +139,13 @@ def _store(array, sample, token, start, width, is_bfloat16, values, bits):
             array[sample, token, start + k] = values[k]
 
 
+def _ask_for(array, sample, token, start, width):
+    """Some channels of a token, which need not exist."""
+    address = array.ctypes.data + sample * array.strides[0] + token * array.strides[1] + start * array.itemsize
+    for byte in range(0, width * array.itemsize, _LINE_BYTES):
+        prefetch(address + byte)
+
+
 def _scan(x, dt, rates, B, C, D, sums, sample, start, width, is_bfloat16, is_backward):
     """Adds a unit of one direction to sums (L, width): x, dt (S, L, E), rates (N, E), B, C (S, L, N), D (E,)."""
     _, length, num_states = B.shape
@@ -173,6 +160,9 @@ def _scan(x, dt, rates, B, C, D, sums, sample, start, width, is_bfloat16, is_bac
     step_bits, u_bits = step.view(np.uint32), u.view(np.uint32)
     for index in range(length):
         token = length - 1 - index if is_backward else index
+        ahead = token - _TOKENS_AHEAD if is_backward else token + _TOKENS_AHEAD
+        _ask_for(dt, sample, ahead, start, width)
+        _ask_for(x, sample, ahead, start, width)
         _load(dt, sample, token, first_channel, num_loaded, is_bfloat16, step, step_bits)
         _load(x, sample, token, first_channel, num_loaded, is_bfloat16, u, u_bits)
         # short loops, one after the other, become vector instructions
@@ -201,30 +191,4 @@ def _apply_gate(gate, sums, result, sample, start, width, is_bfloat16):
             values[k] = silu(values[k])
         for k in range(unit_size):
             values[k] *= sums[token, k]
-        _store(result, sample, token, first_channel, num_loaded, is_bfloat16, values, bits)
-
-
-def _convolve(x, taps, bias, result, sample, start, width, is_bfloat16, is_backward):
-    """Writes a unit of the convolution: x, result (S, L, E), taps (K, E), bias (E,)."""
-    length, num_taps = x.shape[1], taps.shape[0]
-    weights = taps[:, start : start + width].copy()
-    biases = bias[start : start + width].copy()
-    unit_size = biases.size
-    rows = np.zeros((num_taps, unit_size), np.float32)  # the newest ones, each in the place of what has become too old
-    values = np.zeros(unit_size, np.float32)
-    bits = values.view(np.uint32)
-    first_channel, num_loaded = np.uint64(start), np.uint64(width)
-    for index in range(length):
-        token = length - 1 - index if is_backward else index
-        _load(x, sample, token, first_channel, num_loaded, is_bfloat16, values, bits)
-        newest = index % num_taps
-        for k in range(unit_size):
-            rows[newest, k] = values[k]
-            values[k] = biases[k]
-        for tap in range(num_taps):
-            row = (newest + 1 + tap) % num_taps  # from the oldest on
-            for k in range(unit_size):
-                values[k] += weights[tap, k] * rows[row, k]
-        for k in range(unit_size):
-            values[k] = silu(values[k])
         _store(result, sample, token, first_channel, num_loaded, is_bfloat16, values, bits)

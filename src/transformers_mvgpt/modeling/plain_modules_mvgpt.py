@@ -1,0 +1,59 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Whether a language model's modules are those of transformers, so that something faster may do the same in their place."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules import module as nn_module
+from transformers import PreTrainedModel
+from transformers.models.qwen2.modeling_qwen2 import Qwen2Model
+
+from .cuda_graphs_mvgpt import wants_more_than_logits
+from .selective_scan_numba_mvgpt import has_numba
+
+
+def may_be_compiled(inputs_embeds: torch.Tensor, **kwargs: Any) -> bool:
+    """
+    Whether what numba compiles can take a call of a language model on CPU: for its dtype, without gradients, and where
+    nobody looks at what is inside.
+
+    Args:
+        inputs_embeds (`torch.Tensor`): of the call.
+        kwargs: all of the call that changes what it does, if it is neither `None` nor `False`.
+    """
+    return (
+        has_numba
+        and type(inputs_embeds) in (torch.Tensor, nn.Parameter)  # not one without values
+        and inputs_embeds.dtype in (torch.float32, torch.bfloat16)
+        and inputs_embeds.device.type == "cpu"
+        and not torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()
+        and not torch.is_autocast_enabled("cpu")
+        and all(value is None or value is False for value in kwargs.values())
+    )
+
+
+def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether nobody has replaced, wrapped or hooked a module."""
+    return (
+        type(module) is kind
+        and "forward" not in module.__dict__
+        and not module._forward_hooks
+        and not module._forward_pre_hooks
+    )
+
+
+def is_plain_model(model: PreTrainedModel) -> bool:
+    """Whether a language model's forward pass is that of Qwen2 in transformers, with an attention to all tokens."""
+    config = model.config
+    return (
+        is_plain(model, Qwen2Model)
+        and len(model.layers) == config.num_hidden_layers
+        and set(config.layer_types) == {"full_attention"}
+        and config._attn_implementation in ("eager", "sdpa")
+        and not (model.training and config.attention_dropout)
+        and not wants_more_than_logits(config)
+        and not nn_module._has_any_global_hook()
+    )

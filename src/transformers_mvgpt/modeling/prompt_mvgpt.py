@@ -1,0 +1,137 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""
+A prompt on CPU: the layers of a Qwen2 language model with compiled parts between their matrix products, and of the last
+layer no more than the next token needs.
+"""
+
+from typing import Any
+
+import torch
+from transformers import DynamicCache, PreTrainedModel
+from transformers.activations import ACT2FN
+from transformers.masking_utils import create_causal_mask
+from transformers.modeling_outputs import BaseModelOutputWithPast
+from transformers.models.qwen2.modeling_qwen2 import (
+    Qwen2Attention,
+    Qwen2DecoderLayer,
+    Qwen2MLP,
+    Qwen2RMSNorm,
+    apply_rotary_pos_emb,
+)
+
+from .cache_name_mvgpt import CACHE_NAME
+from .elementwise_numba_mvgpt import add_and_normalize, silu_times
+from .plain_modules_mvgpt import is_plain, is_plain_model, may_be_compiled
+
+
+_SILU = type(ACT2FN["silu"])
+
+
+def read_prompt_on_cpu(
+    language_model: PreTrainedModel,
+    inputs_embeds: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+    position_ids: torch.Tensor | None = None,
+    use_cache: bool | None = None,
+    last_row_only: bool = False,
+    **kwargs: Any,
+) -> BaseModelOutputWithPast | None:
+    """
+    What a language model returns for several tokens, on CPU and without gradients. Its attentions and linear layers are
+    called as they are, whatever they have become.
+
+    Args:
+        language_model (`PreTrainedModel`): without a head.
+        inputs_embeds (`torch.Tensor` of shape `(B, L, h)`): float32 or bfloat16.
+        attention_mask, position_ids, use_cache, kwargs: as the language model takes them.
+        last_row_only (`bool`, defaults to `False`): allow `last_hidden_state` to be `(B, 1, h)`, that of the last token.
+
+    Returns:
+        `BaseModelOutputWithPast`, or `None` where this would not do the same: see `plain_modules_mvgpt.py`.
+    """
+    cache = kwargs.pop(CACHE_NAME, None)
+    if not (
+        may_be_compiled(inputs_embeds, **kwargs)
+        and inputs_embeds.shape[1] > 1
+        and isinstance(attention_mask, torch.Tensor | None)
+        and is_plain_model(language_model)
+        and _has_plain_norm(language_model.norm, inputs_embeds.dtype)
+        and all(_is_plain_layer(layer, inputs_embeds.dtype) for layer in language_model.layers)
+    ):
+        return None
+    config = language_model.config
+    use_cache = config.use_cache if use_cache is None else use_cache
+    if use_cache and cache is None:
+        cache = DynamicCache(config=config)
+    if position_ids is None:
+        num_cached = 0 if cache is None else cache.get_seq_length()
+        position_ids = torch.arange(num_cached, num_cached + inputs_embeds.shape[1]).unsqueeze(0)
+    mask = create_causal_mask(
+        config=config,
+        inputs_embeds=inputs_embeds,
+        attention_mask=attention_mask,
+        position_ids=position_ids,
+        **{CACHE_NAME: cache},
+    )
+    inputs = {
+        "attention_mask": mask,
+        "position_embeddings": language_model.rotary_emb(inputs_embeds, position_ids),
+        "position_ids": position_ids,
+        "use_cache": use_cache,
+        CACHE_NAME: cache,
+    }
+    hidden = inputs_embeds.clone(memory_format=torch.contiguous_format)
+    normed = _add_and_normalize(hidden, None, language_model.layers[0].input_layernorm)
+    norms = [*(layer.input_layernorm for layer in language_model.layers[1:]), language_model.norm]
+    for layer, next_norm in zip(language_model.layers, norms, strict=True):
+        if next_norm is language_model.norm and last_row_only and type(cache) is DynamicCache:
+            hidden, normed, inputs = _keep_last_row(layer.self_attn, hidden, normed, inputs)
+        attended, _ = layer.self_attn(normed, **inputs)
+        normed = _add_and_normalize(hidden, attended, layer.post_attention_layernorm)
+        mlp = layer.mlp
+        returned = mlp.down_proj(silu_times(mlp.gate_proj(normed), mlp.up_proj(normed)))
+        normed = _add_and_normalize(hidden, returned, next_norm)
+    return BaseModelOutputWithPast(normed, **{CACHE_NAME: cache if use_cache else None})
+
+
+def _keep_last_row(
+    attention: Qwen2Attention, hidden: torch.Tensor, normed: torch.Tensor, inputs: dict[str, Any]
+) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
+    """Writes the keys and values of all tokens but the last, and returns what is left of a layer's inputs."""
+    before = normed[:, :-1]
+    keys, values = (
+        projection(before).unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)  # (B, G, L - 1, D)
+        for projection in (attention.k_proj, attention.v_proj)
+    )
+    cosine, sine = inputs["position_embeddings"]
+    _, keys = apply_rotary_pos_emb(keys, keys, cosine[:, :-1], sine[:, :-1])
+    inputs[CACHE_NAME].update(keys, values, attention.layer_idx)
+    mask = inputs["attention_mask"]
+    of_last = {
+        **inputs,
+        "attention_mask": None if mask is None else mask[:, :, -1:],
+        "position_embeddings": (cosine[:, -1:], sine[:, -1:]),
+        "position_ids": inputs["position_ids"][:, -1:],
+    }
+    return hidden[:, -1:].contiguous(), normed[:, -1:], of_last
+
+
+def _add_and_normalize(hidden: torch.Tensor, update: torch.Tensor | None, norm: Qwen2RMSNorm) -> torch.Tensor:
+    return add_and_normalize(hidden, update, norm.weight, norm.variance_epsilon)
+
+
+def _is_plain_layer(layer: Qwen2DecoderLayer, dtype: torch.dtype) -> bool:
+    return (
+        is_plain(layer, Qwen2DecoderLayer)
+        and is_plain(layer.self_attn, Qwen2Attention)
+        and is_plain(layer.mlp, Qwen2MLP)
+        and is_plain(layer.mlp.act_fn, _SILU)
+        and all(_has_plain_norm(norm, dtype) for norm in (layer.input_layernorm, layer.post_attention_layernorm))
+        # its result is overwritten, which may not happen to what somebody keeps
+        and not any(module._forward_hooks for module in layer.mlp.gate_proj.modules())
+    )
+
+
+def _has_plain_norm(norm: Qwen2RMSNorm, dtype: torch.dtype) -> bool:
+    weight = norm.weight
+    return is_plain(norm, Qwen2RMSNorm) and weight.dtype == dtype and weight.device.type == "cpu"

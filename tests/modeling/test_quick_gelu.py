@@ -1,0 +1,38 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+import pytest
+import torch
+from torch._subclasses import FakeTensorMode
+from transformers.activations import QuickGELUActivation
+
+from tiny_models import make_sample, tiny_config, tiny_model
+from transformers_mvgpt.modeling import plain_modules_mvgpt
+from transformers_mvgpt.modeling.quick_gelu_mvgpt import CompiledQuickGELU, compile_quick_gelu
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_activation_takes_all_that_transformers_takes(dtype):
+    activation, x = CompiledQuickGELU(), torch.randn(2, 5, dtype=dtype, requires_grad=True)
+    assert activation(x).requires_grad
+    with torch.no_grad():
+        assert torch.equal(activation(x), QuickGELUActivation()(x))
+        with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+            assert activation(mode.from_tensor(x.detach().float())).shape == x.shape
+
+
+@torch.no_grad()
+def test_image_encoder_has_it(monkeypatch):
+    pytest.importorskip("numba")
+    model = tiny_model(tiny_config(vision_config={"hidden_act": "quick_gelu"}))
+    activations = [module for module in model.modules() if isinstance(module, QuickGELUActivation)]
+    assert len(activations) == model.config.vision_config.num_hidden_layers
+    assert {type(activation) for activation in activations} == {CompiledQuickGELU}
+    sample = make_sample(5, "video:a", 6)
+    found = model(**sample).logits
+    monkeypatch.setattr(plain_modules_mvgpt, "has_numba", False)
+    torch.testing.assert_close(found, model(**sample).logits, rtol=1e-4, atol=1e-4)
+
+
+def test_other_activations_stay():
+    model = tiny_model(tiny_config(vision_config={"hidden_act": "gelu"}))
+    compile_quick_gelu(model)
+    assert not any(isinstance(module, QuickGELUActivation) for module in model.modules())
