@@ -7,7 +7,7 @@ from torch.nn.functional import silu
 from transformers.activations import QuickGELUActivation
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 
-from transformers_mvgpt.modeling import modeling_videomamba, plain_modules_mvgpt
+from transformers_mvgpt.modeling import elementwise_numba_mvgpt, modeling_videomamba, plain_modules_mvgpt
 from transformers_mvgpt.modeling.elementwise_numba_mvgpt import add_and_normalize, quick_gelu, silu_times
 from transformers_mvgpt.modeling.modeling_videomamba import VideoMambaRMSNorm
 
@@ -21,10 +21,12 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(params=[1, 3], ids=["1 thread", "3 threads"])
-def threads(request):
+@pytest.fixture(params=[1, 3, None], ids=["1 thread", "3 threads", "alone"])
+def threads(request, monkeypatch):
     before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
+    if request.param is not None:
+        torch.set_num_threads(request.param)
+        monkeypatch.setattr(elementwise_numba_mvgpt, "_MOST_VALUES_ALONE", 0)
     yield
     torch.set_num_threads(before)
 

@@ -143,6 +143,15 @@ def test_linear_layers_may_be_anything():
     torch.testing.assert_close(read(model, make_prompt(model)).last_hidden_state, expected, **CLOSE)
 
 
+def test_hooks_of_the_last_layer_see_all_rows():
+    model, seen = make_model(), []
+    model.layers[2].self_attn.q_proj.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
+    output = read(model, make_prompt(model), use_cache=True, last_row_only=True)
+    assert seen == [(1, 7, WIDTH)]
+    expected = read_plainly(model, make_prompt(model)).last_hidden_state
+    torch.testing.assert_close(output.last_hidden_state, expected, **CLOSE)
+
+
 def wrap_forward(model):
     model.layers[1].mlp.forward = model.layers[1].mlp.forward
 

@@ -21,6 +21,7 @@ from .threads_mvgpt import share_work
 
 
 _PARTS_PER_THREAD = 4  # so that none waits long for another that was interrupted
+_MOST_VALUES_ALONE = 1 << 17  # other threads would come when these are done
 _COMPILING = threading.Lock()
 
 
@@ -84,7 +85,10 @@ def _as_rows(tensor: torch.Tensor) -> np.ndarray:
 def _share_rows(name: str, arrays: tuple, num_rows: int) -> None:
     with _COMPILING:
         kernel = _compiled_kernels()[name]
-    size = -(-num_rows // (_PARTS_PER_THREAD * torch.get_num_threads())) or 1
+    if arrays[0].size <= _MOST_VALUES_ALONE:
+        kernel(*arrays, 0, num_rows)
+        return
+    size = -(-num_rows // (_PARTS_PER_THREAD * torch.get_num_threads()))
     share_work(lambda first: kernel(*arrays, first, min(first + size, num_rows)), range(0, num_rows, size))
 
 

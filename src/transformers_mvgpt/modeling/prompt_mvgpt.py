@@ -7,6 +7,7 @@ layer no more than the next token needs.
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import DynamicCache, PreTrainedModel
 from transformers.activations import ACT2FN
 from transformers.masking_utils import create_causal_mask
@@ -84,13 +85,13 @@ def read_prompt_on_cpu(
     normed = _add_and_normalize(hidden, None, language_model.layers[0].input_layernorm)
     norms = [*(layer.input_layernorm for layer in language_model.layers[1:]), language_model.norm]
     for layer, next_norm in zip(language_model.layers, norms, strict=True):
-        if next_norm is language_model.norm and last_row_only and type(cache) is DynamicCache:
+        is_last = next_norm is language_model.norm
+        if is_last and last_row_only and type(cache) is DynamicCache and not _is_watched(layer):
             hidden, normed, inputs = _keep_last_row(layer.self_attn, hidden, normed, inputs)
         attended, _ = layer.self_attn(normed, **inputs)
         normed = _add_and_normalize(hidden, attended, layer.post_attention_layernorm)
-        mlp = layer.mlp
-        returned = mlp.down_proj(silu_times(mlp.gate_proj(normed), mlp.up_proj(normed)))
-        normed = _add_and_normalize(hidden, returned, next_norm)
+        gate, up = (_like(hidden, projection(normed)) for projection in (layer.mlp.gate_proj, layer.mlp.up_proj))
+        normed = _add_and_normalize(hidden, layer.mlp.down_proj(silu_times(gate, up)), next_norm)
     return BaseModelOutputWithPast(normed, **{CACHE_NAME: cache if use_cache else None})
 
 
@@ -117,7 +118,13 @@ def _keep_last_row(
 
 
 def _add_and_normalize(hidden: torch.Tensor, update: torch.Tensor | None, norm: Qwen2RMSNorm) -> torch.Tensor:
+    update = None if update is None else _like(hidden, update)
     return add_and_normalize(hidden, update, norm.weight, norm.variance_epsilon)
+
+
+def _like(hidden: torch.Tensor, result: torch.Tensor) -> torch.Tensor:
+    """What a linear layer returned, as a plain one would: a quantised one may have another dtype or layout."""
+    return result.to(hidden.dtype).contiguous()
 
 
 def _is_plain_layer(layer: Qwen2DecoderLayer, dtype: torch.dtype) -> bool:
@@ -128,8 +135,13 @@ def _is_plain_layer(layer: Qwen2DecoderLayer, dtype: torch.dtype) -> bool:
         and is_plain(layer.mlp.act_fn, _SILU)
         and all(_has_plain_norm(norm, dtype) for norm in (layer.input_layernorm, layer.post_attention_layernorm))
         # its result is overwritten, which may not happen to what somebody keeps
-        and not any(module._forward_hooks for module in layer.mlp.gate_proj.modules())
+        and not _is_watched(layer.mlp.gate_proj)
     )
+
+
+def _is_watched(module: nn.Module) -> bool:
+    """Whether there are hooks in it."""
+    return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
 
 
 def _has_plain_norm(norm: Qwen2RMSNorm, dtype: torch.dtype) -> bool:
