@@ -7,6 +7,7 @@ from transformers import GenerationConfig, TextIteratorStreamer
 from transformers.generation import BaseStreamer
 
 from transformers_mvgpt import VideoChat
+from transformers_mvgpt.modeling import decoding_mvgpt
 
 
 LENGTH = {"max_new_tokens": 8}
@@ -163,6 +164,14 @@ def test_cuda(model, processor, video, questions):
     chat = VideoChat(other, processor, video)
     for question in questions:
         assert chat.ask(question, **LENGTH) == fresh_answer(other, processor, video, question)
+
+
+def test_answers_take_the_compiled_step(model, processor, video, questions, monkeypatch):
+    pytest.importorskip("numba")
+    steps, decode_token = [], decoding_mvgpt.decode_token
+    monkeypatch.setattr(decoding_mvgpt, "decode_token", lambda *args: steps.append(1) or decode_token(*args))
+    VideoChat(model, processor, video).ask(questions[0], max_new_tokens=4, min_new_tokens=4)
+    assert len(steps) == 3
 
 
 def test_video_is_encoded_and_read_once(model, processor, video, questions):

@@ -3,6 +3,7 @@
 
 import copy
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -244,7 +245,7 @@ CHANGES = {
     "sliding windows": lambda model: setattr(model.config, "layer_types", ["sliding_attention"] * 3),
     "hidden states": lambda model: setattr(model.config, "output_hidden_states", True),
     "fewer layers": lambda model: setattr(model.config, "num_hidden_layers", 2),
-    "dropout": lambda model: setattr(model.train().config, "attention_dropout", 0.5),
+    "training": lambda model: model.train(),
 }
 
 
@@ -314,7 +315,11 @@ def steps(monkeypatch):
     return lengths
 
 
-@pytest.mark.parametrize("options", [{}, {"do_sample": True}], ids=["greedy", "sampled"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"do_sample": True}, {"tokenizer": SimpleNamespace()}],
+    ids=["greedy", "sampled", "with what generate hands on"],
+)
 def test_generates_the_same(steps, monkeypatch, options):
     model = tiny_model(tiny_config(text_config={"num_hidden_layers": 3}))
     sample = make_sample(5, "video:a", 6)

@@ -86,6 +86,12 @@ def test_norm_of_videomamba(monkeypatch, shape, hidden_dtype, weight_dtype):
 
 
 @torch.no_grad()
+def test_not_a_number_stays_one(shape):
+    all_ones = torch.full(shape, 0x7FFFFFFF, dtype=torch.int32).view(torch.float32)
+    assert add_and_normalize(all_ones, None, make(shape[-1:], torch.bfloat16), 1e-5).isnan().all()
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_silu_times(shape, dtype):
     gate, up = make(shape, dtype, 5), make(shape, dtype)

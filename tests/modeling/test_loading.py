@@ -12,6 +12,7 @@ from transformers import BitsAndBytesConfig
 
 from tiny_models import make_sample, tiny_model
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
+from transformers_mvgpt.modeling import plain_modules_mvgpt
 
 
 SAMPLE = make_sample(5, "video:a", 6, "image:i", 7)
@@ -59,6 +60,12 @@ def load(checkpoint, **options):
     return MobileVideoGPTForConditionalGeneration.from_pretrained(checkpoint, **options)
 
 
+@pytest.fixture
+def without_numba(monkeypatch):
+    """What is compiled rounds otherwise, and leaves alone what accelerate has hooked."""
+    monkeypatch.setattr(plain_modules_mvgpt, "has_numba", False)
+
+
 @torch.no_grad()
 def assert_same_outputs(actual, expected):
     for one in (actual, expected):  # numba needs its weights in memory, and rounds otherwise than PyTorch
@@ -78,6 +85,7 @@ def test_device_map_auto(checkpoint, model):
     assert_same_outputs(load(checkpoint, device_map="auto").to("cpu"), model)
 
 
+@pytest.mark.usefixtures("without_numba")
 @pytest.mark.parametrize("device_map", [BY_PART, BY_LAYER], ids=["by part", "by layer"])
 def test_parts_on_disk(device_map, checkpoint, model, tmp_path):
     pytest.importorskip("accelerate")
@@ -87,6 +95,7 @@ def test_parts_on_disk(device_map, checkpoint, model, tmp_path):
     assert_same_outputs(loaded, model)
 
 
+@pytest.mark.usefixtures("without_numba")
 @pytest.mark.parametrize("place", ["cpu", "disk"])
 def test_offloaded_model(place, checkpoint, model, tmp_path):
     accelerate = pytest.importorskip("accelerate")
@@ -99,6 +108,7 @@ def test_offloaded_model(place, checkpoint, model, tmp_path):
     assert_same_outputs(loaded, model)
 
 
+@pytest.mark.usefixtures("without_numba")
 def test_dispatched_model(checkpoint, model, tmp_path):
     accelerate = pytest.importorskip("accelerate")
     loaded = accelerate.dispatch_model(load(checkpoint), BY_PART, main_device="cpu", offload_dir=tmp_path)

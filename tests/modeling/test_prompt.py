@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch._subclasses import FakeTensorMode
+from torch.autograd import forward_ad
 from transformers import DynamicCache, Qwen2Config, Qwen2Model, StaticCache
 
 from tiny_models import make_sample, tiny_config, tiny_model, with_seeded_weights
@@ -122,6 +123,23 @@ def test_cache_is_made_where_it_is_wanted(use_cache):
     assert type(getattr(found, CACHE_NAME)) is type(getattr(expected, CACHE_NAME))
 
 
+def test_sliding_caches_get_all_rows(rows_of_last_layer):
+    model = make_model()
+    sizes = {"num_hidden_layers": 3, "max_window_layers": 0}
+    cache = DynamicCache(config=Qwen2Config(use_sliding_window=True, sliding_window=99, **sizes))
+    assert any(cache.is_sliding)
+    output = read(model, make_prompt(model), use_cache=True, last_row_only=True, **{CACHE_NAME: cache})
+    assert output.last_hidden_state.shape[1] == 7
+    assert rows_of_last_layer == []
+
+
+def test_default_device_is_not_asked():
+    model, prompt = make_model(), make_prompt(model=make_model())
+    expected = read(model, prompt).last_hidden_state
+    with torch.device("meta"):
+        assert torch.equal(read(model, prompt).last_hidden_state, expected)
+
+
 def test_cache_of_fixed_size():
     model = make_model()
     caches = [StaticCache(config=model.config, max_cache_len=12) for _ in range(2)]
@@ -167,8 +185,10 @@ CHANGES = {
     "another attention": lambda model: setattr(model.config, "_attn_implementation", "flex_attention"),
     "sliding windows": lambda model: setattr(model.config, "layer_types", ["sliding_attention"] * 3),
     "hidden states": lambda model: setattr(model.config, "output_hidden_states", True),
+    "an attention to what comes later": lambda model: setattr(model.config, "is_causal", False),
+    "a compiled layer": lambda model: model.layers[1].compile(),
     "fewer layers": lambda model: setattr(model.config, "num_hidden_layers", 2),
-    "dropout": lambda model: setattr(model.train().config, "attention_dropout", 0.5),
+    "training": lambda model: model.train(),
 }
 
 
@@ -185,6 +205,7 @@ INPUTS = {
     "one token": {"inputs_embeds": torch.zeros(1, 1, WIDTH)},
     "float64": {"inputs_embeds": torch.zeros(1, 2, WIDTH, dtype=torch.float64)},
     "hidden states": {"output_hidden_states": True},
+    "an attention to what comes later": {"is_causal": False},
     "masks of all kinds of layers": {"attention_mask": {"full_attention": None}},
 }
 
@@ -196,7 +217,7 @@ def test_other_inputs_are_the_language_models(inputs):
         assert read_prompt_on_cpu(model, **{"inputs_embeds": make_prompt(model), **inputs}) is None
 
 
-def test_gradients_autocast_and_fake_tensors_are_the_language_models(monkeypatch):
+def test_gradients_autocast_and_other_tensors_are_the_language_models(monkeypatch):
     model = make_model()
     prompt = make_prompt(model)
     assert read_prompt_on_cpu(model, prompt) is None
@@ -205,6 +226,9 @@ def test_gradients_autocast_and_fake_tensors_are_the_language_models(monkeypatch
             assert read_prompt_on_cpu(model, prompt) is None
         with FakeTensorMode(allow_non_fake_inputs=True) as mode:
             assert read_prompt_on_cpu(model, mode.from_tensor(prompt)) is None
+        with forward_ad.dual_level():
+            assert read_prompt_on_cpu(model, prompt) is None
+        assert torch.func.vmap(lambda rows: torch.tensor(read_prompt_on_cpu(model, rows) is None))(prompt[None]).all()
         monkeypatch.setattr(plain_modules_mvgpt, "has_numba", False)
         assert read_prompt_on_cpu(model, prompt) is None
 
@@ -237,6 +261,20 @@ def test_last_layer_makes_what_the_logits_need(rows_of_last_layer):
     assert rows_of_last_layer == [(length, 1)]
     torch.testing.assert_close(found.logits, expected.logits[:, -1:], rtol=1e-4, atol=1e-4)
     assert_same_cache(found[CACHE_NAME], expected[CACHE_NAME])
+
+
+@torch.no_grad()
+def test_hooks_of_the_base_model_see_all_rows(rows_of_last_layer):
+    model, shapes = tiny_model(), []
+    hook = model.model.register_forward_hook(
+        lambda module, inputs, output: shapes.append(output.last_hidden_state.shape)
+    )
+    inputs = {"input_ids": torch.tensor([[5, 6, 7]]), "use_cache": True, "logits_to_keep": 1}
+    model(**inputs)
+    assert shapes[0][1] == 3
+    hook.remove()
+    model(**inputs)
+    assert rows_of_last_layer == [(3, 1)]
 
 
 def test_generates_the_same(rows_of_last_layer, monkeypatch):

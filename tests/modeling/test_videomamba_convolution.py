@@ -36,7 +36,7 @@ def test_direction_rounds_where_pytorch_does(size, is_backward):
 @pytest.mark.parametrize("layout", ["tokens in rows", "channels in rows", "part of wider rows"])
 def test_convolution_is_that_of_pytorch(layout, dtype):
     torch.manual_seed(0)
-    own = VideoMambaConv1d(24, 24, 4, groups=24, padding=3).to(dtype)
+    own = VideoMambaConv1d(24, 4).to(dtype)
     plain = torch.nn.Conv1d(24, 24, 4, groups=24, padding=3).to(dtype)
     plain.load_state_dict(own.state_dict())
     x = torch.randn(2, 9, 48, dtype=dtype).transpose(1, 2)[:, :24]

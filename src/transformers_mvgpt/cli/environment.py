@@ -6,9 +6,11 @@ import os
 import sys
 
 
-# glibc's names for two thresholds in bytes: in the environment, and (from malloc.h) in calls
-_MALLOC_THRESHOLDS = {"MALLOC_TRIM_THRESHOLD_": -1, "MALLOC_MMAP_THRESHOLD_": -3}
-_LARGEST_THRESHOLD = 2**31 - 1
+# glibc's names for two thresholds in bytes: in the environment, and (from malloc.h) in calls. Before 2.35, it refuses more
+# than 32 MiB for the first; the second, set alone, would make all worse.
+_NAMES_IN_ENVIRONMENT = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
+_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
+_LARGEST_THRESHOLDS = (2**31 - 1, 2**25)
 
 
 def prepare_environment() -> None:
@@ -25,11 +27,12 @@ def _keep_freed_memory() -> None:
     glibc gives the memory of a large tensor back to the system as soon as it is freed; when the next one takes it again,
     the system fills it with zeros, page by page. This keeps it for the next one.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is None or any(name in os.environ for name in _MALLOC_THRESHOLDS):
+    is_set = any(name in os.environ for name in _NAMES_IN_ENVIRONMENT)
+    if sys.platform != "linux" or is_set or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):
         return
-    for parameter in _MALLOC_THRESHOLDS.values():
-        mallopt(parameter, _LARGEST_THRESHOLD)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is not None and any(mallopt(_M_MMAP_THRESHOLD, size) for size in _LARGEST_THRESHOLDS):
+        mallopt(_M_TRIM_THRESHOLD, _LARGEST_THRESHOLDS[0])
 
 
 def _host_features() -> str | None:

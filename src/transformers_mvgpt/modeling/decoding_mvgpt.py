@@ -71,7 +71,7 @@ def decode_on_cpu(
     assert cache is not None  # it holds a sequence
     num_cached = cache.get_seq_length()
     if position_ids is None:
-        position_ids = torch.tensor([[num_cached]])
+        position_ids = torch.tensor([[num_cached]], device="cpu")
     cosine, sine = language_model.rotary_emb(inputs_embeds, position_ids)
     room = _find_room(cache)
     step = TokenStep(

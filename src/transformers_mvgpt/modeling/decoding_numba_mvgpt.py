@@ -17,14 +17,13 @@ head, P threads.
 """
 
 import functools
-import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from .numba_functions_mvgpt import LOG2_E, compile_in_place, exp2, silu
+from .numba_functions_mvgpt import COMPILING, LOG2_E, compile_in_place, exp2, silu
 from .numba_memory_mvgpt import array_at, fetch, fetch_add, memory_functions, prefetch, widen
 from .threads_mvgpt import share_work
 
@@ -45,7 +44,6 @@ _LINE_BYTES = 64
 _CHUNK_BYTES = 1 << 19  # of a matrix, taken at once
 _BYTES_AHEAD = 8192
 _COLUMNS = 128  # of four rows, multiplied before more is asked for
-_COMPILING = threading.Lock()
 
 
 class TokenStep(NamedTuple):
@@ -136,7 +134,7 @@ def _like(dtype: torch.dtype) -> np.ndarray:
 
 
 def _kernel(name: str) -> Callable[..., None]:
-    with _COMPILING:
+    with COMPILING:
         return _compiled_kernels()[name]
 
 

@@ -9,20 +9,18 @@ Symbols in the shape comments: R rows, W values of a row.
 """
 
 import functools
-import threading
 from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from .numba_functions_mvgpt import compile_in_place, sigmoid, silu
+from .numba_functions_mvgpt import COMPILING, compile_in_place, sigmoid, silu
 from .numba_memory_mvgpt import memory_functions, widen
 from .threads_mvgpt import share_work
 
 
 _PARTS_PER_THREAD = 4  # so that none waits long for another that was interrupted
 _MOST_VALUES_ALONE = 1 << 17  # other threads would come when these are done
-_COMPILING = threading.Lock()
 
 
 def add_and_normalize(
@@ -83,7 +81,7 @@ def _as_rows(tensor: torch.Tensor) -> np.ndarray:
 
 
 def _share_rows(name: str, arrays: tuple, num_rows: int) -> None:
-    with _COMPILING:
+    with COMPILING:
         kernel = _compiled_kernels()[name]
     if arrays[0].size <= _MOST_VALUES_ALONE:
         kernel(*arrays, 0, num_rows)
@@ -108,7 +106,10 @@ def _rounded(like, value):
     if like.itemsize == 2:
         bits = np.float32(value).view(np.uint32)
         odd = (bits >> np.uint32(16)) & np.uint32(1)
-        return np.uint32((bits + np.uint32(0x7FFF) + odd) & np.uint32(0xFFFF0000)).view(np.float32)
+        half = (
+            np.uint32(0) if value != value else np.uint32(np.uint32(0x7FFF) + odd)
+        )  # a NaN of all ones would overflow
+        return np.uint32((bits + half) & np.uint32(0xFFFF0000)).view(np.float32)
     return value
 
 

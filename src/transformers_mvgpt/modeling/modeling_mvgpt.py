@@ -32,6 +32,7 @@ from .modeling_outputs_mvgpt import (
 )
 from .modeling_videomamba import VideoMambaModel
 from .one_row_mvgpt import one_row_products
+from .plain_modules_mvgpt import is_watched
 from .pretrained_mvgpt import PreTrainedModelWithEncoders, freeze_unread_weights
 from .projector_mvgpt import MobileVideoGPTProjector
 from .quick_gelu_mvgpt import compile_quick_gelu
@@ -475,7 +476,7 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Gene
             position_ids=position_ids,
             inputs_embeds=inputs_embeds,
             mm_encoder_outputs=mm_encoder_outputs,
-            last_row_only=isinstance(logits_to_keep, int) and logits_to_keep == 1,
+            last_row_only=isinstance(logits_to_keep, int) and logits_to_keep == 1 and not is_watched(self.model),
             return_dict=True,
             **{CACHE_NAME: cache},
             **kwargs,

@@ -107,12 +107,12 @@ class VideoMambaMixer(nn.Module):
         hidden_size, channels, states = config.hidden_size, config.intermediate_size, config.state_size
         rank, kernel = config.time_step_rank, config.conv_kernel
         self.in_proj = nn.Linear(hidden_size, 2 * channels, bias=False)
-        self.conv1d = VideoMambaConv1d(channels, channels, kernel, groups=channels, padding=kernel - 1)
+        self.conv1d = VideoMambaConv1d(channels, kernel)
         self.x_proj = nn.Linear(channels, rank + 2 * states, bias=False)
         self.dt_proj = nn.Linear(rank, channels)
         self.A_log = nn.Parameter(torch.empty(channels, states))
         self.D = nn.Parameter(torch.empty(channels))
-        self.conv1d_b = VideoMambaConv1d(channels, channels, kernel, groups=channels, padding=kernel - 1)
+        self.conv1d_b = VideoMambaConv1d(channels, kernel)
         self.x_proj_b = nn.Linear(channels, rank + 2 * states, bias=False)
         self.dt_proj_b = nn.Linear(rank, channels)
         self.A_b_log = nn.Parameter(torch.empty(channels, states))

@@ -7,12 +7,14 @@ without branches, and without a call of a library for each value.
 import functools
 import importlib
 import math
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 
+COMPILING = threading.RLock()  # for whoever compiles what others share
 LOG2_E = np.float32(math.log2(math.e))
 _LOWEST = np.float32(-126)  # exponent of 2 in float32
 # What is added to it loses its fraction, and is found in the lowest bits, as the exponent of a float32 has it.

@@ -13,6 +13,10 @@ from .cuda_graphs_mvgpt import wants_more_than_logits
 from .selective_scan_numba_mvgpt import has_numba
 
 
+# what `generate` hands on of its own arguments
+_OF_NO_MEANING = {"tokenizer", "assistant_tokenizer"}
+
+
 def may_be_compiled(inputs_embeds: torch.Tensor, **kwargs: Any) -> bool:
     """
     Whether what numba compiles can take a call of a language model on CPU: for its dtype, without gradients, and where
@@ -22,6 +26,8 @@ def may_be_compiled(inputs_embeds: torch.Tensor, **kwargs: Any) -> bool:
         inputs_embeds (`torch.Tensor`): of the call.
         kwargs: all of the call that changes what it does, if it is neither `None` nor `False`.
     """
+    if kwargs.get("is_causal") is False:  # it is not what happens otherwise
+        return False
     return (
         has_numba
         and type(inputs_embeds) in (torch.Tensor, nn.Parameter)  # not one without values
@@ -30,8 +36,10 @@ def may_be_compiled(inputs_embeds: torch.Tensor, **kwargs: Any) -> bool:
         and not torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
+        and not torch._C._are_functorch_transforms_active()
+        and torch.autograd.forward_ad._current_level < 0  # tangents come without `requires_grad`
         and not torch.is_autocast_enabled("cpu")
-        and all(value is None or value is False for value in kwargs.values())
+        and all(value is None or value is False or name in _OF_NO_MEANING for name, value in kwargs.items())
     )
 
 
@@ -40,9 +48,15 @@ def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
     return (
         type(module) is kind
         and "forward" not in module.__dict__
+        and module._compiled_call_impl is None
         and not module._forward_hooks
         and not module._forward_pre_hooks
     )
+
+
+def is_watched(module: nn.Module) -> bool:
+    """Whether there are hooks that see what a module returns, or somebody has wrapped it."""
+    return bool(module._forward_hooks or "forward" in module.__dict__ or nn_module._has_any_global_hook())
 
 
 def is_plain_model(model: PreTrainedModel) -> bool:
@@ -53,7 +67,8 @@ def is_plain_model(model: PreTrainedModel) -> bool:
         and len(model.layers) == config.num_hidden_layers
         and set(config.layer_types) == {"full_attention"}
         and config._attn_implementation in ("eager", "sdpa")
-        and not (model.training and config.attention_dropout)
+        and getattr(config, "is_causal", None) is not False
+        and not model.training  # in training, what is checkpointed must give the same with gradients
         and not wants_more_than_logits(config)
         and not nn_module._has_any_global_hook()
     )

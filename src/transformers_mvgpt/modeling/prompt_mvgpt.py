@@ -39,7 +39,7 @@ def read_prompt_on_cpu(
 ) -> BaseModelOutputWithPast | None:
     """
     What a language model returns for several tokens, on CPU and without gradients. Its attentions and linear layers are
-    called as they are, whatever they have become.
+    called as they are, whatever they have become; what they return is taken in the dtype of `inputs_embeds`.
 
     Args:
         language_model (`PreTrainedModel`): without a head.
@@ -66,7 +66,7 @@ def read_prompt_on_cpu(
         cache = DynamicCache(config=config)
     if position_ids is None:
         num_cached = 0 if cache is None else cache.get_seq_length()
-        position_ids = torch.arange(num_cached, num_cached + inputs_embeds.shape[1]).unsqueeze(0)
+        position_ids = torch.arange(num_cached, num_cached + inputs_embeds.shape[1], device="cpu").unsqueeze(0)
     mask = create_causal_mask(
         config=config,
         inputs_embeds=inputs_embeds,
@@ -83,10 +83,12 @@ def read_prompt_on_cpu(
     }
     hidden = inputs_embeds.clone(memory_format=torch.contiguous_format)
     normed = _add_and_normalize(hidden, None, language_model.layers[0].input_layernorm)
+    keeps_last_row = (
+        last_row_only and type(cache) is DynamicCache and not cache.offloading and not any(cache.is_sliding)
+    )
     norms = [*(layer.input_layernorm for layer in language_model.layers[1:]), language_model.norm]
     for layer, next_norm in zip(language_model.layers, norms, strict=True):
-        is_last = next_norm is language_model.norm
-        if is_last and last_row_only and type(cache) is DynamicCache and not _is_watched(layer):
+        if keeps_last_row and layer is language_model.layers[-1] and not _has_hooks(layer):
             hidden, normed, inputs = _keep_last_row(layer.self_attn, hidden, normed, inputs)
         attended, _ = layer.self_attn(normed, **inputs)
         normed = _add_and_normalize(hidden, attended, layer.post_attention_layernorm)
@@ -135,12 +137,12 @@ def _is_plain_layer(layer: Qwen2DecoderLayer, dtype: torch.dtype) -> bool:
         and is_plain(layer.mlp.act_fn, _SILU)
         and all(_has_plain_norm(norm, dtype) for norm in (layer.input_layernorm, layer.post_attention_layernorm))
         # its result is overwritten, which may not happen to what somebody keeps
-        and not _is_watched(layer.mlp.gate_proj)
+        and not _has_hooks(layer.mlp.gate_proj)
     )
 
 
-def _is_watched(module: nn.Module) -> bool:
-    """Whether there are hooks in it."""
+def _has_hooks(module: nn.Module) -> bool:
+    """Whether somebody looks at it, or at a part of it."""
     return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
 
 

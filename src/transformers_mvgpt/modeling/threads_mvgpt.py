@@ -16,6 +16,7 @@ Part = TypeVar("Part")
 # To end and start a thread of torch's takes some 20 microseconds; of many, longer than some of the work.
 _MOST_THREADS_TO_END = 8
 _OMP_PAUSE_SOFT = 1  # from omp.h
+_has_openmp_threads = True
 
 
 def share_work(work: Callable[[Part], None], parts: Iterable[Part]) -> None:
@@ -49,10 +50,10 @@ def share_work(work: Callable[[Part], None], parts: Iterable[Part]) -> None:
 def _end_torch_threads() -> None:
     """
     OpenMP's threads, when an operation of torch's is over, spin for milliseconds in case another begins, on cores that are
-    needed here. The next operation starts new ones.
+    needed here. GNU's end, and the next operation starts new ones; those of others sleep until then.
     """
     pause = _pause_of_openmp()
-    if pause is not None:
+    if pause is not None and _has_openmp_threads:
         pause(_OMP_PAUSE_SOFT)
 
 
@@ -69,5 +70,12 @@ def _helpers(num_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(num_threads, "transformers-mvgpt")
 
 
-if hasattr(os, "register_at_fork"):  # a forked process has none of the threads
-    os.register_at_fork(after_in_child=_helpers.cache_clear)
+def _forget_threads() -> None:
+    """A forked process has none: neither those to give work to nor those that OpenMP would wait for."""
+    global _has_openmp_threads
+    _has_openmp_threads = False
+    _helpers.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)

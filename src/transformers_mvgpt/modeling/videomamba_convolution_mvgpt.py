@@ -12,7 +12,13 @@ from torch.nn.functional import conv2d, silu
 
 
 class VideoMambaConv1d(nn.Conv1d):
-    """`nn.Conv1d` for one channel at a time, whose result lies in memory as its input does, on CPU."""
+    """
+    `nn.Conv1d` of (S, E, L) for one channel at a time, with zeros on both sides. On CPU, its result lies in memory as its
+    input does.
+    """
+
+    def __init__(self, channels: int, kernel_size: int):
+        super().__init__(channels, channels, kernel_size, groups=channels, padding=kernel_size - 1)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if input.device.type != "cpu":

@@ -11,14 +11,13 @@ Symbols in the shape comments: S samples, L tokens, E channels, N states per cha
 """
 
 import functools
-import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from .numba_functions_mvgpt import LOG2_E, compile_in_place, exp2, silu, softplus
+from .numba_functions_mvgpt import COMPILING, LOG2_E, compile_in_place, exp2, silu, softplus
 from .numba_memory_mvgpt import memory_functions, prefetch
 from .threads_mvgpt import share_work
 from .videomamba_direction_mvgpt import Direction
@@ -28,7 +27,6 @@ from .videomamba_direction_mvgpt import Direction
 _MOST_CHANNELS, _CHANNELS_STEP = 192, 64
 _LINE_BYTES = 64
 _TOKENS_AHEAD = 2  # a unit's rows are too far from each other for the processor to see where it goes
-_COMPILING = threading.Lock()
 
 
 def scan_both_ways(forward: Direction, backward: Direction, gate: torch.Tensor) -> torch.Tensor:
@@ -43,7 +41,7 @@ def scan_both_ways(forward: Direction, backward: Direction, gate: torch.Tensor) 
     Returns:
         `torch.Tensor` of shape `(S, L, E)`, in the dtype of x.
     """
-    result = torch.empty(gate.shape, dtype=gate.dtype)
+    result = torch.empty_like(gate, memory_format=torch.contiguous_format)
     one_way, other_way, is_bfloat16 = _arrays(forward), _arrays(backward), gate.dtype == torch.bfloat16
     scan, apply_gate = _kernel("_scan"), _kernel("_apply_gate")
 
@@ -103,7 +101,7 @@ def _run(work: Callable[[Unit], None], x: torch.Tensor) -> None:
 
 
 def _kernel(name: str) -> Callable[..., None]:
-    with _COMPILING:
+    with COMPILING:
         return _compiled_kernels()[name]
 
 
