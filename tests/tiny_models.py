@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, Qwen2Config, Qwen2Model
 
 from seeded_weights import seeded_pixels, seeded_weight
 from transformers_mvgpt import MobileVideoGPTConfig, MobileVideoGPTForConditionalGeneration, VideoMambaConfig
@@ -142,3 +142,16 @@ def pad_left(*prompts: torch.Tensor) -> dict[str, torch.Tensor]:
     masks = [torch.ones_like(row) for row in rows]
     pad = partial(pad_sequence, batch_first=True, padding_side="left")
     return {"input_ids": pad(rows), "attention_mask": pad(masks)}
+
+
+def tiny_language_model(dtype: torch.dtype = torch.float32, **fields) -> Qwen2Model:
+    """A language model alone, with groups of keys."""
+    sizes = {
+        "vocab_size": 9,
+        "hidden_size": 24,
+        "intermediate_size": 37,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 2,
+    }
+    return with_seeded_weights(Qwen2Model(Qwen2Config(**{**sizes, **fields}))).to(dtype)

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 from torch._subclasses import FakeTensorMode
-from transformers import DynamicCache, Qwen2Config, Qwen2Model, StaticCache
+from transformers import DynamicCache, Qwen2Model, StaticCache
 
-from tiny_models import make_sample, tiny_config, tiny_model, with_seeded_weights
+from tiny_models import make_sample, tiny_config, tiny_model
+from tiny_models import tiny_language_model as make_model
 from transformers_mvgpt.modeling import decoding_mvgpt, decoding_numba_mvgpt, plain_modules_mvgpt
 from transformers_mvgpt.modeling.cache_name_mvgpt import CACHE_NAME
 from transformers_mvgpt.modeling.decoding_mvgpt import decode_on_cpu
@@ -21,18 +22,6 @@ from transformers_mvgpt.modeling.decoding_numba_mvgpt import multiply_row
 
 pytest.importorskip("numba")
 WIDTH = 24
-
-
-def make_model(dtype: torch.dtype = torch.float32, **fields) -> Qwen2Model:
-    sizes = {
-        "vocab_size": 9,
-        "hidden_size": WIDTH,
-        "intermediate_size": 37,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 6,
-        "num_key_value_heads": 2,
-    }
-    return with_seeded_weights(Qwen2Model(Qwen2Config(**{**sizes, **fields}))).to(dtype)
 
 
 def read_prompt(model: Qwen2Model, length: int) -> DynamicCache:

@@ -10,7 +10,8 @@ from torch._subclasses import FakeTensorMode
 from torch.autograd import forward_ad
 from transformers import DynamicCache, Qwen2Config, Qwen2Model, StaticCache
 
-from tiny_models import make_sample, tiny_config, tiny_model, with_seeded_weights
+from tiny_models import make_sample, tiny_config, tiny_model
+from tiny_models import tiny_language_model as make_model
 from transformers_mvgpt.modeling import plain_modules_mvgpt, prompt_mvgpt
 from transformers_mvgpt.modeling.cache_name_mvgpt import CACHE_NAME
 from transformers_mvgpt.modeling.prompt_mvgpt import read_prompt_on_cpu
@@ -19,18 +20,6 @@ from transformers_mvgpt.modeling.prompt_mvgpt import read_prompt_on_cpu
 pytest.importorskip("numba")
 WIDTH = 24
 CLOSE = {"rtol": 1e-5, "atol": 2e-5}
-
-
-def make_model(dtype: torch.dtype = torch.float32, **fields) -> Qwen2Model:
-    sizes = {
-        "vocab_size": 9,
-        "hidden_size": WIDTH,
-        "intermediate_size": 37,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 6,
-        "num_key_value_heads": 2,
-    }
-    return with_seeded_weights(Qwen2Model(Qwen2Config(**{**sizes, **fields}))).to(dtype)
 
 
 def make_prompt(model: Qwen2Model, batch_size: int = 1, length: int = 7, seed: int = 0) -> torch.Tensor:
@@ -55,14 +44,6 @@ def assert_same_cache(actual: DynamicCache, expected: DynamicCache) -> None:
     assert actual.get_seq_length() == expected.get_seq_length()
     for one, other in zip(actual.layers, expected.layers, strict=True):
         torch.testing.assert_close((one.keys, one.values), (other.keys, other.values), **CLOSE)
-
-
-@pytest.fixture(params=[1, 3], ids=["1 thread", "3 threads"])
-def threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("threads")

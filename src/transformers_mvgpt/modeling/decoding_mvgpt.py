@@ -8,24 +8,20 @@ import numpy as np
 import torch
 from torch import nn
 from transformers import Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
-from transformers.activations import ACT2FN
 from transformers.cache_utils import DynamicLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast
 from transformers.models.qwen2.modeling_qwen2 import (
-    Qwen2Attention,
     Qwen2DecoderLayer,
-    Qwen2MLP,
     Qwen2RMSNorm,
 )
 
 from .cache_name_mvgpt import CACHE_NAME
 from .decoding_numba_mvgpt import LAYER_WEIGHTS, TokenStep, as_array, decode_token
-from .plain_modules_mvgpt import is_plain, is_plain_model, may_be_compiled
+from .plain_modules_mvgpt import is_plain, is_plain_layer, is_plain_model, may_be_compiled
 
 
 # Keys and values go to a larger place when theirs is full, and not for each token.
 _TOKENS_OF_ROOM = 256
-_SILU = type(ACT2FN["silu"])
 _WEIGHT_PATHS = [tuple(name.split(".")) for name in LAYER_WEIGHTS]
 
 
@@ -153,11 +149,9 @@ def _weight_shapes(config: PreTrainedConfig) -> list[tuple[int, ...]]:
 
 def _weight_addresses(layer: Qwen2DecoderLayer, dtype: torch.dtype, shapes: list[tuple[int, ...]]) -> list[int] | None:
     """In the order of `LAYER_WEIGHTS`; `None` if the layer is not one that the compiled step knows."""
-    if not is_plain(layer, Qwen2DecoderLayer):
+    if not is_plain_layer(layer):
         return None
     attention, mlp = layer.self_attn, layer.mlp
-    if not (is_plain(attention, Qwen2Attention) and is_plain(mlp, Qwen2MLP) and is_plain(mlp.act_fn, _SILU)):
-        return None
     addresses = []
     for (*parents, name, kind), shape in zip(_WEIGHT_PATHS, shapes, strict=True):
         # not by attributes, which take as long as all the rest

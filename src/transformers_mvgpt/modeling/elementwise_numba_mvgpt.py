@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from .numba_functions_mvgpt import COMPILING, compile_in_place, sigmoid, silu
-from .numba_memory_mvgpt import memory_functions, widen
+from .numba_memory_mvgpt import memory_functions, shared_array, widen
 from .threads_mvgpt import share_work
 
 
@@ -75,9 +75,8 @@ def quick_gelu(x: torch.Tensor) -> torch.Tensor:
 
 
 def _as_rows(tensor: torch.Tensor) -> np.ndarray:
-    """(..., W) -> (R, W). NumPy has no bfloat16: its bits are the upper half of a float32's."""
-    rows = tensor.detach().view(-1, tensor.shape[-1])
-    return rows.view(torch.int16).numpy().view(np.uint16) if rows.dtype == torch.bfloat16 else rows.numpy()
+    """(..., W) -> (R, W)"""
+    return shared_array(tensor.view(-1, tensor.shape[-1]))
 
 
 def _share_rows(name: str, arrays: tuple, num_rows: int) -> None:

@@ -1,13 +1,22 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-What numba lacks: memory by its address, asked for ahead of time, and counters that threads share.
+What numba lacks: memory of tensors, and by its address, asked for ahead of time, and counters that threads share.
 
-The functions here say what they do; a kernel gets those of [`memory_functions`] in their place, before it is compiled.
+The functions without a body say what they do; a kernel gets those of [`memory_functions`] in their place, before it is compiled.
 """
 
 import functools
 import importlib
 from collections.abc import Callable
+
+import numpy as np
+import torch
+
+
+def shared_array(tensor: torch.Tensor) -> np.ndarray:
+    """A tensor's own memory. NumPy has no bfloat16: uint16 holds its bits, the upper half of a float32's."""
+    tensor = tensor.detach()
+    return tensor.view(torch.int16).numpy().view(np.uint16) if tensor.dtype == torch.bfloat16 else tensor.numpy()
 
 
 def array_at(address, size, like):

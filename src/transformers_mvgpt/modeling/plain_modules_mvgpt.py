@@ -7,32 +7,33 @@ import torch
 from torch import nn
 from torch.nn.modules import module as nn_module
 from transformers import PreTrainedModel
-from transformers.models.qwen2.modeling_qwen2 import Qwen2Model
+from transformers.activations import ACT2FN
+from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention, Qwen2DecoderLayer, Qwen2MLP, Qwen2Model
 
 from .cuda_graphs_mvgpt import wants_more_than_logits
 from .selective_scan_numba_mvgpt import has_numba
 
 
+_SILU = type(ACT2FN["silu"])
 # what `generate` hands on of its own arguments
 _OF_NO_MEANING = {"tokenizer", "assistant_tokenizer"}
 
 
-def may_be_compiled(inputs_embeds: torch.Tensor, **kwargs: Any) -> bool:
+def may_be_compiled(x: torch.Tensor, **kwargs: Any) -> bool:
     """
-    Whether what numba compiles can take a call of a language model on CPU: for its dtype, without gradients, and where
-    nobody looks at what is inside.
+    Whether what numba compiles can take the place of a call on CPU: for its dtype, without gradients or other transforms.
 
     Args:
-        inputs_embeds (`torch.Tensor`): of the call.
-        kwargs: all of the call that changes what it does, if it is neither `None` nor `False`.
+        x (`torch.Tensor`): what the call begins with.
+        kwargs: all other arguments of the call that changes what it does, if it is neither `None` nor `False`.
     """
     if kwargs.get("is_causal") is False:  # it is not what happens otherwise
         return False
     return (
         has_numba
-        and type(inputs_embeds) in (torch.Tensor, nn.Parameter)  # not one without values
-        and inputs_embeds.dtype in (torch.float32, torch.bfloat16)
-        and inputs_embeds.device.type == "cpu"
+        and type(x) in (torch.Tensor, nn.Parameter)  # not one without values
+        and x.dtype in (torch.float32, torch.bfloat16)
+        and x.device.type == "cpu"
         and not torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
@@ -51,6 +52,16 @@ def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
         and module._compiled_call_impl is None
         and not module._forward_hooks
         and not module._forward_pre_hooks
+    )
+
+
+def is_plain_layer(layer: Qwen2DecoderLayer) -> bool:
+    """Whether a layer, its attention, MLP and activation are those of Qwen2, whatever its linear layers and norms are."""
+    return (
+        is_plain(layer, Qwen2DecoderLayer)
+        and is_plain(layer.self_attn, Qwen2Attention)
+        and is_plain(layer.mlp, Qwen2MLP)
+        and is_plain(layer.mlp.act_fn, _SILU)
     )
 
 

@@ -9,23 +9,18 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import DynamicCache, PreTrainedModel
-from transformers.activations import ACT2FN
 from transformers.masking_utils import create_causal_mask
 from transformers.modeling_outputs import BaseModelOutputWithPast
 from transformers.models.qwen2.modeling_qwen2 import (
     Qwen2Attention,
     Qwen2DecoderLayer,
-    Qwen2MLP,
     Qwen2RMSNorm,
     apply_rotary_pos_emb,
 )
 
 from .cache_name_mvgpt import CACHE_NAME
 from .elementwise_numba_mvgpt import add_and_normalize, silu_times
-from .plain_modules_mvgpt import is_plain, is_plain_model, may_be_compiled
-
-
-_SILU = type(ACT2FN["silu"])
+from .plain_modules_mvgpt import is_plain, is_plain_layer, is_plain_model, may_be_compiled
 
 
 def read_prompt_on_cpu(
@@ -57,7 +52,7 @@ def read_prompt_on_cpu(
         and isinstance(attention_mask, torch.Tensor | None)
         and is_plain_model(language_model)
         and _has_plain_norm(language_model.norm, inputs_embeds.dtype)
-        and all(_is_plain_layer(layer, inputs_embeds.dtype) for layer in language_model.layers)
+        and all(_is_known_layer(layer, inputs_embeds.dtype) for layer in language_model.layers)
     ):
         return None
     config = language_model.config
@@ -129,12 +124,9 @@ def _like(hidden: torch.Tensor, result: torch.Tensor) -> torch.Tensor:
     return result.to(hidden.dtype).contiguous()
 
 
-def _is_plain_layer(layer: Qwen2DecoderLayer, dtype: torch.dtype) -> bool:
+def _is_known_layer(layer: Qwen2DecoderLayer, dtype: torch.dtype) -> bool:
     return (
-        is_plain(layer, Qwen2DecoderLayer)
-        and is_plain(layer.self_attn, Qwen2Attention)
-        and is_plain(layer.mlp, Qwen2MLP)
-        and is_plain(layer.mlp.act_fn, _SILU)
+        is_plain_layer(layer)
         and all(_has_plain_norm(norm, dtype) for norm in (layer.input_layernorm, layer.post_attention_layernorm))
         # its result is overwritten, which may not happen to what somebody keeps
         and not _has_hooks(layer.mlp.gate_proj)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from .numba_functions_mvgpt import COMPILING, LOG2_E, compile_in_place, exp2, silu, softplus
-from .numba_memory_mvgpt import memory_functions, prefetch
+from .numba_memory_mvgpt import memory_functions, prefetch, shared_array
 from .threads_mvgpt import share_work
 from .videomamba_direction_mvgpt import Direction
 
@@ -50,7 +50,7 @@ def scan_both_ways(forward: Direction, backward: Direction, gate: torch.Tensor) 
         sums = np.zeros((gate.shape[1], unit.width), np.float32)
         scan(*one_way, sums, *unit, is_bfloat16, False)
         scan(*other_way, sums, *unit, is_bfloat16, True)
-        apply_gate(_as_array(gate), sums, _as_array(result), *unit, is_bfloat16)
+        apply_gate(shared_array(gate), sums, shared_array(result), *unit, is_bfloat16)
 
     _run(work, gate)
     return result
@@ -60,18 +60,12 @@ def _arrays(direction: Direction) -> tuple[np.ndarray, ...]:
     """What `_scan` takes of a direction."""
     rates = (direction.A.float() * float(LOG2_E)).T.contiguous()  # (N, E)
     parts = (rates, direction.B.float().contiguous(), direction.C.float().contiguous(), _copied(direction.D))
-    return _as_array(direction.x), _as_array(direction.dt), *(part.detach().numpy() for part in parts)
+    return shared_array(direction.x), shared_array(direction.dt), *(part.detach().numpy() for part in parts)
 
 
 def _copied(weight: torch.Tensor) -> torch.Tensor:
     """In float32. What NumPy has seen cannot be resized any more, as FSDP does with weights."""
     return weight.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
-
-
-def _as_array(tensor: torch.Tensor) -> np.ndarray:
-    """NumPy has no bfloat16: its bits are the upper half of a float32's."""
-    tensor = tensor.detach()
-    return tensor.view(torch.int16).numpy().view(np.uint16) if tensor.dtype == torch.bfloat16 else tensor.numpy()
 
 
 class Unit(NamedTuple):
