@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 # the oldest transformers that setup.cfg allows, and the tests that something of transformers could break
 FLOOR := $(shell sed -n 's/^ *transformers>=\([0-9.]*\).*/\1/p' setup.cfg)
-FLOOR_TESTS := tests/modeling tests/conversion tests/processing/test_chat_template.py tests/processing/test_p*.py \
+FLOOR_TESTS := tests/compat tests/kernels tests/modeling tests/conversion tests/processing/test_chat_template.py tests/processing/test_p*.py \
 	tests/processing/test_video_processing.py tests/cli tests/test_public_api.py tests/test_readme.py
 
 # two processes with a thread each: on two cores, more threads would wait for each other
@@ -38,12 +38,12 @@ benchmarks: $(VENV)/.installed-dev
 	$(MAKE) benchmark-tables
 
 benchmark-tables: $(VENV)/.installed-dev
-	$(BIN)/python tests/benchmark_tables.py
+	$(BIN)/python tools/benchmark_tables.py
 	$(MAKE) hub-configs
 
 # After a change of a configuration, the chat template or the model card.
 hub-configs: $(VENV)/.installed-dev
-	HF_HUB_OFFLINE=1 $(BIN)/python tests/hub_configs.py
+	HF_HUB_OFFLINE=1 $(BIN)/python tools/hub_configs.py
 
 test: $(VENV)/.installed-dev
 	$(PYTEST) -m "not slow"

@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""The public names, and the rules that let transformers copy `modeling/` and `processing/` into one Hub folder."""
+"""The public names, and the rules that let the exported rooms be written into one flat Hub folder."""
 
 import ast
 import sys
@@ -7,13 +7,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from transformers.dynamic_module_utils import get_imports, get_relative_imports
+from transformers.dynamic_module_utils import get_imports
 
 import transformers_mvgpt
 
 
 PACKAGE = Path(transformers_mvgpt.__file__).parent
-FOLDERS = [PACKAGE / "modeling", PACKAGE / "processing"]
+FOLDERS = [PACKAGE / room for room in ("compat", "kernels", "modeling", "video", "processing")]
 EXPORTED = [path for folder in FOLDERS for path in sorted(folder.glob("*.py")) if path.name != "__init__.py"]
 ALWAYS_INSTALLED = {"torch", "torchvision", "transformers", "numpy", "PIL", "huggingface_hub"}
 
@@ -38,24 +38,37 @@ def test_public_names():
         assert getattr(transformers_mvgpt, name).__name__ == name
 
 
-def test_both_folders_have_files():
+def test_all_rooms_have_files():
     assert {path.parent for path in EXPORTED} == set(FOLDERS)
 
 
-def test_file_names_are_unique_across_both_folders():
+def test_file_names_are_unique_across_the_rooms():
     counts = Counter(path.name for path in EXPORTED)
     assert [name for name, count in counts.items() if count > 1] == []
 
 
-@every_exported_file
-def test_file_name_says_which_model(path):
-    assert path.stem.endswith(("_mvgpt", "_videomamba"))
+# compat < kernels < modeling and video < processing: an arrow never runs up
+BELOW = {
+    "compat": set(),
+    "kernels": {"compat"},
+    "modeling": {"compat", "kernels"},
+    "video": {"compat"},
+    "processing": {"compat", "video"},
+}
 
 
 @every_exported_file
-def test_relative_imports_are_of_siblings(path):
-    siblings = {sibling.stem for sibling in path.parent.glob("*.py")}
-    assert set(get_relative_imports(path)) <= siblings
+def test_imports_go_down(path):
+    room = path.parent
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or node.level == 0:
+            continue
+        if node.level == 1:
+            assert (room / f"{node.module}.py").is_file()
+        else:
+            other, name = node.module.split(".")
+            assert node.level == 2 and other in BELOW[room.name], node.lineno
+            assert (room.parent / other / f"{name}.py").is_file()
 
 
 @every_exported_file

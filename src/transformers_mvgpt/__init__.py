@@ -26,7 +26,7 @@ from .modeling import (
     VideoMambaModel,
 )
 from .modeling.configuration_mvgpt import MobileVideoGPTReleaseConfig
-from .modeling.pretrained_mvgpt import PreTrainedModelWithEncoders
+from .modeling.missing_encoders import PreTrainedModelWithEncoders
 from .processing import MobileVideoGPTProcessor, MobileVideoGPTVideoProcessor, VideoTextToTextPipeline
 
 

@@ -7,7 +7,7 @@ from transformers import GenerationConfig, TextIteratorStreamer
 from transformers.generation import BaseStreamer
 
 from transformers_mvgpt import VideoChat
-from transformers_mvgpt.modeling import decoding_mvgpt
+from transformers_mvgpt.kernels import decode_step
 
 
 LENGTH = {"max_new_tokens": 8}
@@ -168,8 +168,8 @@ def test_cuda(model, processor, video, questions):
 
 def test_answers_take_the_compiled_step(model, processor, video, questions, monkeypatch):
     pytest.importorskip("numba")
-    steps, decode_token = [], decoding_mvgpt.decode_token
-    monkeypatch.setattr(decoding_mvgpt, "decode_token", lambda *args: steps.append(1) or decode_token(*args))
+    steps, decode_token = [], decode_step.decode_token
+    monkeypatch.setattr(decode_step, "decode_token", lambda *args: steps.append(1) or decode_token(*args))
     VideoChat(model, processor, video).ask(questions[0], max_new_tokens=4, min_new_tokens=4)
     assert len(steps) == 3
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from transformers_mvgpt.cli.ask import ask, frame_lines
 from transformers_mvgpt.cli.main import app
-from transformers_mvgpt.processing.video_decoding_mvgpt import VIDEO_BACKENDS
+from transformers_mvgpt.video.video_decoding import VIDEO_BACKENDS
 
 
 QUESTION = "What is moving?"

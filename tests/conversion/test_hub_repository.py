@@ -112,7 +112,7 @@ def answer(model: Path | str, questions: list[tuple[str, str]], **options) -> li
 def assert_complete(folder: Path) -> None:
     """The code and where to find what, as export wrote it."""
     for file in remote_code.code_files():
-        assert (folder / file.name).read_bytes() == file.read_bytes(), file.name
+        assert (folder / file.name).read_text("utf-8") == remote_code.exported_code(file), file.name
     config = read_json(folder / "config.json")
     assert {name: config[name] for name in remote_code.config_entries} == remote_code.config_entries
     assert (

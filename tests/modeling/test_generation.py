@@ -20,7 +20,7 @@ from tiny_models import (
     tiny_model,
     with_seeded_weights,
 )
-from transformers_mvgpt.modeling.cache_name_mvgpt import CACHE_NAME
+from transformers_mvgpt.compat.cache_name import CACHE_NAME
 
 
 NUM_NEW_TOKENS = 8

@@ -12,7 +12,7 @@ from transformers import BitsAndBytesConfig
 
 from tiny_models import make_sample, tiny_model
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
-from transformers_mvgpt.modeling import plain_modules_mvgpt
+from transformers_mvgpt.kernels import gates
 
 
 SAMPLE = make_sample(5, "video:a", 6, "image:i", 7)
@@ -63,7 +63,7 @@ def load(checkpoint, **options):
 @pytest.fixture
 def without_numba(monkeypatch):
     """What is compiled rounds otherwise, and leaves alone what accelerate has hooked."""
-    monkeypatch.setattr(plain_modules_mvgpt, "has_numba", False)
+    monkeypatch.setattr(gates, "has_numba", False)
 
 
 @torch.no_grad()

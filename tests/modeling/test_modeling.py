@@ -19,7 +19,7 @@ from tiny_models import (
     tiny_model,
 )
 from transformers_mvgpt import MobileVideoGPTConfig, MobileVideoGPTForConditionalGeneration, MobileVideoGPTModel
-from transformers_mvgpt.modeling.cache_name_mvgpt import CACHE_NAME
+from transformers_mvgpt.compat.cache_name import CACHE_NAME
 
 
 SAMPLES = {

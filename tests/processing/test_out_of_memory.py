@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from chats import WHAT
-from transformers_mvgpt.processing.out_of_memory_mvgpt import explain_out_of_memory
+from transformers_mvgpt.processing.out_of_memory import explain_out_of_memory
 
 
 ERRORS = {

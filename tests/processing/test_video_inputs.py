@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from transformers_mvgpt.processing.video_inputs_mvgpt import flatten_videos, frames_to_array, is_single_video
+from transformers_mvgpt.processing.video_inputs import flatten_videos, frames_to_array, is_single_video
 
 
 ARRAY = np.zeros((5, 30, 40, 3), dtype=np.uint8)

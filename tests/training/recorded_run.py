@@ -17,7 +17,7 @@ from accelerate.utils import DistributedType
 from transformers import TrainerCallback
 
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
 from training_data import Recorder  # noqa: E402
 from transformers_mvgpt.training import load_recipe, run  # noqa: E402

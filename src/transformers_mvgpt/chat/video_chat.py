@@ -15,8 +15,8 @@ from transformers import DynamicCache, GenerationConfig, PreTrainedModel
 from transformers.generation import GenerationMode
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from ..modeling.cache_name_mvgpt import CACHE_NAME
-from ..modeling.modeling_outputs_mvgpt import MobileVideoGPTVideoFeatures
+from ..compat.cache_name import CACHE_NAME
+from ..modeling.outputs_mvgpt import MobileVideoGPTVideoFeatures
 from ..processing.processing_mvgpt import MobileVideoGPTProcessor
 from .messages import place_video
 

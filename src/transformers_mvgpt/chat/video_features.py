@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ..modeling.modeling_outputs_mvgpt import MobileVideoGPTVideoFeatures
+from ..modeling.outputs_mvgpt import MobileVideoGPTVideoFeatures
 
 
 _FORMAT = "mobile_videogpt_video_features"

@@ -34,7 +34,7 @@ def ask(
     """Answer a question about a video. The answer goes to stdout, and nothing else does."""
     from transformers import TextStreamer, pipeline
 
-    from ..processing.video_source_mvgpt import resolve_source
+    from ..video.sources import resolve_source
 
     _check_model(model)
     if not video.startswith(("http://", "https://")):

@@ -47,7 +47,7 @@ def bench(
     from ..evaluation.speed import first_token_call, measure_speed
     from ..evaluation.speed_report import draw_speed, speed_table
     from ..processing import MobileVideoGPTProcessor
-    from ..processing.video_decoding_mvgpt import decode_video
+    from ..video.video_decoding import decode_video
 
     rivals = compare.split(",") if compare else []
     check_rivals(rivals)

@@ -8,7 +8,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from transformers import PreTrainedConfig
 
-from ..modeling.pretrained_mvgpt import is_published
+from ..modeling.missing_encoders import is_published
 from .weight_files import read_json
 
 

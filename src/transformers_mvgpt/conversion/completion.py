@@ -10,7 +10,7 @@ import torch
 from transformers import GenerationConfig, PreTrainedConfig, PreTrainedModel
 
 from ..modeling.configuration_mvgpt import MobileVideoGPTConfig
-from ..modeling.pretrained_mvgpt import ENCODER_MODULES, is_published, missing_encoder_message
+from ..modeling.missing_encoders import ENCODER_MODULES, is_published, missing_encoder_message
 from .encoder_sources import read_encoder, required_weights
 from .weight_files import Checkpoint
 from .weight_names import native_names, release_names

@@ -10,8 +10,8 @@ from transformers import CLIPVisionModel
 from transformers.utils import cached_file
 
 from ..modeling.configuration_mvgpt import MobileVideoGPTConfig
+from ..modeling.missing_encoders import ENCODER_MODULES, is_read
 from ..modeling.modeling_videomamba import VideoMambaModel
-from ..modeling.pretrained_mvgpt import ENCODER_MODULES, is_read
 from .weight_files import Checkpoint, read_weights
 from .weight_names import native_videomamba_names
 

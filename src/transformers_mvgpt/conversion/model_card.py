@@ -7,8 +7,8 @@ from pathlib import Path
 
 from huggingface_hub import ModelCard, ModelCardData
 
+from ..modeling.missing_encoders import is_published
 from ..modeling.modeling_mvgpt import MobileVideoGPTForConditionalGeneration
-from ..modeling.pretrained_mvgpt import is_published
 from .card_metadata import DRAWN_CLIPS, PUBLISHED_LICENSE
 from .card_speed import read_speed
 

@@ -11,8 +11,8 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrained
 from transformers.utils import CONFIG_NAME, PROCESSOR_NAME, cached_file
 
 from ..modeling.configuration_mvgpt import RELEASE_MODEL_TYPE, MobileVideoGPTConfig
+from ..modeling.missing_encoders import is_read
 from ..modeling.modeling_mvgpt import MobileVideoGPTForConditionalGeneration
-from ..modeling.pretrained_mvgpt import is_read
 from ..processing.processing_mvgpt import MobileVideoGPTProcessor
 from .completion import read_completed
 from .training_outputs import TrainingOutput, merge_lora, read_training_output

@@ -2,14 +2,15 @@
 """What makes a folder work without this package: its code, and where transformers finds which class."""
 
 import os
-import shutil
+import re
 from pathlib import Path
 from typing import Any
 
 from .model_sources import LoadedModel
 
 
-_FOLDERS = [Path(__file__).parents[1] / name for name in ("modeling", "processing")]
+_ROOMS = [Path(__file__).parents[1] / name for name in ("compat", "kernels", "modeling", "video", "processing")]
+_IMPORT_ACROSS_ROOMS = re.compile(r"^(\s*from )\.\.\w+\.(\w+ import)", re.MULTILINE)
 _MODEL = "modeling_mvgpt.MobileVideoGPTForConditionalGeneration"
 _PROCESSOR = "processing_mvgpt.MobileVideoGPTProcessor"
 _VIDEO_PROCESSOR = "video_processing_mvgpt.MobileVideoGPTVideoProcessor"
@@ -26,7 +27,7 @@ config_entries: dict[str, Any] = {
     },
     "custom_pipelines": {
         "video-text-to-text": {
-            "impl": "pipeline_mvgpt.VideoTextToTextPipeline",
+            "impl": "pipeline_video_text.VideoTextToTextPipeline",
             "pt": ["AutoModelForImageTextToText"],
             "type": "multimodal",
         }
@@ -36,15 +37,20 @@ config_entries: dict[str, Any] = {
 
 def code_files() -> list[Path]:
     """The package's files that are exported, in the order of their names."""
-    files = [file for folder in _FOLDERS for file in folder.glob("*.py") if file.name != "__init__.py"]
+    files = [file for room in _ROOMS for file in room.glob("*.py") if file.name != "__init__.py"]
     return sorted(files, key=lambda file: file.name)
 
 
+def exported_code(file: Path) -> str:
+    """The content of a file of the package, as it stands beside all others in one folder."""
+    return _IMPORT_ACROSS_ROOMS.sub(r"\1.\2", file.read_text("utf-8"))
+
+
 def write(folder: str | os.PathLike) -> None:
-    """Copies the code into a folder, flat, as transformers wants it."""
+    """Writes the code into a folder, flat, as transformers wants it."""
     os.makedirs(folder, exist_ok=True)
     for file in code_files():
-        shutil.copyfile(file, Path(folder, file.name))
+        Path(folder, file.name).write_text(exported_code(file), "utf-8")
 
 
 def attach(loaded: LoadedModel) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..evaluation import ScoredQuestion, answer_questions, is_same_answer
-from ..processing.pipeline_mvgpt import VideoTextToTextPipeline
+from ..processing.pipeline_video_text import VideoTextToTextPipeline
 from .drawn_clip import Clip, make_clip
 from .questions import Question
 

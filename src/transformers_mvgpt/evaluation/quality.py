@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from ..modeling.modeling_outputs_mvgpt import MobileVideoGPTVideoFeatures
+from ..modeling.outputs_mvgpt import MobileVideoGPTVideoFeatures
 from ..processing.processing_mvgpt import MobileVideoGPTProcessor
 from .questions import ScoredQuestion
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch.nn.functional import silu
 
+from ..kernels.mixer_kernels import MixerKernels, mixer_kernels
+from ..kernels.scan_inputs import Direction
 from ..modeling import modeling_videomamba
-from ..modeling.videomamba_compiled_mvgpt import MixerKernels, mixer_kernels
-from ..modeling.videomamba_direction_mvgpt import Direction
 
 
 def _input_of_scan(x: torch.Tensor, *others: object) -> torch.Tensor:

@@ -16,7 +16,7 @@ from ..chat import VideoChat
 from ..modeling import MobileVideoGPTForConditionalGeneration
 from ..modeling.frame_scoring_mvgpt import score_frames, select_frames
 from ..processing import MobileVideoGPTProcessor
-from ..processing.video_decoding_mvgpt import decode_video
+from ..video.video_decoding import decode_video
 from .batch_speed import measure_batches
 from .machine_limits import LimitsMeter, MachineLimits, count_flops, median_seconds
 from .quantisation import stored_bytes

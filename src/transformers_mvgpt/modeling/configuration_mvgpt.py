@@ -9,8 +9,8 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, CLIPVisionConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
-from .cache_name_mvgpt import CACHE_NAME
-from .config_with_code_mvgpt import ConfigWithCode
+from ..compat.cache_name import CACHE_NAME
+from .config_with_code import ConfigWithCode
 from .configuration_videomamba import VideoMambaConfig
 
 

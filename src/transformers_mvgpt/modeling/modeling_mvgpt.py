@@ -18,25 +18,25 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, torch_compilable_check
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 
-from .cache_name_mvgpt import CACHE_NAME, takes_cache
+from ..compat.cache_name import CACHE_NAME, takes_cache
+from ..kernels.gates import is_watched
+from ..kernels.graphs_model import PreTrainedModelWithCudaGraphs
+from ..kernels.language_model import run_language_model
+from ..kernels.one_row_linear import one_row_products
+from ..kernels.quick_gelu import compile_quick_gelu
 from .checkpoint_mapping_mvgpt import register_checkpoint_mappings
 from .configuration_mvgpt import MobileVideoGPTConfig
-from .cuda_graphs_mvgpt import PreTrainedModelWithCudaGraphs
 from .frame_scoring_mvgpt import score_frames, select_frames
-from .generation_inputs_mvgpt import prepare_generation_inputs
-from .language_model_mvgpt import run_language_model
-from .modeling_outputs_mvgpt import (
+from .generation_inputs import prepare_generation_inputs
+from .missing_encoders import PreTrainedModelWithEncoders, freeze_unread_weights
+from .model_inputs import check_both_streams, check_pixels, fill_videos
+from .modeling_videomamba import VideoMambaModel
+from .outputs_mvgpt import (
     MobileVideoGPTCausalLMOutputWithPast,
     MobileVideoGPTModelOutputWithPast,
     MobileVideoGPTVideoFeatures,
 )
-from .modeling_videomamba import VideoMambaModel
-from .one_row_mvgpt import one_row_products
-from .plain_modules_mvgpt import is_watched
-from .pretrained_mvgpt import PreTrainedModelWithEncoders, freeze_unread_weights
-from .projector_mvgpt import MobileVideoGPTProjector
-from .quick_gelu_mvgpt import compile_quick_gelu
-from .visual_inputs_mvgpt import check_both_streams, check_pixels, fill_videos
+from .projector_pooled import MobileVideoGPTProjector
 
 
 register_checkpoint_mappings()

@@ -20,13 +20,13 @@ from transformers.utils import TransformersKwargs
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
+from ..kernels.gates import may_be_compiled
+from ..kernels.mixer_kernels import MixerKernels, mixer_kernels
+from ..kernels.numba_elementwise import add_and_normalize
+from ..kernels.scan_inputs import Direction
+from ..kernels.selective_scan import selective_scan
+from ..kernels.torch_convolution import VideoMambaConv1d
 from .configuration_videomamba import VideoMambaConfig
-from .elementwise_numba_mvgpt import add_and_normalize
-from .plain_modules_mvgpt import may_be_compiled
-from .selective_scan_mvgpt import selective_scan
-from .videomamba_compiled_mvgpt import MixerKernels, mixer_kernels
-from .videomamba_convolution_mvgpt import VideoMambaConv1d
-from .videomamba_direction_mvgpt import Direction
 
 
 def _at_least_float32(tensor: torch.Tensor) -> torch.Tensor:

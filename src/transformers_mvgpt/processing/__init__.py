@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Pixels and text: video and image preprocessing, frame sampling, chat template, the pipeline."""
 
-from .pipeline_mvgpt import VideoTextToTextPipeline
+from .pipeline_video_text import VideoTextToTextPipeline
 from .processing_mvgpt import MobileVideoGPTProcessor
 from .video_processing_mvgpt import MobileVideoGPTVideoProcessor
 

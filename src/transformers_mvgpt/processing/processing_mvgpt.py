@@ -7,9 +7,9 @@ import numpy as np
 from transformers import AutoConfig, AutoTokenizer, CLIPImageProcessor, PreTrainedConfig
 from transformers.processing_utils import MultiModalData, ProcessingKwargs, ProcessorMixin
 
-from .pipeline_mvgpt import VideoTextToTextPipeline  # noqa: F401  what is imported here is saved with the processor
-from .saved_with_code_mvgpt import SavedWithCode
-from .video_inputs_mvgpt import flatten_videos
+from .pipeline_video_text import VideoTextToTextPipeline  # noqa: F401  what is imported here is saved with the processor
+from .saved_with_code import SavedWithCode
+from .video_inputs import flatten_videos
 from .video_processing_mvgpt import MobileVideoGPTVideoProcessor, MobileVideoGPTVideoProcessorKwargs
 
 

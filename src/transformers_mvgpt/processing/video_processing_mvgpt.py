@@ -24,10 +24,10 @@ from transformers.processing_utils import Unpack, VideosKwargs
 from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata, default_sample_indices_fn, make_batched_metadata
 
-from .frame_sampling_mvgpt import sample_frame_indices, segment_bounds
-from .saved_with_code_mvgpt import SavedWithCode
-from .video_decoding_mvgpt import decode_video
-from .video_inputs_mvgpt import flatten_videos, frames_to_array, is_source
+from ..video.frame_sampling_mvgpt import sample_frame_indices, segment_bounds
+from ..video.video_decoding import decode_video
+from .saved_with_code import SavedWithCode
+from .video_inputs import flatten_videos, frames_to_array, is_source
 
 
 class MobileVideoGPTVideoProcessorKwargs(VideosKwargs, total=False):

@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from ..modeling.pretrained_mvgpt import freeze_unread_weights, is_read
+from ..modeling.missing_encoders import freeze_unread_weights, is_read
 from .recipe import Recipe
 
 

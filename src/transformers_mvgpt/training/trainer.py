@@ -10,8 +10,8 @@ import torch
 from transformers import Trainer
 from transformers.utils import logging
 
-from ..modeling.projector_mvgpt import MobileVideoGPTProjector
-from ..processing.out_of_memory_mvgpt import explain_out_of_memory
+from ..modeling.projector_pooled import MobileVideoGPTProjector
+from ..processing.out_of_memory import explain_out_of_memory
 from .data import InstructionDataset
 from .sampler import GroupedSampler
 from .stages import PROJECTORS

@@ -1,0 +1,164 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""
+What stands between the matrix products of a transformer on CPU without gradients, compiled by numba. PyTorch makes each of
+these of several operations, and each of them reads and writes all rows in memory.
+
+Results are rounded to bfloat16 where transformers' modules do it.
+
+Symbols in the shape comments: R rows, W values of a row.
+"""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from .numba_compile import COMPILING, compile_in_place, sigmoid, silu
+from .numba_intrinsics import memory_functions, shared_array, widen
+from .threads import share_work
+
+
+_PARTS_PER_THREAD = 4  # so that none waits long for another that was interrupted
+_MOST_VALUES_ALONE = 1 << 17  # other threads would come when these are done
+
+
+def add_and_normalize(
+    hidden_states: torch.Tensor, update: torch.Tensor | None, weight: torch.Tensor, epsilon: float
+) -> torch.Tensor:
+    """
+    Adds to hidden states, in place, and normalises them as Qwen2's RMSNorm does.
+
+    Args:
+        hidden_states (`torch.Tensor` of shape `(..., W)`): contiguous, float32 or bfloat16.
+        update (`torch.Tensor` of shape `(..., W)`, *optional*): likewise.
+        weight (`torch.Tensor` of shape `(W,)`): likewise.
+        epsilon (`float`): is added to the mean of squares.
+
+    Returns:
+        `torch.Tensor` of shape `(..., W)`: the normalised ones, in the dtype of `weight`.
+    """
+    result = torch.empty_like(hidden_states, dtype=weight.dtype)
+    update = hidden_states.new_empty(0, hidden_states.shape[-1]) if update is None else update
+    rows = tuple(_as_rows(tensor) for tensor in (hidden_states, update, result))
+    scales = (
+        weight.detach().to(torch.float32, copy=True).numpy()
+    )  # what NumPy has seen cannot be resized, as FSDP does
+    _share_rows("_normalize", (*rows, scales, np.float32(epsilon)), len(rows[0]))
+    return result
+
+
+def silu_times(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    """
+    silu(gate) * up, in the place of `gate`.
+
+    Args:
+        gate, up (`torch.Tensor` of shape `(..., W)`): contiguous, float32 or bfloat16.
+    """
+    rows = _as_rows(gate), _as_rows(up)
+    _share_rows("_silu_times", rows, len(rows[0]))
+    return gate
+
+
+def quick_gelu(x: torch.Tensor) -> torch.Tensor:
+    """
+    x * sigmoid(1.702 x), CLIP's activation.
+
+    Args:
+        x (`torch.Tensor` of shape `(..., W)`): float32 or bfloat16.
+    """
+    x = x.contiguous()
+    result = torch.empty_like(x)
+    rows = _as_rows(x), _as_rows(result)
+    _share_rows("_quick_gelu", rows, len(rows[0]))
+    return result
+
+
+def _as_rows(tensor: torch.Tensor) -> np.ndarray:
+    """(..., W) -> (R, W)"""
+    return shared_array(tensor.view(-1, tensor.shape[-1]))
+
+
+def _share_rows(name: str, arrays: tuple, num_rows: int) -> None:
+    with COMPILING:
+        kernel = _compiled_kernels()[name]
+    if arrays[0].size <= _MOST_VALUES_ALONE:
+        kernel(*arrays, 0, num_rows)
+        return
+    size = -(-num_rows // (_PARTS_PER_THREAD * torch.get_num_threads()))
+    share_work(lambda first: kernel(*arrays, first, min(first + size, num_rows)), range(0, num_rows, size))
+
+
+@functools.cache
+def _compiled_kernels() -> dict[str, Callable[..., None]]:
+    functions = globals()
+    functions.update(memory_functions())
+    kernels = ("_normalize", "_silu_times", "_quick_gelu")
+    # "reassoc": a sum runs in as many parts as a vector register has
+    return compile_in_place(
+        functions, ("_rounded", "_write"), kernels, {"contract", "nsz", "reassoc"}, inline="always"
+    )
+
+
+def _rounded(like, value):
+    """To the nearest value of a dtype, ties to even."""
+    if like.itemsize == 2:
+        bits = np.float32(value).view(np.uint32)
+        odd = (bits >> np.uint32(16)) & np.uint32(1)
+        half = (
+            np.uint32(0) if value != value else np.uint32(np.uint32(0x7FFF) + odd)
+        )  # a NaN of all ones would overflow
+        return np.uint32((bits + half) & np.uint32(0xFFFF0000)).view(np.float32)
+    return value
+
+
+def _write(rows, row, values):
+    """Values to a row, rounded, in place as well."""
+    if rows.itemsize == 2:
+        bits = values.view(np.uint32)
+        for k in range(values.size):
+            values[k] = _rounded(rows, values[k])
+        for k in range(values.size):
+            rows[row, k] = bits[k] >> np.uint32(16)
+    else:
+        for k in range(values.size):
+            rows[row, k] = values[k]
+
+
+def _normalize(hidden, update, result, scales, epsilon, first, last):
+    """Rows from `first` to before `last`; update is (R, W) or (0, W)."""
+    values = np.empty(scales.size, np.float32)
+    for row in range(first, last):
+        for k in range(values.size):
+            values[k] = widen(hidden[row, k])
+        if update.shape[0] > 0:
+            for k in range(values.size):
+                values[k] += widen(update[row, k])
+            _write(hidden, row, values)
+        square = np.float32(0)
+        for k in range(values.size):
+            square += values[k] * values[k]
+        factor = np.float32(1) / np.sqrt(square / np.float32(values.size) + epsilon)
+        for k in range(values.size):
+            values[k] = _rounded(hidden, values[k] * factor) * scales[k]
+        _write(result, row, values)
+
+
+def _silu_times(gate, up, first, last):
+    values = np.empty(gate.shape[1], np.float32)
+    for row in range(first, last):
+        for k in range(values.size):
+            values[k] = silu(widen(gate[row, k]))
+        for k in range(values.size):
+            values[k] = _rounded(gate, values[k]) * widen(up[row, k])
+        _write(gate, row, values)
+
+
+def _quick_gelu(x, result, first, last):
+    values = np.empty(x.shape[1], np.float32)
+    for row in range(first, last):
+        for k in range(values.size):
+            values[k] = sigmoid(_rounded(x, np.float32(1.702) * widen(x[row, k])))
+        for k in range(values.size):
+            values[k] = _rounded(x, values[k]) * widen(x[row, k])
+        _write(result, row, values)

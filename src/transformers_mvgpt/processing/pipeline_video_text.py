@@ -1,0 +1,308 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""The pipeline `video-text-to-text`: from a video file and a question to an answer."""
+
+import inspect
+import os
+from collections.abc import Iterator, Mapping, Sized
+from typing import Any
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import DataLoader
+from transformers import GenerationConfig, GenerationMixin, Pipeline
+from transformers.utils.chat_template_utils import Chat, is_valid_message
+from transformers.video_utils import VideoMetadata
+
+from .out_of_memory import explain_out_of_memory, what_to_lower
+from .pipeline_inputs import Preprocessing, make_samples, parse_sample
+
+
+_GENERATE_OPTIONS = {name for name in vars(GenerationConfig()) if not name.startswith("_")}
+_GENERATE_OPTIONS |= set(inspect.signature(GenerationMixin.generate).parameters) - {"self", "inputs", "kwargs"}
+
+
+class VideoTextToTextPipeline(Pipeline):
+    r"""
+    Answers questions about videos (and images).
+
+    Example:
+
+    ```python
+    >>> import transformers_mvgpt
+    >>> from transformers import pipeline
+
+    >>> pipe = pipeline("video-text-to-text", model="Amshaker/Mobile-VideoGPT-0.5B")
+    >>> pipe("clip.mp4", text="What is happening?")
+    [{'generated_text': '...'}]
+    >>> pipe("clip.mp4", text="What is happening?", start_seconds=2, end_seconds=7.5, return_selected_frames=True)
+    [{'generated_text': '...', 'selected_frames': [{'video': 0, 'index': 60, 'seconds': 2.0, 'score': 201.3}, ...]}]
+    ```
+
+    Unless the model's generation config or the call says otherwise, up to 1024 tokens are generated.
+    """
+
+    _load_processor = True
+    _load_tokenizer = False
+    _load_image_processor = False
+    _load_video_processor = False
+    _load_feature_extractor = False
+    _pipeline_calls_generate = True
+    _default_generation_config = GenerationConfig(max_new_tokens=1024)
+
+    def _sanitize_parameters(
+        self,
+        generate_kwargs: dict[str, Any] | None = None,
+        processor_kwargs: dict[str, Any] | None = None,
+        stop_sequence: str | list[str] | None = None,
+        continue_final_message: bool | None = None,
+        return_full_text: bool | None = None,
+        return_tensors: bool | None = None,
+        return_selected_frames: bool | None = None,
+        skip_special_tokens: bool | None = None,
+        clean_up_tokenization_spaces: bool | None = None,
+        **kwargs,
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        generate_kwargs, processor_kwargs = dict(generate_kwargs or {}), dict(processor_kwargs or {})
+        if stop_sequence is not None:
+            kwargs["stop_strings"] = stop_sequence
+        for name, value in kwargs.items():
+            # the processor refuses what it does not know
+            options, where = (
+                (generate_kwargs, "generate_kwargs")
+                if name in _GENERATE_OPTIONS
+                else (processor_kwargs, "processor_kwargs")
+            )
+            if name in options:
+                raise ValueError(f"{name!r} is given twice, in `{where}` and as an argument: use one of them.")
+            options[name] = value
+        if return_full_text is not None and return_tensors is not None:
+            raise ValueError("`return_full_text` and `return_tensors` exclude each other: pass one of them.")
+
+        preprocess = {**processor_kwargs, **_given(continue_final_message=continue_final_message)}
+        forward = {**generate_kwargs, **_given(return_selected_frames=return_selected_frames)}
+        postprocess = _given(
+            return_tensors=return_tensors,
+            return_full_text=return_full_text,
+            skip_special_tokens=skip_special_tokens,
+            clean_up_tokenization_spaces=clean_up_tokenization_spaces,
+        )
+        return preprocess, forward, postprocess
+
+    def __call__(self, videos: Any = None, text: Any = None, images: Any = None, **kwargs):
+        r"""
+        Answers a question about a video, or one question about each of several. Chats (lists of messages) and
+        dictionaries with the keys `"text"`, `"video"` or `"videos"`, `"image"` or `"images"` hold all that belongs to a
+        question: one of them, or a list, generator or dataset of them, is then the only input.
+
+        Args:
+            videos:
+                A video (path, URL, folder of frames, `bytes`, array, list of frames), a list of them, or a generator or
+                dataset of them.
+            text (`str` or `list[str]`):
+                The question, or one for each video. A text that holds `<|video_pad|>` or `<|image_pad|>` is taken as
+                a complete prompt.
+            images:
+                An image (path, URL, PIL image) or a list with one for each text.
+            generate_kwargs (`dict`, *optional*):
+                Arguments of `generate`; they (`max_new_tokens`, `streamer`, ...) may also be given directly.
+            processor_kwargs (`dict`, *optional*):
+                Options of the processor; they (`start_seconds`, `num_frames`, ...) may also be given directly.
+            stop_sequence (`str` or `list[str]`, *optional*):
+                Text that ends the answer.
+            continue_final_message (`bool`, *optional*):
+                Whether the answer continues the last message. By default it does if that is the assistant's.
+            return_selected_frames (`bool`, *optional*):
+                Also say which frames the video encoder looked at: index in the video, time in seconds, score.
+            return_full_text (`bool`, *optional*):
+                Whether the prompt stands in front of the answer. By default it does for chats: the result is the chat
+                with the assistant's message.
+            return_tensors (`bool`, *optional*):
+                Return `generated_token_ids` instead of text, those of the prompt included.
+            skip_special_tokens, clean_up_tokenization_spaces (`bool`, *optional*):
+                How the tokenizer decodes the answer.
+            batch_size, num_workers (`int`, *optional*):
+                For lists, generators and datasets: how many are answered together, and how many processes decode. A
+                generator is read as its answers are taken, at most `batch_size * (2 * num_workers + 1)` videos ahead.
+
+        Returns:
+            `list[dict]` with one entry per sequence generated, `{"generated_text": ...}`; a list of such lists for a list
+            of inputs, an iterator over them for generators and datasets.
+
+        Raises:
+            ValueError: if numbers of videos, images and texts differ, there is no question, or on an unknown option.
+            torch.OutOfMemoryError: if memory does not suffice; says what to lower.
+        """
+        samples = make_samples(videos, text, images)
+        if isinstance(samples, list) and not samples:
+            return []
+        return super().__call__(samples, **kwargs)
+
+    def preprocess(
+        self, inputs: Any, continue_final_message: bool | None = None, **processor_kwargs
+    ) -> dict[str, Any]:
+        options = {**processor_kwargs, "return_metadata": True}
+        if isinstance(inputs, (list, tuple)) and inputs and is_valid_message(inputs[0]):
+            inputs = Chat(inputs)  # from a dataset
+        if isinstance(inputs, Chat):
+            prompt, messages = inputs, inputs.messages
+        else:
+            prompt, images, videos = parse_sample(inputs)
+            content = [{"type": "image", "image": image} for image in images]
+            content += [{"type": "video", "video": video} for video in videos]
+            messages = [{"role": "user", "content": [*content, {"type": "text", "text": prompt}]}]
+
+        if continue_final_message is None:
+            continue_final_message = messages[-1]["role"] == "assistant"
+        if isinstance(prompt, str) and (self.processor.image_token in prompt or self.processor.video_token in prompt):
+            visuals = {"images": images or None, "videos": [videos] if videos else None}
+            sample = self.processor(text=prompt, **visuals, **{**options, "return_tensors": "pt"})
+        else:
+            sample = self.processor.apply_chat_template(
+                messages,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+                add_generation_prompt=not continue_final_message,
+                continue_final_message=continue_final_message,
+                processor_kwargs=options,
+            )
+        metadata = sample.pop("video_metadata", [])
+        return {
+            "sample": sample.to(dtype=self.dtype),  # nested: samples with and without visuals are collated as lists
+            "prompt": prompt,
+            "continue_final_message": continue_final_message,
+            "video_metadata": metadata,
+        }
+
+    def _forward(
+        self, model_inputs: dict[str, Any], return_selected_frames: bool = False, **generate_kwargs
+    ) -> dict[str, Any]:
+        is_batch = isinstance(model_inputs["sample"], list)
+        if not is_batch:
+            model_inputs = {name: [value] for name, value in model_inputs.items()}
+        samples = model_inputs["sample"]
+        batch = self._collate(samples)
+        selected_frames: list[Any] = [None] * len(samples)
+        options = {"tokenizer": self.processor.tokenizer, **generate_kwargs}  # which stop strings need
+        with explain_out_of_memory(lambda: what_to_lower(self.model, batch["input_ids"], generate_kwargs)):
+            if return_selected_frames:
+                selected_frames = self._select_frames(batch, model_inputs["video_metadata"])
+            generated = self.model.generate(**batch, **self._prepare_generate_kwargs(options))
+        sequences = generated if isinstance(generated, torch.Tensor) else generated.sequences
+        new_ids = sequences[:, batch["input_ids"].shape[1] :].unflatten(0, (len(samples), -1))
+        outputs = {
+            "prompt": model_inputs["prompt"],
+            "continue_final_message": model_inputs["continue_final_message"],
+            "prompt_ids": [sample["input_ids"] for sample in samples],  # (1, prompt length) each
+            "new_ids": list(new_ids),  # (sequences per sample, length) each
+            "selected_frames": selected_frames,
+        }
+        return outputs if is_batch else {name: values[0] for name, values in outputs.items()}
+
+    def get_iterator(
+        self, inputs, num_workers: int, batch_size: int, preprocess_params, forward_params, postprocess_params
+    ):
+        """
+        As the base class, but a generator may have several workers. It is read in this process, no further ahead than
+        `2 * num_workers` batches, and its items are sent to the workers, whose results keep their order.
+        """
+        steps = (preprocess_params, forward_params, postprocess_params)
+        if num_workers == 0 or isinstance(inputs, Sized):
+            return super().get_iterator(inputs, num_workers, batch_size, *steps)
+        results = super().get_iterator(inputs, 0, batch_size, *steps)
+        results.loader.loader = DataLoader(
+            Preprocessing(self.preprocess, preprocess_params),
+            sampler=inputs,
+            num_workers=num_workers,
+            batch_size=batch_size,
+            collate_fn=results.loader.loader.collate_fn,
+        )
+        return results
+
+    def _collate(self, samples: list[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+        """Prompts padded on the left; images and videos of all samples one after the other."""
+        batch = {}
+        for name, padding in (("input_ids", self.tokenizer.pad_token_id or 0), ("attention_mask", 0)):
+            rows = [sample[name][0] for sample in samples]
+            batch[name] = pad_sequence(rows, batch_first=True, padding_value=padding, padding_side="left")
+        for name in ("pixel_values", "pixel_values_videos", "context_pixel_values_videos"):
+            if visuals := [visual for sample in samples for visual in sample.get(name, ())]:
+                batch[name] = pad_sequence(visuals, batch_first=True)  # videos of fewer frames get zero frames
+        return batch
+
+    def _select_frames(self, batch: dict[str, Any], metadata: list[list[VideoMetadata]]) -> list[list[dict[str, Any]]]:
+        """Which frames of which videos each sample selects. Puts encoded videos into the batch instead of pixels."""
+        if "pixel_values_videos" not in batch:
+            return [[] for _ in metadata]
+        streams = {name: batch.pop(name) for name in ("pixel_values_videos", "context_pixel_values_videos")}
+        features = self.model.get_video_features(**streams, return_dict=True)
+        batch["mm_encoder_outputs"] = {"video": features}
+        selections = zip(features.selected_frames.tolist(), features.frame_scores.tolist(), strict=True)
+        return [
+            [
+                frame
+                for number, video in enumerate(videos)
+                for frame in _describe_frames(number, video, *next(selections))
+            ]
+            for videos in metadata
+        ]
+
+    def postprocess(
+        self,
+        model_outputs: dict[str, Any],
+        return_tensors: bool = False,
+        return_full_text: bool | None = None,
+        skip_special_tokens: bool = True,
+        **decode_kwargs,
+    ) -> list[dict[str, Any]]:
+        prompt, new_ids = model_outputs["prompt"], model_outputs["new_ids"].flatten(0, -2)
+        records: list[dict[str, Any]]
+        if return_tensors:
+            prompt_ids = model_outputs["prompt_ids"].flatten()
+            records = [{"generated_token_ids": torch.cat([prompt_ids, ids])} for ids in new_ids]
+        else:
+            answers = self.processor.batch_decode(new_ids, skip_special_tokens=skip_special_tokens, **decode_kwargs)
+            if return_full_text or (return_full_text is None and isinstance(prompt, Chat)):
+                is_continued = model_outputs["continue_final_message"]
+                answers = [_append(prompt, answer, is_continued) for answer in answers]
+            records = [{"generated_text": answer} for answer in answers]
+        if model_outputs["selected_frames"] is not None:
+            records = [{**record, "selected_frames": model_outputs["selected_frames"]} for record in records]
+        return records
+
+    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs) -> None:
+        """Saves the model and the processor, which the method of the base class forgets."""
+        self.model.save_pretrained(save_directory, **kwargs)
+        self.processor.save_pretrained(save_directory, **kwargs)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Without those left out, which must not hide what was given when the pipeline was made."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _append(prompt: Chat | str, answer: str, continue_final_message: bool) -> list[dict[str, Any]] | str:
+    """The prompt with the answer: at the end of a text or of the message that it continues, or as a new message."""
+    if isinstance(prompt, str):
+        return prompt + answer
+    if not continue_final_message:
+        return [*prompt.messages, {"role": "assistant", "content": answer}]
+    *earlier, last = prompt.messages
+    if isinstance(last["content"], str):
+        return [*earlier, {**last, "content": last["content"] + answer}]
+    *parts, part = last["content"]
+    return [*earlier, {**last, "content": [*parts, {**part, "text": part["text"] + answer}]}]
+
+
+def _describe_frames(
+    number: int, video: VideoMetadata, selected: list[int], scores: list[float]
+) -> Iterator[dict[str, Any]]:
+    """Selected frames of a video, in time order; those that fill up a short video are none."""
+    times = video.timestamps if video.fps is not None else [None] * len(video.frames_indices)
+    for position in selected:
+        if position < len(video.frames_indices):
+            index = video.frames_indices[position]
+            yield {"video": number, "index": index, "seconds": times[position], "score": scores[position]}
+
+
+__all__ = ["VideoTextToTextPipeline"]

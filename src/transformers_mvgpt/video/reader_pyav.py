@@ -1,0 +1,193 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Reads frames with PyAV, which tells the time of every packet and every decoded frame: nothing has to be assumed."""
+
+import importlib
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch
+
+from .frame_index import FrameIndex, average_fps
+from .sources import VideoSource
+from .video_metadata import FrameRequest
+
+
+class _MisnumberedFrames(Exception):
+    """The decoded frames are not those that the index announces."""
+
+
+def read_pyav(source: VideoSource, request: FrameRequest, index: FrameIndex | None) -> None:
+    """
+    Seeks to the keyframe before a wanted frame and decodes from there. `index` is what the header of the file says;
+    without it, all packets are looked at but not decoded. Where packets have no proper times (AVI, raw H.264), the
+    file is decoded twice: to count its frames, then to take those that are wanted.
+    """
+    av = importlib.import_module("av")
+    try:
+        with closing(_Video(av, source, request)) as video:
+            if index is not None and video.agrees_with(index):
+                video.read(index, is_promised=True)
+                return
+            with suppress(_MisnumberedFrames):
+                video.read(video.scan(), is_promised=False)
+                return
+            video.count_and_read()
+    except av.FFmpegError as error:
+        raise request.unreadable(error.strerror) from error
+
+
+class _Video:
+    """An open file, read from its start unless [`frame_at`] seeks."""
+
+    numbered: Iterator[tuple[int, Any]]  # the frames from here on, with their numbers
+
+    def __init__(self, av: Any, source: VideoSource, request: FrameRequest) -> None:
+        self.av = av
+        self.source = source
+        self.request = request
+        self.open()
+
+    def open(self) -> None:
+        # Titles and the like need not be UTF-8.
+        self.container = self.av.open(self.source.path_or_stream(), metadata_errors="replace")
+        self.stream = self.container.streams.best("video")
+        if self.stream is None:
+            self.close()
+            raise ValueError(f"{self.request.name} has no video stream. Pass a file that has one.")
+        self.stream.thread_type = "AUTO"
+
+    def close(self) -> None:
+        # It refers back to this object: both would wait for the garbage collector, with a decoder and its threads. In a process
+        # forked meanwhile, which lacks these threads, freeing it would never end.
+        self.numbered = iter(())
+        self.container.close()
+
+    def rewind(self) -> None:
+        """Opens the file again: without an index, as in MPEG-TS, no seek leads back to the very first frame."""
+        self.close()
+        self.open()
+
+    def agrees_with(self, index: FrameIndex) -> bool:
+        """Whether FFmpeg understands the header of the file as `index` does."""
+        understood = (self.stream.frames, self.stream.start_time, self.stream.time_base)
+        return understood == (len(index), index.pts[0], index.time_base)
+
+    def packets(self) -> Iterator[Any]:
+        while True:
+            try:
+                yield from self.container.demux(self.stream)
+                return
+            except IndexError:  # PyAV stumbles over packets of a stream that begins later. They are not wanted anyway.
+                continue
+
+    def scan(self) -> FrameIndex:
+        """The index that the packets give."""
+        packets = [
+            (packet.pts, packet.is_keyframe) for packet in self.packets() if packet.size and not packet.is_discard
+        ]
+        time_base, declared_fps = self.stream.time_base, self.stream.average_rate
+        self.rewind()
+        if not packets or any(pts is None for pts, _ in packets):
+            raise _MisnumberedFrames
+        pts, is_keyframe = np.array(packets, dtype=np.int64).T
+        fps = average_fps(len(pts), float(np.ptp(pts) * time_base), declared_fps)
+        index = FrameIndex.from_stored_order(pts, is_keyframe.astype(bool), time_base, fps)
+        if index is None:
+            raise _MisnumberedFrames
+        return index
+
+    def decode(self) -> Iterator[Any]:
+        """The frames from here on, in the order shown."""
+        for packet in self.packets():
+            yield from packet.decode()
+
+    def read(self, index: FrameIndex, is_promised: bool) -> None:
+        """
+        Reads by seeking. If the frames found are not those of `index`, the file is damaged if its header promises
+        them; otherwise `index` is wrong, and `_MisnumberedFrames` is raised.
+        """
+        frames = self.decode()
+        first = self.first(frames)
+        if not is_promised and first.pts != index.pts[0]:
+            raise _MisnumberedFrames
+        wanted = self.request.choose(len(index), index.fps, *_picture(first).shape[1:])
+        times = index.times
+        self.numbered = _number(chain([first], frames), index)
+        self.latest = -1
+        for target in wanted:
+            try:
+                frame = self.frame_at(target, index, may_skip=is_promised)
+            except self.av.InvalidDataError as error:
+                raise self.request.undecodable(target) from error
+            except _MisnumberedFrames as error:
+                if not is_promised:
+                    raise
+                raise self.request.undecodable(target) from error
+            self.request.put(target, _picture(frame), float(times[target]))
+
+    def first(self, frames: Iterator[Any]) -> Any:
+        for frame in frames:
+            return frame
+        raise self.request.unreadable("not one frame decodes")
+
+    def frame_at(self, target: int, index: FrameIndex, may_skip: bool) -> Any:
+        """Frame `target`, which is after `self.latest`."""
+        num_keyframes = index.num_keyframes_until(target)
+        if num_keyframes and index.keyframes[num_keyframes - 1] > self.latest + 1:
+            self.seek(num_keyframes, index)
+        frame = None
+        while self.latest < target:
+            number, frame = next(self.numbered, (len(index), None))
+            if number != self.latest + 1 and not (may_skip and number <= target):
+                raise _MisnumberedFrames
+            self.latest = number
+        return frame
+
+    def seek(self, num_keyframes: int, index: FrameIndex) -> None:
+        """Makes the last of so many keyframes the next frame. Some containers seek past it: then to the one before."""
+        for keyframe in reversed(index.keyframes[:num_keyframes]):
+            if keyframe == 0:
+                self.rewind()
+            else:
+                self.container.seek(int(index.pts[keyframe]), stream=self.stream)
+            numbered = _number(self.decode(), index)
+            first = next((pair for pair in numbered if pair[0] >= keyframe), None)
+            if first is not None and first[0] == keyframe:
+                self.numbered = chain([first], numbered)
+                self.latest = keyframe - 1
+                return
+        raise _MisnumberedFrames
+
+    def count_and_read(self) -> None:
+        """Reads without regard to times: what decodes is counted."""
+        self.rewind()
+        frames = self.decode()
+        first = self.first(frames)
+        num_frames = 1 + sum(1 for _ in frames)
+        fps = self.stream.average_rate
+        wanted = self.request.choose(num_frames, float(fps) if fps else None, *_picture(first).shape[1:])
+        self.rewind()
+        frames = enumerate(self.decode())
+        for target in wanted:
+            frame = next((frame for number, frame in frames if number == target), None)
+            if frame is None:
+                raise self.request.undecodable(target)
+            self.request.put(target, _picture(frame), None)
+
+
+def _number(frames: Iterator[Any], index: FrameIndex) -> Iterator[tuple[int, Any]]:
+    """Pairs each frame with its number, found by its time."""
+    for frame in frames:
+        number = len(index) if frame.pts is None else int(np.searchsorted(index.pts, frame.pts))
+        if number == len(index) or index.pts[number] != frame.pts:
+            raise _MisnumberedFrames
+        yield number, frame
+
+
+def _picture(frame: Any) -> torch.Tensor:
+    """uint8 RGB of shape `(3, height, width)`, upright."""
+    picture = torch.from_numpy(frame.to_ndarray(format="rgb24")).permute(2, 0, 1)
+    return torch.rot90(picture, round(frame.rotation / 90), dims=(1, 2))

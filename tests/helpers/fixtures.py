@@ -1,0 +1,40 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Fixtures of more than one room."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from transformers_mvgpt.video.video_decoding import VIDEO_BACKENDS, available_video_backends
+from video_files import CLIPS, PACKAGES
+
+
+@pytest.fixture(params=VIDEO_BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    if importlib.util.find_spec(PACKAGES[request.param]) is None:
+        pytest.skip(f"{PACKAGES[request.param]} is not installed")
+    if request.param not in available_video_backends():
+        pytest.skip(f"{request.param} is installed but does not load here")
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    folder = tmp_path_factory.mktemp("clips")
+
+    def make(name: str) -> Path:
+        path = folder / name
+        return path if path.exists() else CLIPS[name](path)
+
+    return make
+
+
+@pytest.fixture(params=[1, 3], ids=["1 thread", "3 threads"])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
