@@ -15,6 +15,9 @@ import pytest
 import torch
 
 
+pytest_plugins = ["fixtures"]
+
+
 class FailOnDeprecation(logging.Handler):
     """Deprecations that transformers logs, rather than warns of, fail the test that caused them."""
 

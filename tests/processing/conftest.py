@@ -6,7 +6,6 @@ import pytest
 from transformers import pipeline
 
 from chats import WHAT, WHERE, answer, ask, film
-from fixtures import backend, clip  # noqa: F401
 from release_layout import make_release_of_letters
 from transformers_mvgpt import VideoTextToTextPipeline
 

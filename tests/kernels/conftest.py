@@ -1,2 +1,0 @@
-# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-from fixtures import threads  # noqa: F401
