@@ -15,7 +15,7 @@ import pytest
 import torch
 
 
-pytest_plugins = ["fixtures"]
+pytest_plugins = ["shared_fixtures"]
 
 
 class FailOnDeprecation(logging.Handler):
