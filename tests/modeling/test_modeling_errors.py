@@ -32,7 +32,7 @@ def model_without_placeholders_in_its_vocabulary():
 
 def say(modality, num_placeholders, num_rows):
     return (
-        f"The prompt has {num_placeholders} {modality} placeholders, but the {modality}s given make {num_rows} rows: "
+        f"The prompt has {num_placeholders} {modality} placeholders, but the {modality}s given make {num_rows} visual tokens: "
         f"{ {'image': 9, 'video': 116}[modality] } are needed for each {modality}"
     )
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tiny_models import with_seeded_weights
-from transformers_mvgpt.modeling.projector_pooled import MobileVideoGPTProjector
+from transformers_mvgpt.modeling.projector_pooled import PooledProjector
 
 
 def pool(grid, size):
@@ -39,7 +39,7 @@ def project_by_the_formula(tokens, weights, grid_size):
     ("side", "grid_size"), [(14, 12), (14, 7), (4, 3), (4, 4), (5, 2), (3, 1)], ids=lambda size: str(size)
 )
 def test_projector_matches_the_formula(side, grid_size):
-    projector = with_seeded_weights(MobileVideoGPTProjector(input_size=6, hidden_size=10, grid_size=grid_size))
+    projector = with_seeded_weights(PooledProjector(input_size=6, hidden_size=10, grid_size=grid_size))
     tokens = 3 * torch.randn(2, side * side, 6)
     rows = projector(tokens)
     assert rows.shape == (2, grid_size**2, 10)
@@ -48,7 +48,7 @@ def test_projector_matches_the_formula(side, grid_size):
 
 
 def test_tokens_are_read_row_by_row():
-    projector = with_seeded_weights(MobileVideoGPTProjector(input_size=6, hidden_size=10, grid_size=2))
+    projector = with_seeded_weights(PooledProjector(input_size=6, hidden_size=10, grid_size=2))
     tokens = torch.randn(1, 16, 6)
     changed = tokens.clone()
     changed[:, 2] += 1  # the upper right quarter
@@ -65,5 +65,5 @@ def test_tokens_are_read_row_by_row():
 )
 def test_number_of_parameters_of_the_published_sizes(input_size, hidden_size, num_parameters):
     with torch.device("meta"):
-        projector = MobileVideoGPTProjector(input_size, hidden_size, grid_size=7)
+        projector = PooledProjector(input_size, hidden_size, grid_size=7)
     assert sum(parameter.numel() for parameter in projector.parameters()) == num_parameters

@@ -16,7 +16,7 @@ from transformers.generation import GenerationMode
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from ..compat.cache_name import CACHE_NAME
-from ..modeling.outputs_mvgpt import MobileVideoGPTVideoFeatures
+from ..modeling.outputs import VideoFeatures
 from ..processing.processing_mvgpt import MobileVideoGPTProcessor
 from .messages import place_video
 
@@ -50,7 +50,7 @@ class VideoChat:
             Options of the processor, such as `start_seconds` and `end_seconds`.
 
     Attributes:
-        video ([`MobileVideoGPTVideoFeatures`]): The encoded video.
+        video ([`VideoFeatures`]): The encoded video.
 
     Raises:
         ValueError, OSError: if the video cannot be read, is not one video or was encoded by another model.
@@ -129,7 +129,7 @@ class VideoChat:
         return self.processor.decode(sequences[0, input_ids.shape[1] :], skip_special_tokens=True)
 
     @torch.no_grad()
-    def _encode(self, video: Any, processor_kwargs: dict[str, Any]) -> MobileVideoGPTVideoFeatures:
+    def _encode(self, video: Any, processor_kwargs: dict[str, Any]) -> VideoFeatures:
         inputs = self.processor(
             text=self.processor.video_token, videos=[video], **{**processor_kwargs, "return_tensors": "pt"}
         )

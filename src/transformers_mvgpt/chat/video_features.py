@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ..modeling.outputs_mvgpt import MobileVideoGPTVideoFeatures
+from ..modeling.outputs import VideoFeatures
 
 
 _FORMAT = "mobile_videogpt_video_features"
@@ -16,13 +16,13 @@ _ROWS = "pooler_output"
 _TENSORS = ("last_hidden_state", _ROWS, "frame_scores", "selected_frames")
 
 
-def save_video_features(features: MobileVideoGPTVideoFeatures, path: str | os.PathLike) -> None:
+def save_video_features(features: VideoFeatures, path: str | os.PathLike) -> None:
     r"""
     Writes encoded videos to a safetensors file, in their dtypes. The hidden states and attentions of the encoders,
     which are there on request alone, are left out.
 
     Args:
-        features ([`MobileVideoGPTVideoFeatures`]):
+        features ([`VideoFeatures`]):
             What `model.get_video_features` returned.
         path (`str` or `os.PathLike`):
             The file. One that is there is replaced.
@@ -49,7 +49,7 @@ def save_video_features(features: MobileVideoGPTVideoFeatures, path: str | os.Pa
     save_file(tensors, path, metadata)
 
 
-def load_video_features(path: str | os.PathLike) -> MobileVideoGPTVideoFeatures:
+def load_video_features(path: str | os.PathLike) -> VideoFeatures:
     r"""
     Reads encoded videos as [`save_video_features`] wrote them, into the main memory. They are for the model that encoded
     them: `model.generate(..., mm_encoder_outputs={"video": features})` and [`VideoChat`] take them.
@@ -59,7 +59,7 @@ def load_video_features(path: str | os.PathLike) -> MobileVideoGPTVideoFeatures:
             The file.
 
     Returns:
-        [`MobileVideoGPTVideoFeatures`]: the encoded videos.
+        [`VideoFeatures`]: the encoded videos.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -83,4 +83,4 @@ def load_video_features(path: str | os.PathLike) -> MobileVideoGPTVideoFeatures:
             f"'{os.fspath(path)}' is damaged or no safetensors file ({error}): write it again with "
             "`save_video_features`."
         ) from error
-    return MobileVideoGPTVideoFeatures(**tensors)
+    return VideoFeatures(**tensors)

@@ -11,9 +11,9 @@ from transformers import AutoConfig, CLIPVisionConfig, GenerationConfig
 from transformers.utils import CONFIG_NAME, cached_file
 
 from ..modeling.configuration_mvgpt import PUBLISHED_ENCODERS, MobileVideoGPTConfig
-from ..modeling.missing_encoders import ENCODER_MODULES, is_read
+from ..modeling.missing_encoders import is_read
 from ..modeling.modeling_mvgpt import MobileVideoGPTForConditionalGeneration
-from .encoder_sources import read_encoder
+from .encoder_sources import ENCODER_MODULES, read_encoder
 from .model_sources import (
     LoadedModel,
     around_language_model,

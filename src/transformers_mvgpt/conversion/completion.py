@@ -10,8 +10,8 @@ import torch
 from transformers import GenerationConfig, PreTrainedConfig, PreTrainedModel
 
 from ..modeling.configuration_mvgpt import MobileVideoGPTConfig
-from ..modeling.missing_encoders import ENCODER_MODULES, is_published, missing_encoder_message
-from .encoder_sources import read_encoder, required_weights
+from ..modeling.missing_encoders import is_published, missing_encoder_message
+from .encoder_sources import ENCODER_MODULES, ENCODERS, read_encoder, required_weights
 from .weight_files import Checkpoint
 from .weight_names import native_names, release_names
 
@@ -106,7 +106,7 @@ def read_completed(
         except OSError as error:
             names = [prefix + name for name in required_weights(encoder, config)]
             where = f"They could not be had from elsewhere: {str(error).rstrip('.')}."
-            problems.append(missing_encoder_message(checkpoint.path, encoder, names, where))
+            problems.append(missing_encoder_message(checkpoint.path, encoder, ENCODERS[encoder], names, where))
     if problems:
         raise OSError("\n".join(problems))
     if any(name != native for name, native in native_names(checkpoint.names).items()):

@@ -10,12 +10,15 @@ from transformers import CLIPVisionModel
 from transformers.utils import cached_file
 
 from ..modeling.configuration_mvgpt import MobileVideoGPTConfig
-from ..modeling.missing_encoders import ENCODER_MODULES, is_read
+from ..modeling.missing_encoders import is_read
+from ..modeling.modeling_mvgpt import MobileVideoGPTForConditionalGeneration
 from ..modeling.modeling_videomamba import VideoMambaModel
 from .weight_files import Checkpoint, read_weights
 from .weight_names import native_videomamba_names
 
 
+ENCODERS = MobileVideoGPTForConditionalGeneration.encoders
+ENCODER_MODULES = {modality: encoder.module for modality, encoder in ENCODERS.items()}
 VIDEOMAMBA_FILE = "videomamba_m16_25M_f8_res224.pth"
 
 _NOT_FOUND = "is neither a file or folder with weights, nor a repository with weights that could be reached on the Hub"

@@ -45,7 +45,7 @@ class PlainProjector(nn.Module):
     Pooling and one or two linear layers: ET-Proj without its convolution, and with `num_layers` 1 without its depth.
 
     Args:
-        input_size, hidden_size, grid_size (`int`): as for [`MobileVideoGPTProjector`].
+        input_size, hidden_size, grid_size (`int`): as for [`PooledProjector`].
         num_layers (`int`): 1 or 2.
     """
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from ..modeling.outputs_mvgpt import MobileVideoGPTVideoFeatures
+from ..modeling.outputs import VideoFeatures
 from ..processing.processing_mvgpt import MobileVideoGPTProcessor
 from .questions import ScoredQuestion
 
@@ -91,6 +91,6 @@ def _prompts(processor: MobileVideoGPTProcessor, texts: list[str]) -> Any:
     return processor.tokenizer(prompts, padding=True, padding_side="left", return_tensors="pt")
 
 
-def _repeat(encoded: MobileVideoGPTVideoFeatures, times: int) -> MobileVideoGPTVideoFeatures:
+def _repeat(encoded: VideoFeatures, times: int) -> VideoFeatures:
     """The encoded video once for each prompt."""
     return type(encoded)(pooler_output=encoded.pooler_output.expand(times, -1, -1))

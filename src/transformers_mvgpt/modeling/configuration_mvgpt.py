@@ -2,6 +2,7 @@
 """Configuration of Mobile-VideoGPT, and the reading of the published repositories' flat `config.json`."""
 
 import math
+import re
 from dataclasses import fields
 from typing import Any
 
@@ -61,10 +62,10 @@ class MobileVideoGPTConfig(ConfigWithCode):
             Which of the image encoder's hidden states (embeddings first) are the image features. Layers beyond it
             never run.
         image_grid_size (`int`, defaults to 12):
-            The image projector makes `image_grid_size ** 2` rows per frame.
+            The image projector makes `image_grid_size ** 2` visual tokens per frame.
         video_grid_size (`int`, defaults to 7):
             Selected frames are pooled to `video_grid_size ** 2` patches each, and the video projector makes as many
-            rows per chunk.
+            visual tokens per chunk.
         image_token_id, video_token_id (`int`, defaults to 151655 and 151656):
             Placeholders `<|image_pad|>` and `<|video_pad|>`.
         tie_word_embeddings (`bool`, *optional*):
@@ -88,6 +89,8 @@ class MobileVideoGPTConfig(ConfigWithCode):
     ```"""
 
     model_type = "mobile_videogpt"
+    # where a published checkpoint says that its encoders come from
+    encoder_source_fields = ("image_mm_vision_tower", "mm_vision_tower")
     sub_configs_defaults = {
         "vision_config": SubConfigSpec(config_class=CLIPVisionConfig, init_kwargs=_PUBLISHED_VISION),
         "video_config": SubConfigSpec(config_class=VideoMambaConfig),
@@ -137,14 +140,21 @@ class MobileVideoGPTConfig(ConfigWithCode):
         """Layers of the image encoder that run."""
         return self.vision_feature_layer % (self.vision_config.num_hidden_layers + 1)
 
+    def reads_weight(self, name: str) -> bool:
+        """Whether a model with this config computes anything with the weight of this name."""
+        if re.search(r"\bvideo_tower\.clip_decoder\.|\bvision_tower\.post_layernorm\.", name):
+            return False
+        layer = re.search(r"\bvision_tower\.encoder\.layers\.(\d+)\.", name)
+        return layer is None or int(layer[1]) < self.num_vision_layers
+
     @property
     def num_image_tokens(self) -> int:
-        """Rows that the language model gets for an image, or for the image stream of a frame."""
+        """Visual tokens that the language model gets for an image, or for the image stream of a frame."""
         return self.image_grid_size**2
 
     @property
     def num_video_tokens(self) -> int:
-        """Rows that the language model gets for a video."""
+        """Visual tokens that the language model gets for a video."""
         return self.num_frames * self.num_image_tokens + self.num_chunks * self.video_grid_size**2
 
     def validate_architecture(self):

@@ -8,81 +8,95 @@ import torch
 from transformers import PreTrainedConfig
 
 from ..compat.cache_name import NEW_NAME, OLD_NAME
-from .model_inputs import check_both_streams
 
 
-PIXELS = {"image": ("pixel_values",), "video": ("pixel_values_videos", "context_pixel_values_videos")}
+_WITH_ARTICLE = {"image": "an image", "video": "a video"}
 
 
 def prepare_generation_inputs(
-    config: PreTrainedConfig, input_ids: torch.Tensor | None, inputs: dict[str, Any]
+    config: PreTrainedConfig,
+    pixel_inputs: dict[str, tuple[str, ...]],
+    input_ids: torch.Tensor | None,
+    inputs: dict[str, Any],
 ) -> dict[str, Any]:
     """
     The arguments of `generate`, without visuals that a given cache already holds.
 
     Args:
-        config ([`MobileVideoGPTConfig`]): of the model.
+        config (`PreTrainedConfig`): of the model.
+        pixel_inputs (`dict[str, tuple[str, ...]]`): by modality, the names of the arguments that hold a visual each.
         input_ids (`torch.Tensor` of shape `(batch_size, sequence_length)`, *optional*): the prompts, cached tokens included.
         inputs (`dict[str, Any]`): all other arguments.
 
     Raises:
-        ValueError: if a prompt is longer than the context, or one stream of the videos is given without the other.
+        ValueError: if a prompt is longer than the context.
     """
-    # transformers encodes by `pixel_values_videos` and would drop the other stream alone
-    check_both_streams(inputs.get("pixel_values_videos"), inputs.get("context_pixel_values_videos"))
-    # it would encode pixels that are None, and changes the encoder outputs that it is given
-    absent = {name for names in PIXELS.values() for name in names if inputs.get(name) is None}
+    # transformers would encode pixels that are None, and changes the encoder outputs that it is given
+    absent = {name for names in pixel_inputs.values() for name in names if inputs.get(name) is None}
     inputs = {name: value for name, value in inputs.items() if name not in absent}
     encoded = inputs.get("mm_encoder_outputs") or {}
     inputs["mm_encoder_outputs"] = {modality: copy.copy(output) for modality, output in encoded.items()}
     if input_ids is not None:
-        _check_length(config, input_ids)
+        _check_length(config, pixel_inputs, input_ids)
         cache, mask = inputs.get(NEW_NAME, inputs.get(OLD_NAME)), inputs.get("attention_mask")
         # as transformers tells them apart: a mask that is longer than the prompt comes with new tokens alone
         is_whole_conversation = mask is None or mask.shape[1] == input_ids.shape[1]
         if cache is not None and is_whole_conversation:
-            _drop_cached_visuals(config, input_ids, int(cache.get_seq_length()), inputs)
+            _drop_cached_visuals(config, pixel_inputs, input_ids, int(cache.get_seq_length()), inputs)
     return inputs
 
 
-def _check_length(config: PreTrainedConfig, input_ids: torch.Tensor) -> None:
+def _check_length(config: PreTrainedConfig, pixel_inputs: dict[str, tuple[str, ...]], input_ids: torch.Tensor) -> None:
     rope = config.text_config.rope_parameters or {}
     limit = int(config.text_config.max_position_embeddings * (rope.get("factor") or 1))
     if input_ids.shape[-1] > limit:
+        modalities = sorted(pixel_inputs, reverse=True)
+        sizes = [
+            f"{_WITH_ARTICLE[modality]} {'' if number else 'takes '}{_num_tokens(config, modality)}{'' if number else ' tokens'}"
+            for number, modality in enumerate(modalities)
+        ]
         raise ValueError(
             f"The prompt has {input_ids.shape[-1]} tokens, the language model takes at most {limit} "
-            "(`text_config.max_position_embeddings`): pass fewer videos or images, or less text. A video takes "
-            f"{config.num_video_tokens} tokens, an image {config.num_image_tokens}."
+            "(`text_config.max_position_embeddings`): pass fewer "
+            f"{' or '.join(f'{modality}s' for modality in modalities)}, or less text. {', '.join(sizes).capitalize()}."
         )
 
 
+def _num_tokens(config: PreTrainedConfig, modality: str) -> int:
+    return getattr(config, f"num_{modality}_tokens")
+
+
 def _drop_cached_visuals(
-    config: PreTrainedConfig, input_ids: torch.Tensor, cached_length: int, inputs: dict[str, Any]
+    config: PreTrainedConfig,
+    pixel_inputs: dict[str, tuple[str, ...]],
+    input_ids: torch.Tensor,
+    cached_length: int,
+    inputs: dict[str, Any],
 ) -> None:
     """
-    In a later turn the prompts repeat placeholders whose rows are in the cache. If the visuals of the whole
+    In a later turn the prompts repeat placeholders whose visual tokens are in the cache. If the visuals of the whole
     conversation are given, those must not be encoded again; if only new ones are given, all of them count.
     """
-    for modality, token_id, num_rows in (
-        ("image", config.image_token_id, config.num_image_tokens),
-        ("video", config.video_token_id, config.num_video_tokens),
-    ):
-        placeholders = input_ids == token_id
-        counts = (placeholders.sum(1) // num_rows).tolist()
-        cached = (placeholders[:, :cached_length].sum(1) // num_rows).tolist()
+    for modality, names in pixel_inputs.items():
+        placeholders = input_ids == getattr(config, f"{modality}_token_id")
+        num_tokens = _num_tokens(config, modality)
+        counts = (placeholders.sum(1) // num_tokens).tolist()
+        cached = (placeholders[:, :cached_length].sum(1) // num_tokens).tolist()
         total = 0  # visuals stand one prompt after the other
         new: list[int] = []
         for count, num_cached in zip(counts, cached, strict=True):
             new += range(total + num_cached, total + count)
             total += count
-        for name in PIXELS[modality]:
+        for name in names:
             if name in inputs and len(inputs[name]) == total:
                 inputs[name] = inputs[name][new]
         encoded = inputs["mm_encoder_outputs"].get(modality)
         if encoded is not None and len(encoded.pooler_output) == total:
-            rows = encoded.pooler_output
-            encoded.pooler_output = rows[new] if isinstance(rows, torch.Tensor) else [rows[index] for index in new]
+            tokens = encoded.pooler_output
+            encoded.pooler_output = (
+                tokens[new] if isinstance(tokens, torch.Tensor) else [tokens[index] for index in new]
+            )
         if not new:
-            for name in PIXELS[modality]:
+            for name in names:
                 inputs.pop(name, None)
             inputs["mm_encoder_outputs"].pop(modality, None)

@@ -5,50 +5,66 @@ import copy
 import os
 import re
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.quantizers import AutoQuantizationConfig
 
 
-ENCODER_MODULES = {"image": "vision_tower", "video": "video_tower"}
 # transformers 4 wrote its default into every config. A prompt with a video is longer, so that nobody can have meant it.
 _TRANSFORMERS_4_MAX_LENGTH = 20
-# With and without a head: transformers matches these from the start of a module's name.
-UNQUANTIZED_MODULES = (r"(model\.)?(vision_tower|video_tower|image_projector|video_projector)", "lm_head")
-ENCODER_EXAMPLES = {
-    "image": "a Hub id or folder of a CLIP model, such as openai/clip-vit-base-patch16",
-    "video": "a Hub id, folder or .pth file of VideoMamba, such as OpenGVLab/VideoMamba",
-}
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """
+    An encoder of a family of models, which a published checkpoint may lack.
+
+    Args:
+        module (`str`): its name in the base model, such as `"vision_tower"`.
+        source_field (`str`): the field of the config in which a published checkpoint says where it comes from.
+        published_source (`str`): where the published checkpoints take it from.
+        example (`str`): what may be given for it, for messages.
+    """
+
+    module: str
+    source_field: str
+    published_source: str
+    example: str
 
 
 def is_read(name: str, config: PreTrainedConfig) -> bool:
-    """Whether the model with this config ([`MobileVideoGPTConfig`]) computes anything with the weight of this name."""
-    if re.search(r"\bvideo_tower\.clip_decoder\.|\bvision_tower\.post_layernorm\.", name):
-        return False
-    layer = re.search(r"\bvision_tower\.encoder\.layers\.(\d+)\.", name)
-    return layer is None or int(layer[1]) < config.num_vision_layers
+    """Whether the model with this config computes anything with the weight of this name."""
+    return config.reads_weight(name)
 
 
-def missing_encoder_message(path: str | os.PathLike, encoder: str, names: list[str], where: str) -> str:
+def missing_encoder_message(
+    path: str | os.PathLike, modality: str, encoder: Encoder, names: list[str], where: str
+) -> str:
     """
     Args:
         path (`str`): the checkpoint.
-        encoder (`str`): `"image"` or `"video"`.
+        modality (`str`): `"image"` or `"video"`.
+        encoder ([`Encoder`]): the encoder of this modality.
         names (`list[str]`): the missing weights.
         where (`str`): a sentence that says where they were looked for.
     """
     examples = ", ".join(sorted(names)[:2])
     return (
-        f"{len(names)} weights of the {encoder} encoder are missing in {path}, such as {examples}. {where} Give "
-        f"`{encoder}_encoder=` ({ENCODER_EXAMPLES[encoder]}), or write a complete folder once: "
-        f"`mvgpt convert {path} TARGET --{encoder}-encoder ...`."
+        f"{len(names)} weights of the {modality} encoder are missing in {path}, such as {examples}. {where} Give "
+        f"`{modality}_encoder=` ({encoder.example}), or write a complete folder once: "
+        f"`mvgpt convert {path} TARGET --{modality}-encoder ...`."
     )
 
 
 class PreTrainedModelWithEncoders(PreTrainedModel):
     """A model whose checkpoints may lack an encoder, as the published ones do."""
 
+    # by modality, `"image"` or `"video"`
+    encoders: ClassVar[dict[str, Encoder]] = {}
+    # modules of the base model that bring encoded visuals to the language model
+    projectors: ClassVar[tuple[str, ...]] = ()
     # (class, path, encoders, options) -> options that load a completed checkpoint, or None if it is complete. Reading
     # files is not the model's business: the package sets this. Remote code goes with a complete checkpoint.
     complete_checkpoint: Callable[..., dict[str, Any] | None] | None = None
@@ -64,7 +80,7 @@ class PreTrainedModelWithEncoders(PreTrainedModel):
     ):
         r"""
         As [`~PreTrainedModel.from_pretrained`]. Published repositories are completed with the encoders that they lack,
-        taken from where their config says. Quantisation leaves encoders and projectors out, unless the
+        taken from where their config says. Quantization leaves encoders and projectors out, unless the
         `quantization_config` itself says which modules to leave out.
 
         Args:
@@ -79,14 +95,19 @@ class PreTrainedModelWithEncoders(PreTrainedModel):
         """
         path = pretrained_model_name_or_path
         given = {"image": image_encoder, "video": video_encoder}
-        given = {encoder: os.fspath(source) for encoder, source in given.items() if source is not None}
+        given = {modality: os.fspath(source) for modality, source in given.items() if source is not None}
+        if unknown := given.keys() - cls.encoders.keys():
+            raise ValueError(
+                f"`{min(unknown)}_encoder` was given, but {cls.__name__} has no {min(unknown)} encoder, only "
+                f"{' and '.join(cls.encoders)}: leave it out."
+            )
         if given and (path is None or cls.complete_checkpoint is None):
             raise ValueError(
                 f"`{next(iter(given))}_encoder` can only be given to the installed package transformers-mvgpt, together "
                 "with the path or Hub id of a checkpoint."
             )
         if (quantization_config := kwargs.get("quantization_config")) is not None:
-            kwargs["quantization_config"] = _quantize_language_model_only(quantization_config)
+            kwargs["quantization_config"] = cls._quantize_language_model_only(quantization_config)
         completed = None
         if path is not None and cls.complete_checkpoint is not None:
             completed = cls.complete_checkpoint(cls, path, given, kwargs)
@@ -99,27 +120,44 @@ class PreTrainedModelWithEncoders(PreTrainedModel):
             model, info = super().from_pretrained(None, *model_args, **completed)
             model.config.name_or_path = model.name_or_path = str(path)
         if path is not None and is_published(model.config):
-            _check_encoders(path, model.config, info["missing_keys"])
+            cls._check_encoders(path, model.config, info["missing_keys"])
             if model.can_generate() and model.generation_config.max_length == _TRANSFORMERS_4_MAX_LENGTH:
                 model.generation_config.max_length = None
         freeze_unread_weights(model)  # loading has made all weights trainable
         return (model, info) if output_loading_info else model
 
+    @classmethod
+    def _quantize_language_model_only(cls, quantization_config: Any) -> Any:
+        """A copy that names the modules to leave out, where the quantization can and its config does not yet."""
+        if isinstance(quantization_config, dict):
+            quantization_config = AutoQuantizationConfig.from_dict(quantization_config)
+        quantization_config = copy.deepcopy(quantization_config)
+        for name in ("llm_int8_skip_modules", "modules_to_not_convert"):
+            if getattr(quantization_config, name, ()) is None:
+                setattr(quantization_config, name, cls.unquantized_modules())
+        return quantization_config
 
-def _quantize_language_model_only(quantization_config: Any) -> Any:
-    """A copy that names the modules to leave out, where the quantisation can and its config does not yet."""
-    if isinstance(quantization_config, dict):
-        quantization_config = AutoQuantizationConfig.from_dict(quantization_config)
-    quantization_config = copy.deepcopy(quantization_config)
-    for name in ("llm_int8_skip_modules", "modules_to_not_convert"):
-        if getattr(quantization_config, name, ()) is None:
-            setattr(quantization_config, name, list(UNQUANTIZED_MODULES))
-    return quantization_config
+    @classmethod
+    def unquantized_modules(cls) -> list[str]:
+        """Modules that stay as they are: regular expressions, which are matched from the start of a name."""
+        modules = [encoder.module for encoder in cls.encoders.values()] + list(cls.projectors)
+        return [rf"(model\.)?({'|'.join(modules)})", "lm_head"]  # with and without a head
+
+    @classmethod
+    def _check_encoders(cls, path: str | os.PathLike, config: PreTrainedConfig, missing: set[str]) -> None:
+        for modality, encoder in cls.encoders.items():
+            names = [
+                name for name in missing if re.match(rf"(model\.)?{encoder.module}\.", name) and is_read(name, config)
+            ]
+            if names:
+                raise OSError(
+                    missing_encoder_message(path, modality, encoder, names, "They are in none of its files.")
+                )
 
 
 def is_published(config: PreTrainedConfig) -> bool:
     """Whether the checkpoint came in the published layout, whose repositories lack encoders."""
-    return config.image_mm_vision_tower is not None or config.mm_vision_tower is not None
+    return any(getattr(config, field) is not None for field in config.encoder_source_fields)
 
 
 def freeze_unread_weights(model: PreTrainedModel) -> None:
@@ -127,10 +165,3 @@ def freeze_unread_weights(model: PreTrainedModel) -> None:
     for name, parameter in model.named_parameters():
         if not is_read(name, model.config):
             parameter.requires_grad_(False)
-
-
-def _check_encoders(path: str | os.PathLike, config: PreTrainedConfig, missing: set[str]):
-    for encoder, module in ENCODER_MODULES.items():
-        names = [name for name in missing if re.match(rf"(model\.)?{module}\.", name) and is_read(name, config)]
-        if names:
-            raise OSError(missing_encoder_message(path, encoder, names, "They are in none of its files."))

@@ -1,5 +1,8 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""ET-Proj, the efficient token projector (paper § 3.3)."""
+"""
+The projector that pools: ET-Proj, Mobile-VideoGPT's efficient token projector (arXiv 2503.21782, § 3.3), which is LDPv2 of
+MobileVLM V2 (arXiv 2402.03766) with the grid's size as a parameter.
+"""
 
 import math
 
@@ -8,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 
-class MobileVideoGPTProjector(nn.Module):
+class PooledProjector(nn.Module):
     """
     ET(x) = D(x) + DWConv(D(x)), D(x) = AdaptiveAvgPool(W2 GELU(W1 x)): fewer tokens, in the language model's width.
 

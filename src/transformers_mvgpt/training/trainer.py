@@ -10,7 +10,7 @@ import torch
 from transformers import Trainer
 from transformers.utils import logging
 
-from ..modeling.projector_pooled import MobileVideoGPTProjector
+from ..modeling.projector_pooled import PooledProjector
 from ..processing.out_of_memory import explain_out_of_memory
 from .data import InstructionDataset
 from .sampler import GroupedSampler
@@ -130,7 +130,7 @@ class MobileVideoGPTTrainer(Trainer):
             return result
         # without one, ZeRO-3 would take its last gradient once more
         for projector in model.modules():
-            if isinstance(projector, MobileVideoGPTProjector) and projector.linear_1.weight.requires_grad:
+            if isinstance(projector, PooledProjector) and projector.linear_1.weight.requires_grad:
                 nothing = projector.linear_1.weight.new_zeros(1, 1, projector.linear_1.in_features)
                 zero = 0 * projector(nothing).sum()
                 result = (result[0] + zero, *result[1:]) if isinstance(result, tuple) else result + zero

@@ -8,18 +8,18 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutp
 
 
 @dataclass
-class MobileVideoGPTVideoFeatures(BaseModelOutputWithPooling):
+class VideoFeatures(BaseModelOutputWithPooling):
     r"""
-    Videos as encoded by [`MobileVideoGPTModel.get_video_features`].
+    Videos as a model's `get_video_features` encodes them.
 
     Args:
-        last_hidden_state (`torch.Tensor` of shape `(num_videos, 1 + num_selected * num_patches, video_hidden_size)`):
+        last_hidden_state (`torch.Tensor` of shape `(num_videos, num_encoder_tokens, encoder_hidden_size)`):
             Output of the video encoder.
         pooler_output (`torch.Tensor` of shape `(num_videos, num_video_tokens, hidden_size)`):
-            The rows that the language model gets.
-        frame_scores (`torch.Tensor` of shape `(num_videos, num_frames)`):
-            Attention that each frame draws, in float32.
-        selected_frames (`torch.Tensor` of shape `(num_videos, num_selected)`):
+            The visual tokens that the language model gets.
+        frame_scores (`torch.Tensor` of shape `(num_videos, num_frames)`, *optional*):
+            Attention that each frame draws, in float32, of a model that chooses frames by it.
+        selected_frames (`torch.Tensor` of shape `(num_videos, num_selected)`, *optional*):
             The frames that the video encoder saw: indices into 0 .. num_frames - 1, in time order.
     """
 
@@ -28,20 +28,19 @@ class MobileVideoGPTVideoFeatures(BaseModelOutputWithPooling):
 
 
 @dataclass
-class MobileVideoGPTModelOutputWithPast(BaseModelOutputWithPast):
+class VisionLanguageModelOutputWithPast(BaseModelOutputWithPast):
     r"""
     As [`~modeling_outputs.BaseModelOutputWithPast`], and what became of the visuals.
 
     Args:
         image_hidden_states (`torch.Tensor` of shape `(num_images, num_image_tokens, hidden_size)`):
-            Rows of the images, as the language model got them.
+            Visual tokens of the images, as the language model got them.
         video_hidden_states (`torch.Tensor` of shape `(num_videos, num_video_tokens, hidden_size)`):
-            Rows of the videos, as the language model got them.
-        frame_scores, selected_frames (`torch.Tensor`):
-            See [`MobileVideoGPTVideoFeatures`].
-        image_outputs, video_outputs (`BaseModelOutputWithPooling` and `MobileVideoGPTVideoFeatures`):
-            All that [`MobileVideoGPTModel.get_image_features`] and [`MobileVideoGPTModel.get_video_features`] returned, as
-            in the models of transformers 5.24.
+            Visual tokens of the videos, as the language model got them.
+        frame_scores, selected_frames (`torch.Tensor`, *optional*):
+            See [`VideoFeatures`].
+        image_outputs, video_outputs (`BaseModelOutputWithPooling` and [`VideoFeatures`]):
+            All that `get_image_features` and `get_video_features` returned, as in the models of transformers 5.24.
     """
 
     image_hidden_states: torch.Tensor | None = None
@@ -49,14 +48,14 @@ class MobileVideoGPTModelOutputWithPast(BaseModelOutputWithPast):
     frame_scores: torch.Tensor | None = None
     selected_frames: torch.Tensor | None = None
     image_outputs: BaseModelOutputWithPooling | None = None
-    video_outputs: MobileVideoGPTVideoFeatures | None = None
+    video_outputs: VideoFeatures | None = None
 
 
 @dataclass
-class MobileVideoGPTCausalLMOutputWithPast(CausalLMOutputWithPast):
+class VisionLanguageCausalLMOutputWithPast(CausalLMOutputWithPast):
     r"""
     As [`~modeling_outputs.CausalLMOutputWithPast`], and what became of the visuals: see
-    [`MobileVideoGPTModelOutputWithPast`].
+    [`VisionLanguageModelOutputWithPast`].
     """
 
     image_hidden_states: torch.Tensor | None = None
@@ -64,4 +63,4 @@ class MobileVideoGPTCausalLMOutputWithPast(CausalLMOutputWithPast):
     frame_scores: torch.Tensor | None = None
     selected_frames: torch.Tensor | None = None
     image_outputs: BaseModelOutputWithPooling | None = None
-    video_outputs: MobileVideoGPTVideoFeatures | None = None
+    video_outputs: VideoFeatures | None = None

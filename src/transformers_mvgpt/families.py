@@ -1,0 +1,110 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""The families of models: one record each, and the only list to extend for a new one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from transformers import CLIPImageProcessor, PreTrainedConfig, PreTrainedModel, ProcessorMixin, Qwen2Tokenizer
+from transformers.models.clip import CLIPImageProcessorPil
+from transformers.video_processing_utils import BaseVideoProcessor
+
+from .modeling.configuration_mvgpt import MobileVideoGPTConfig, MobileVideoGPTReleaseConfig
+from .modeling.configuration_videomamba import VideoMambaConfig
+from .modeling.missing_encoders import Encoder
+from .modeling.modeling_mvgpt import MobileVideoGPTForConditionalGeneration, MobileVideoGPTModel
+from .modeling.modeling_videomamba import VideoMambaModel
+from .modeling.vision_language_model import VisionLanguageForConditionalGeneration, VisionLanguageModel
+from .processing.processing_mvgpt import MobileVideoGPTProcessor
+from .processing.video_processing_mvgpt import MobileVideoGPTVideoProcessor
+
+
+@dataclass(frozen=True)
+class Family:
+    """
+    What the package knows of a family of models.
+
+    Args:
+        name (`str`):
+            What texts call it.
+        config_class (`type[PreTrainedConfig]`), base_model_class, model_class (`type[PreTrainedModel]`):
+            Its configuration, its model without and with a language modeling head.
+        processor_class (`type[ProcessorMixin]`), video_processor_class (`type[BaseVideoProcessor]`, *optional*):
+            Its processors.
+        image_processor_classes (`Mapping[str, type]`):
+            Those of images, by backend.
+        tokenizer_class (`type`):
+            The tokenizer that its published checkpoints have.
+        release_config_classes (`tuple[type[PreTrainedConfig], ...]`):
+            They stand for the `model_type` of published checkpoints; reading one gives a `config_class`.
+        language_model_types (`tuple[str, ...]`):
+            `model_type` of the language models that may be in it.
+        parts (`Mapping[type[PreTrainedConfig], type[PreTrainedModel]]`):
+            Models of ours that are parts of it and can also be loaded alone.
+        stages (`tuple[str, ...]`):
+            The stages of its training, the first one first.
+    """
+
+    name: str
+    config_class: type[PreTrainedConfig]
+    base_model_class: type[VisionLanguageModel]
+    model_class: type[VisionLanguageForConditionalGeneration]
+    processor_class: type[ProcessorMixin]
+    video_processor_class: type[BaseVideoProcessor] | None
+    image_processor_classes: Mapping[str, type]
+    tokenizer_class: type
+    release_config_classes: tuple[type[PreTrainedConfig], ...]
+    language_model_types: tuple[str, ...]
+    parts: Mapping[type[PreTrainedConfig], type[PreTrainedModel]]
+    stages: tuple[str, ...]
+
+    @property
+    def model_type(self) -> str:
+        return self.config_class.model_type
+
+    @property
+    def model_types(self) -> tuple[str, ...]:
+        """Its own `model_type`, and those of its published checkpoints."""
+        return self.model_type, *(config_class.model_type for config_class in self.release_config_classes)
+
+    @property
+    def encoders(self) -> dict[str, Encoder]:
+        """Its encoders by modality, `"image"` or `"video"`: what a published checkpoint may lack."""
+        return self.model_class.encoders
+
+    @property
+    def projectors(self) -> tuple[str, ...]:
+        """Names of the base model's modules that bring encoded visuals to the language model."""
+        return self.model_class.projectors
+
+
+FAMILIES = (
+    Family(
+        name="Mobile-VideoGPT",
+        config_class=MobileVideoGPTConfig,
+        base_model_class=MobileVideoGPTModel,
+        model_class=MobileVideoGPTForConditionalGeneration,
+        processor_class=MobileVideoGPTProcessor,
+        video_processor_class=MobileVideoGPTVideoProcessor,
+        image_processor_classes={"torchvision": CLIPImageProcessor, "pil": CLIPImageProcessorPil},
+        tokenizer_class=Qwen2Tokenizer,
+        release_config_classes=(MobileVideoGPTReleaseConfig,),
+        language_model_types=("qwen2",),
+        parts={VideoMambaConfig: VideoMambaModel},
+        stages=("video_projector", "image_projector", "instruction"),
+    ),
+)
+
+
+def family_of(config: PreTrainedConfig | str) -> Family:
+    """
+    The family of a config or of a `model_type`.
+
+    Raises:
+        ValueError: if it is of none of them.
+    """
+    model_type = config if isinstance(config, str) else config.model_type
+    for family in FAMILIES:
+        if model_type in family.model_types:
+            return family
+    known = ", ".join(repr(name) for family in FAMILIES for name in family.model_types)
+    raise ValueError(f"{model_type!r} is none of the model types of this package: {known}.")

@@ -1,0 +1,266 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""
+What the vision-language models of all families do: visuals are encoded, their visual tokens take the place of placeholders
+in the prompt, and a language model goes on from there. A family adds its encoders and projectors.
+
+Symbols in the shape comments: B prompts, L tokens of a prompt, h width of the language model.
+"""
+
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+from transformers import Cache, GenerationMixin, PreTrainedConfig
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.modeling_utils import slice_logits_to_keep
+from transformers.utils import torch_compilable_check
+
+from ..compat.cache_name import CACHE_NAME
+from ..kernels.gates import is_watched
+from ..kernels.graphs_model import PreTrainedModelWithCudaGraphs
+from ..kernels.language_model import run_language_model
+from ..kernels.one_row_linear import one_row_products
+from .generation_inputs import prepare_generation_inputs
+from .missing_encoders import PreTrainedModelWithEncoders
+from .outputs import VisionLanguageCausalLMOutputWithPast, VisionLanguageModelOutputWithPast
+
+
+class VisionLanguagePreTrainedModel(PreTrainedModelWithCudaGraphs, PreTrainedModelWithEncoders):
+    base_model_prefix = "model"
+    supports_gradient_checkpointing = True
+    _skip_keys_device_placement = [CACHE_NAME]
+    _supports_flash_attn = True
+    _supports_sdpa = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _can_compile_fullgraph = True
+    # pixels of a visual by modality, as `forward` and `generate` take them
+    pixel_inputs: ClassVar[dict[str, tuple[str, ...]]] = {}
+
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        # transformers expects of custom code that it initializes weights that were loaded, and in return leaves out
+        # modules without weights of their own, such as CLIP's attention. This code uses transformers.initialization.
+        return False
+
+
+def placeholder_ids(config: PreTrainedConfig) -> dict[str, int]:
+    """The token that stands for a visual, by modality."""
+    return {
+        modality: token_id
+        for modality in ("image", "video")
+        if (token_id := getattr(config, f"{modality}_token_id", None)) is not None
+    }
+
+
+class VisionLanguageModel(VisionLanguagePreTrainedModel):
+    """
+    A model without a language modeling head. A family has `get_image_features` or `get_video_features`, or both, whose
+    `pooler_output` holds the visual tokens, and a `forward` that names its pixels and calls [`_run`].
+    """
+
+    language_model: nn.Module
+
+    def _run(
+        self,
+        pixels: dict[str, dict[str, torch.Tensor | None]],
+        input_ids: torch.LongTensor | None,
+        inputs_embeds: torch.Tensor | None,
+        mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None,
+        cache: Cache | None,
+        last_row_only: bool = False,
+        **kwargs: Any,
+    ) -> VisionLanguageModelOutputWithPast:
+        """
+        The whole forward pass.
+
+        Args:
+            pixels (`dict[str, dict[str, torch.Tensor]]`):
+                By modality, what `get_image_features` or `get_video_features` takes, by name; `None` where there is none.
+            input_ids, inputs_embeds, mm_encoder_outputs, cache, kwargs: as for `forward`.
+
+        Raises:
+            ValueError: if placeholders and visuals do not match, or a shape or dtype does not fit the config.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("You must specify exactly one of `input_ids` and `inputs_embeds`.")
+        encoded = self._encode_visuals(mm_encoder_outputs or {}, pixels)
+        visual_tokens = {modality: output.pooler_output for modality, output in encoded.items()}
+
+        placeholders = {}
+        if visual_tokens or self._may_hold_unknown_placeholders(input_ids):
+            placeholders = {
+                modality: self._find_placeholders(token_id, input_ids, inputs_embeds)
+                for modality, token_id in placeholder_ids(self.config).items()
+            }
+        if inputs_embeds is None:
+            inputs_embeds = self._look_up(input_ids, has_visuals=bool(placeholders))
+        for modality, mask in placeholders.items():
+            inputs_embeds = self._scatter(modality, visual_tokens.get(modality), mask, inputs_embeds)
+
+        graphs = self.usable_cuda_graphs()
+        call = graphs.language_model if graphs else partial(run_language_model, self.language_model, last_row_only)
+        outputs = call(inputs_embeds=inputs_embeds, **{CACHE_NAME: cache}, **kwargs)
+        video_outputs = encoded.get("video")
+        return VisionLanguageModelOutputWithPast(
+            **outputs,
+            image_hidden_states=visual_tokens.get("image"),
+            video_hidden_states=visual_tokens.get("video"),
+            frame_scores=getattr(video_outputs, "frame_scores", None),
+            selected_frames=getattr(video_outputs, "selected_frames", None),
+            image_outputs=encoded.get("image"),
+            video_outputs=video_outputs,
+        )
+
+    def _encode_visuals(
+        self, given: dict[str, BaseModelOutputWithPooling], pixels: dict[str, dict[str, torch.Tensor | None]]
+    ) -> dict[str, BaseModelOutputWithPooling]:
+        """The encoded visuals, by modality: those given, and those that come as pixels."""
+        encoded = {modality: output for modality, output in given.items() if output is not None}
+        with_pixels = [
+            modality for modality, inputs in pixels.items() if any(value is not None for value in inputs.values())
+        ]
+        for modality in with_pixels:
+            if modality in encoded:
+                raise ValueError(
+                    f"You cannot pass both pixels and `mm_encoder_outputs` for the modality {modality!r}."
+                )
+        for modality in with_pixels:
+            encode = getattr(self, f"get_{modality}_features")
+            encoded[modality] = encode(**pixels[modality], return_dict=True)
+        return encoded
+
+    def _may_hold_unknown_placeholders(self, input_ids: torch.Tensor | None) -> bool:
+        """
+        Without visuals, a placeholder inside the vocabulary is a token like any other, as in transformers' own models.
+        One outside has no embedding. A step too short for a visual does not bring one: generated tokens, or guesses that
+        prompt lookup copies from the prompt.
+        """
+        modalities = placeholder_ids(self.config)
+        shortest = max(2, min(self._num_tokens_per(modality) for modality in modalities))
+        return (
+            input_ids is not None
+            and max(modalities.values()) >= self.config.text_config.vocab_size
+            and input_ids.shape[1] >= shortest
+        )
+
+    def _find_placeholders(
+        self, token_id: int, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Where a placeholder stands, (B, L)."""
+        if input_ids is not None:
+            return input_ids == token_id
+        if token_id >= self.config.text_config.vocab_size:  # it has no embedding that could be recognized
+            return torch.zeros(inputs_embeds.shape[:2], dtype=torch.bool, device=inputs_embeds.device)
+        token = torch.full((), token_id, dtype=torch.long, device=inputs_embeds.device)
+        return (inputs_embeds == self.get_input_embeddings()(token)).all(-1)
+
+    def _look_up(self, input_ids: torch.Tensor, has_visuals: bool) -> torch.Tensor:
+        """Embeddings (B, L, h) of all tokens but placeholders, whose ids may lie outside the vocabulary."""
+        for token_id in placeholder_ids(self.config).values():
+            if has_visuals or token_id >= self.config.text_config.vocab_size:
+                input_ids = input_ids.masked_fill(input_ids == token_id, 0)
+        return self.get_input_embeddings()(input_ids)
+
+    def _scatter(
+        self,
+        modality: str,
+        visual_tokens: torch.Tensor | list[torch.Tensor] | None,
+        placeholders: torch.Tensor,
+        inputs_embeds: torch.Tensor,
+    ) -> torch.Tensor:
+        """Puts the visual tokens of all images or videos in the place of their placeholders (B, L)."""
+        if visual_tokens is None:
+            num_tokens, visual_tokens = 0, inputs_embeds.new_zeros(0)
+        else:
+            visual_tokens = torch.cat(list(visual_tokens)).to(inputs_embeds.device, inputs_embeds.dtype)
+            num_tokens = visual_tokens.shape[0]
+        num_placeholders = placeholders.sum()
+        torch_compilable_check(
+            num_placeholders == num_tokens,
+            lambda: (
+                f"The prompt has {int(num_placeholders)} {modality} placeholders, but the {modality}s given make "
+                f"{num_tokens} visual tokens: {self._num_tokens_per(modality)} are needed for each {modality}."
+            ),
+        )
+        if num_tokens == 0:
+            return inputs_embeds
+        return inputs_embeds.masked_scatter(placeholders[..., None], visual_tokens)
+
+    def _num_tokens_per(self, modality: str) -> int:
+        return getattr(self.config, f"num_{modality}_tokens")
+
+
+class VisionLanguageForConditionalGeneration(VisionLanguagePreTrainedModel, GenerationMixin):
+    """A model with a language modeling head. A family names the class of its base model and its pixels in `forward`."""
+
+    _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}
+    _tp_plan = {"lm_head": "colwise_gather_output"}
+    base_model_class: ClassVar[type[VisionLanguageModel]]
+
+    def __init__(self, config: PreTrainedConfig):
+        super().__init__(config)
+        self.model = self.base_model_class(config)
+        self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        self.post_init()
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.lm_head
+
+    def generate(self, inputs: torch.Tensor | None = None, *args, **kwargs):
+        """
+        As [`~GenerationMixin.generate`]. In a later turn, with the `cache` of the one before, the visuals may be those
+        of the whole conversation: those in the cache are not encoded again.
+
+        Raises:
+            ValueError: if the prompt is longer than the language model's context. It is said before anything is encoded.
+        """
+        input_ids = kwargs.get("input_ids", inputs)
+        self._check_pixel_inputs(kwargs)
+        kwargs = prepare_generation_inputs(self.config, self.pixel_inputs, input_ids, kwargs)
+        return super().generate(inputs, *args, **kwargs)
+
+    def _check_pixel_inputs(self, inputs: dict[str, Any]) -> None:
+        """Raises a `ValueError` if inputs that belong together are not all among those of `generate`."""
+
+    def _run(
+        self,
+        labels: torch.LongTensor | None,
+        logits_to_keep: int | torch.Tensor,
+        cache: Cache | None,
+        inputs: dict[str, Any],
+        **kwargs: Any,
+    ) -> VisionLanguageCausalLMOutputWithPast:
+        """
+        The whole forward pass.
+
+        Args:
+            labels (`torch.LongTensor` of shape `(B, L)`, *optional*):
+                Ids to predict; -100 where the loss does not look.
+            logits_to_keep (`int` or `torch.Tensor`):
+                Logits of this many last positions, or of these positions, are computed; 0 means all.
+            cache (`Cache`, *optional*): of the language model.
+            inputs (`dict[str, Any]`): what else the base model's `forward` names.
+            kwargs: options of the base model and of the loss.
+        """
+        outputs = self.model(
+            **inputs,
+            last_row_only=isinstance(logits_to_keep, int) and logits_to_keep == 1 and not is_watched(self.model),
+            return_dict=True,
+            **{CACHE_NAME: cache},
+            **kwargs,
+        )
+        hidden_states = slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep)
+        with one_row_products(hidden_states):
+            logits = self.lm_head(hidden_states)
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(
+                logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size, **kwargs
+            )
+        others = {name: value for name, value in outputs.items() if name != "last_hidden_state"}
+        return VisionLanguageCausalLMOutputWithPast(loss=loss, logits=logits, **others)
+
+
+__all__ = ["VisionLanguageForConditionalGeneration", "VisionLanguageModel", "VisionLanguagePreTrainedModel"]

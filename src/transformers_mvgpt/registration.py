@@ -1,0 +1,45 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Makes the families known to transformers."""
+
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModel,
+    AutoModelForImageTextToText,
+    AutoModelForMultimodalLM,
+    AutoProcessor,
+    AutoTokenizer,
+    AutoVideoProcessor,
+)
+from transformers.pipelines import PIPELINE_REGISTRY
+
+from .families import Family
+from .processing.pipeline_video_text import VideoTextToTextPipeline
+
+
+def register_family(family: Family) -> None:
+    """Lets the Auto classes find a family by the `model_type` of its configs, and by those of its parts."""
+    config_class = family.config_class
+    for known in (config_class, *family.release_config_classes, *family.parts):
+        AutoConfig.register(known.model_type, known)
+    for part_config_class, part_class in family.parts.items():
+        AutoModel.register(part_config_class, part_class)
+    AutoModel.register(config_class, family.base_model_class)
+    AutoModelForImageTextToText.register(config_class, family.model_class)
+    AutoModelForMultimodalLM.register(config_class, family.model_class)
+    AutoTokenizer.register(config_class, tokenizer_class=family.tokenizer_class)
+    AutoImageProcessor.register(config_class, image_processor_classes=dict(family.image_processor_classes))
+    if family.video_processor_class is not None:
+        AutoVideoProcessor.register(config_class, family.video_processor_class)
+    AutoProcessor.register(config_class, family.processor_class)
+
+
+def register_pipeline() -> None:
+    """Registers the task `video-text-to-text`."""
+    if "video-text-to-text" not in PIPELINE_REGISTRY.get_supported_tasks():
+        PIPELINE_REGISTRY.register_pipeline(
+            "video-text-to-text",
+            pipeline_class=VideoTextToTextPipeline,
+            pt_model=AutoModelForImageTextToText,
+            type="multimodal",
+        )
