@@ -153,7 +153,7 @@ class VideoTextToTextPipeline(Pipeline):
 
         if continue_final_message is None:
             continue_final_message = messages[-1]["role"] == "assistant"
-        if isinstance(prompt, str) and (self.processor.image_token in prompt or self.processor.video_token in prompt):
+        if isinstance(prompt, str) and any(token in prompt for token in self.processor.placeholders.values()):
             visuals = {"images": images or None, "videos": [videos] if videos else None}
             sample = self.processor(text=prompt, **visuals, **{**options, "return_tensors": "pt"})
         else:
@@ -225,16 +225,21 @@ class VideoTextToTextPipeline(Pipeline):
         for name, padding in (("input_ids", self.tokenizer.pad_token_id or 0), ("attention_mask", 0)):
             rows = [sample[name][0] for sample in samples]
             batch[name] = pad_sequence(rows, batch_first=True, padding_value=padding, padding_side="left")
-        for name in ("pixel_values", "pixel_values_videos", "context_pixel_values_videos"):
+        for name in ("pixel_values", *self._video_inputs()):
             if visuals := [visual for sample in samples for visual in sample.get(name, ())]:
                 batch[name] = pad_sequence(visuals, batch_first=True)  # videos of fewer frames get zero frames
         return batch
 
+    def _video_inputs(self) -> list[str]:
+        """What the model calls the pixels of videos."""
+        video_processor = getattr(self.processor, "video_processor", None)
+        return [] if video_processor is None else list(video_processor.model_input_names)
+
     def _select_frames(self, batch: dict[str, Any], metadata: list[list[VideoMetadata]]) -> list[list[dict[str, Any]]]:
         """Which frames of which videos each sample selects. Puts encoded videos into the batch instead of pixels."""
-        if "pixel_values_videos" not in batch:
+        streams = {name: batch.pop(name) for name in self._video_inputs() if name in batch}
+        if not streams:
             return [[] for _ in metadata]
-        streams = {name: batch.pop(name) for name in ("pixel_values_videos", "context_pixel_values_videos")}
         features = self.model.get_video_features(**streams, return_dict=True)
         batch["mm_encoder_outputs"] = {"video": features}
         selections = zip(features.selected_frames.tolist(), features.frame_scores.tolist(), strict=True)

@@ -1,15 +1,10 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Both pixel streams of a video, from one decode: one for the video encoder, one for the image encoder."""
 
-import os
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub.dataclasses import validate_typed_dict
-from torch.nn import functional as F
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_utils import (
     IMAGENET_DEFAULT_MEAN,
@@ -18,40 +13,29 @@ from transformers.image_utils import (
     OPENAI_CLIP_STD,
     PILImageResampling,
     SizeDict,
-    infer_channel_dimension_format,
 )
-from transformers.processing_utils import Unpack, VideosKwargs
-from transformers.video_processing_utils import BaseVideoProcessor
-from transformers.video_utils import VideoMetadata, default_sample_indices_fn, make_batched_metadata
+from transformers.video_utils import VideoMetadata, default_sample_indices_fn
 
 from ..video.frame_sampling_mvgpt import sample_frame_indices, segment_bounds
-from ..video.video_decoding import decode_video
-from .saved_with_code import SavedWithCode
-from .video_inputs import flatten_videos, frames_to_array, is_source
+from .video_file_processor import VideoFileProcessor, VideoSegmentKwargs
 
 
-class MobileVideoGPTVideoProcessorKwargs(VideosKwargs, total=False):
+class MobileVideoGPTVideoProcessorKwargs(VideoSegmentKwargs, total=False):
     r"""
-    start_seconds, end_seconds (`float`, *optional*):
-        Segment of the video to look at, in seconds; the whole video where they are not given.
-    video_backend (`str`, *optional*):
-        Decoder for files: `"pyav"`, `"torchcodec"`, `"opencv"` or `"decord"`; the first of these that is installed if not
-        given.
+    As [`VideoSegmentKwargs`], and
+
     context_resample (`PILImageResampling`, *optional*):
         Resampling filter of the image encoder's stream.
     context_image_mean, context_image_std (`float` or `list[float]`, *optional*):
         Mean and standard deviation of the image encoder's stream.
     """
 
-    start_seconds: float | int | None
-    end_seconds: float | int | None
-    video_backend: str | None
     context_resample: PILImageResampling | int | None
     context_image_mean: float | list[float] | tuple[float, ...] | None
     context_image_std: float | list[float] | tuple[float, ...] | None
 
 
-class MobileVideoGPTVideoProcessor(SavedWithCode, BaseVideoProcessor):
+class MobileVideoGPTVideoProcessor(VideoFileProcessor):
     r"""
     Makes `pixel_values_videos` for the video encoder and `context_pixel_values_videos` for the image encoder, both of
     shape `(num_videos, num_frames, 3, height, width)` and dtype float32.
@@ -92,49 +76,7 @@ class MobileVideoGPTVideoProcessor(SavedWithCode, BaseVideoProcessor):
     do_rescale = True
     do_normalize = True
     do_convert_rgb = True
-    do_sample_frames = True
     num_frames = 16
-    start_seconds = None
-    end_seconds = None
-    video_backend = None
-
-    def preprocess(self, videos: Any, **kwargs: Unpack[MobileVideoGPTVideoProcessorKwargs]) -> BatchFeature:
-        r"""
-        Args:
-            videos:
-                Videos in any form that [`flatten_videos`] takes.
-
-        Raises:
-            ValueError: on an unknown option, on a video that cannot be read, has no frames or does not fit the options.
-            FileNotFoundError: if a file does not exist.
-            ImportError: if no decoder is installed.
-        """
-        unknown = sorted(set(kwargs) - set(self.valid_kwargs.__annotations__))
-        if unknown:
-            raise ValueError(
-                f"Unknown option {', '.join(map(repr, unknown))}; the options of {type(self).__name__} are "
-                f"{', '.join(sorted(self.valid_kwargs.__annotations__))}."
-            )
-        validate_typed_dict(self.valid_kwargs, kwargs)
-        return_tensors = kwargs.pop("return_tensors", None)
-        do_sample_frames = kwargs.pop("do_sample_frames", self.do_sample_frames)
-        names = ("num_frames", "fps", "start_seconds", "end_seconds")
-        sampling = {name: kwargs.pop(name, getattr(self, name, None)) for name in names}
-        read = self._read_videos(
-            videos,
-            kwargs.pop("video_metadata", None),
-            partial(self.sample_frames, **sampling) if do_sample_frames else None,
-            kwargs.pop("video_backend", self.video_backend),
-        )
-        frames, metadata = zip(*read, strict=True)
-        features = super().preprocess(list(frames), video_metadata=list(metadata), do_sample_frames=False, **kwargs)
-
-        length = max(map(len, frames))
-        if do_sample_frames and sampling["fps"] is None:
-            length = max(length, sampling["num_frames"] or self.num_frames)
-        for name in self.model_input_names:
-            features[name] = [F.pad(video, (0, 0) * 3 + (0, length - len(video))) for video in features[name]]
-        return features.convert_to_tensors(return_tensors, skip_tensor_conversion=["video_metadata"])
 
     def sample_frames(
         self,
@@ -184,52 +126,6 @@ class MobileVideoGPTVideoProcessor(SavedWithCode, BaseVideoProcessor):
                 f"or leave it out to have the clip filled up to {self.num_frames} with zero frames."
             )
         return indices
-
-    def _read_videos(
-        self, videos: Any, video_metadata: Any, sample_indices_fn: Callable | None, backend: str | None
-    ) -> list[tuple[np.ndarray | torch.Tensor, VideoMetadata]]:
-        """Frames (n, 3, H, W) or (n, H, W, 3) and metadata of each video."""
-        videos = flatten_videos(videos)
-        if not videos:
-            raise ValueError("No video was given.")
-        known = [None] * len(videos) if video_metadata is None else make_batched_metadata(videos, video_metadata)
-        return [
-            decode_video(video, sample_indices_fn, backend=backend)
-            if is_source(video)
-            else self._sample_frames_given(video, metadata, sample_indices_fn)
-            for video, metadata in zip(videos, known, strict=True)
-        ]
-
-    def _sample_frames_given(
-        self, video: Any, metadata: VideoMetadata | None, sample_indices_fn: Callable | None
-    ) -> tuple[np.ndarray | torch.Tensor, VideoMetadata]:
-        if isinstance(video, (list, tuple)) and isinstance(video[0], (str, os.PathLike)):
-            if sample_indices_fn is not None:
-                raise ValueError(
-                    "Sampling frames from a list of images is not supported! Set `do_sample_frames=False`."
-                )
-            video = [self.process_image(image) for image in self.fetch_images([os.fspath(path) for path in video])]
-        frames = frames_to_array(video)
-        known: dict[str, Any] = {"total_num_frames": len(frames)} if metadata is None else dict(metadata)
-        if sample_indices_fn is not None:
-            if known["total_num_frames"] != len(frames):
-                raise ValueError(
-                    f"`video_metadata` is of {known['total_num_frames']} frames, but {len(frames)} are there to sample "
-                    "from: pass all of them, or `do_sample_frames=False` if these are sampled already."
-                )
-            indices = sample_indices_fn(metadata=VideoMetadata(**known))
-            frames, known["frames_indices"] = frames[indices], indices.tolist()
-        elif len(known.get("frames_indices") or ()) != len(frames):
-            known["frames_indices"] = list(range(len(frames)))
-        return frames, VideoMetadata(**known)
-
-    def _prepare_input_videos(self, videos: list[Any], **kwargs) -> list[torch.Tensor]:
-        """uint8 (n, 3, H, W). One by one: the videos of a batch may differ in layout."""
-        prepared = []
-        for video in videos:
-            layout = kwargs.get("input_data_format") or infer_channel_dimension_format(video, num_channels=(1, 3, 4))
-            prepared += super()._prepare_input_videos([video], **{**kwargs, "input_data_format": layout})
-        return prepared
 
     def _preprocess(
         self,
