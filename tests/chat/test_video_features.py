@@ -11,8 +11,8 @@ from transformers_mvgpt import VideoChat, load_video_features, save_video_featur
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 def test_round_trip(encoded, tmp_path, dtype):
-    rows = encoded.pooler_output.to(dtype)
-    features = dataclasses.replace(encoded, pooler_output=rows)
+    visual_tokens = encoded.pooler_output.to(dtype)
+    features = dataclasses.replace(encoded, pooler_output=visual_tokens)
     save_video_features(features, tmp_path / "video.safetensors")
     loaded = load_video_features(str(tmp_path / "video.safetensors"))
     assert list(loaded) == ["last_hidden_state", "pooler_output", "frame_scores", "selected_frames"]
@@ -26,12 +26,12 @@ def test_metadata_say_what_is_in_it(encoded, tmp_path):
     save_video_features(encoded, tmp_path / "video.safetensors")
     with safe_open(tmp_path / "video.safetensors", framework="pt") as file:
         metadata = file.metadata()
-    num_videos, num_rows, hidden_size = encoded.pooler_output.shape
+    num_videos, num_tokens, hidden_size = encoded.pooler_output.shape
     assert metadata == {
         "format": "pt",
         "content": "mobile_videogpt_video_features",
         "num_videos": str(num_videos),
-        "num_rows": str(num_rows),
+        "num_video_tokens": str(num_tokens),
         "hidden_size": str(hidden_size),
     }
 
@@ -53,7 +53,7 @@ def test_loaded_video_gives_the_same_answers(model, processor, video, encoded, t
     assert torch.equal(model.generate(**inputs, mm_encoder_outputs={"video": loaded}), expected)
 
 
-def test_rows_alone(encoded, tmp_path):
+def test_visual_tokens_alone(encoded, tmp_path):
     """A view of a batch with gradients: what is written is its own part."""
     batch = encoded.pooler_output.repeat(3, 1, 1).requires_grad_()
     save_video_features(type(encoded)(pooler_output=batch[1:2]), tmp_path / "video.safetensors")
@@ -69,8 +69,8 @@ def test_hidden_states_are_left_out(encoded, tmp_path):
 
 
 @pytest.mark.parametrize("features", [(torch.ones(1),), {}], ids=["tuple", "dict"])
-def test_what_has_no_rows(features, tmp_path):
-    with pytest.raises(ValueError, match=f"no rows .* to save in this {type(features).__name__}: pass what"):
+def test_what_has_no_visual_tokens(features, tmp_path):
+    with pytest.raises(ValueError, match=f"no visual tokens .* to save in this {type(features).__name__}: pass what"):
         save_video_features(features, tmp_path / "video.safetensors")
 
 

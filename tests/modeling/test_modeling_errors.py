@@ -134,11 +134,11 @@ def test_video_needs_both_streams(model, method, given):
             CONTEXT.repeat(1, 2, 1, 1, 1),
             "has 24 frames per video, this model takes 1 to 12: sample 12 of them",
         ),
-        (FRAMES.byte(), CONTEXT, "`pixel_values_videos` must be normalised floating point pixels, got torch.uint8"),
+        (FRAMES.byte(), CONTEXT, "`pixel_values_videos` must be normalized floating point pixels, got torch.uint8"),
         (
             FRAMES,
             CONTEXT.byte(),
-            "`context_pixel_values_videos` must be normalised floating point pixels, got torch.uint8",
+            "`context_pixel_values_videos` must be normalized floating point pixels, got torch.uint8",
         ),
     ],
     ids=[
@@ -168,7 +168,7 @@ def test_videos_that_do_not_fit_are_refused(model, frames, context, message):
         (IMAGE["pixel_values"][0], "`pixel_values` has the shape (3, 32, 32); expected (num_images, 3, 32, 32)"),
         (IMAGE["pixel_values"][None], "`pixel_values` has the shape (1, 1, 3, 32, 32)"),
         (IMAGE["pixel_values"][..., :24], "`pixel_values` has the shape (1, 3, 32, 24)"),
-        (IMAGE["pixel_values"].long(), "`pixel_values` must be normalised floating point pixels, got torch.int64"),
+        (IMAGE["pixel_values"].long(), "`pixel_values` must be normalized floating point pixels, got torch.int64"),
     ],
     ids=["no dimension of images", "a dimension too many", "not square", "integers"],
 )

@@ -236,8 +236,8 @@ def test_single_frame_does_not_fill_a_tubelet():
         make_model(num_frames=4, tubelet_size=2)(make_frames(num_frames=1))
 
 
-def test_pixels_that_are_not_normalised_are_refused():
-    with pytest.raises(ValueError, match="must be normalised floating point frames, got torch.uint8"):
+def test_pixels_that_are_not_normalized_are_refused():
+    with pytest.raises(ValueError, match="must be normalized floating point frames, got torch.uint8"):
         make_model()(make_frames().to(torch.uint8))
 
 

@@ -38,7 +38,7 @@ def test_other_errors_stay_as_they_are():
     [
         ([WHAT, WHAT], {"batch_size": 2}, r"2 prompts of [0-9,]+ tokens on cpu: lower `batch_size` \(2\), or load"),
         ([WHAT], {"num_beams": 3}, r"1 prompt of [0-9,]+ tokens on cpu: lower `num_beams` \(3\), or load"),
-        ([WHAT], {}, "tokens on cpu: load the model with `dtype=torch.bfloat16` or quantised, or use .* more memory"),
+        ([WHAT], {}, "tokens on cpu: load the model with `dtype=torch.bfloat16` or quantized, or use .* more memory"),
     ],
     ids=["batch", "beams", "one"],
 )

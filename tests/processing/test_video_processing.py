@@ -71,7 +71,7 @@ def test_short_videos_are_followed_by_zero_frames(processor):
     features = processor(np.zeros((3, 30, 40, 3), np.uint8), return_tensors="pt")
     for name in STREAMS:
         assert features[name].shape == (1, 4, 3, 32, 32)
-        assert (features[name][0, :3] < -1).all()  # black, normalised
+        assert (features[name][0, :3] < -1).all()  # black, normalized
         assert (features[name][0, 3:] == 0).all()
 
 

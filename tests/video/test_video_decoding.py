@@ -269,7 +269,7 @@ def test_backend_that_is_not_installed(clip, monkeypatch: pytest.MonkeyPatch) ->
         ),
         (
             "__version__ = '0.10.0+cpu'",
-            "its version 0.10.0\\+cpu is older than 0.11 and gets colours or rotations wrong",
+            "its version 0.10.0\\+cpu is older than 0.11 and gets colors or rotations wrong",
         ),
     ],
     ids=["runtime", "os", "images-only", "old"],

@@ -2,9 +2,9 @@
 """
 Many questions about one video. All prompts begin alike, and nearly all of a prompt is its beginning:
 
-    system prompt | rows of the video | question | answer
-    ----------------------------------
-    read once, kept as keys and values
+    system prompt | visual tokens | question | answer
+    ------------------------------
+    one prefill, kept as keys and values
 """
 
 import copy
@@ -17,7 +17,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from ..compat.cache_name import CACHE_NAME
 from ..modeling.outputs import VideoFeatures
-from ..processing.processing_mvgpt import MobileVideoGPTProcessor
+from ..processing.vision_language_processor import VisionLanguageProcessor
 from .messages import place_video
 
 
@@ -25,7 +25,7 @@ _MAX_NEW_TOKENS = 1024  # as in the pipeline
 
 _NOT_TAKEN = {
     *("inputs", "input_ids", "inputs_embeds", "attention_mask", "position_ids"),
-    *("pixel_values", "pixel_values_videos", "context_pixel_values_videos", "mm_encoder_outputs"),
+    "mm_encoder_outputs",
     *("cache", "past_key_values", "use_cache", "cache_implementation"),
     *("num_return_sequences", "return_dict_in_generate"),
 }
@@ -34,15 +34,15 @@ _NOT_TAKEN = {
 class VideoChat:
     r"""
     Answers questions about one video. It is decoded and encoded once, and what the language model makes of it is kept:
-    for a question, only its own tokens are read.
+    for a question, only its own tokens go through it.
 
     An answer depends on nothing but the arguments of [`ask`]: it is the one that `model.generate` gives to the same chat
     with the video in front of its first question.
 
     Args:
-        model ([`MobileVideoGPTForConditionalGeneration`]):
+        model ([`VisionLanguageForConditionalGeneration`]):
             The model.
-        processor ([`MobileVideoGPTProcessor`]):
+        processor ([`VisionLanguageProcessor`]):
             Its processor.
         video:
             A video in any form that the processor takes, or one that `model.get_video_features` has encoded.
@@ -71,7 +71,7 @@ class VideoChat:
     ```"""
 
     def __init__(
-        self, model: PreTrainedModel, processor: MobileVideoGPTProcessor, video: Any, **processor_kwargs: Any
+        self, model: PreTrainedModel, processor: VisionLanguageProcessor, video: Any, **processor_kwargs: Any
     ) -> None:
         self.model = model
         self.processor = processor
@@ -84,7 +84,7 @@ class VideoChat:
             self.video = video
         else:
             self.video = self._encode(video, processor_kwargs)
-        self._check_rows()
+        self._check_visual_tokens()
         self._prefix: tuple[torch.device, list[int]] | None = None  # what the cache holds, and where
         self._prefix_cache = DynamicCache()
 
@@ -101,7 +101,7 @@ class VideoChat:
             generate_kwargs:
                 Arguments of `model.generate`, such as `max_new_tokens`, `do_sample` or `streamer`. If neither they nor the
                 model's generation config limit the length, up to 1024 tokens are generated. With prompt lookup or an
-                assistant model, the prompt is read as a whole for each question; the video is still encoded once.
+                assistant model, each question has a prefill of the whole prompt; the video is still encoded once.
 
         Returns:
             `str`: The answer, without special tokens.
@@ -109,7 +109,8 @@ class VideoChat:
         Raises:
             ValueError: if the question is empty or brings a visual, or an argument is one that `ask` sets itself.
         """
-        if refused := sorted(_NOT_TAKEN & generate_kwargs.keys()):
+        pixels = {name for names in self.model.pixel_inputs.values() for name in names}
+        if refused := sorted((_NOT_TAKEN | pixels) & generate_kwargs.keys()):
             raise ValueError(
                 f"`ask` does not take {', '.join(map(repr, refused))}: it makes the prompt and the cache itself and "
                 "returns one answer. Use `model.generate` with `mm_encoder_outputs={'video': chat.video}` instead."
@@ -120,7 +121,7 @@ class VideoChat:
             # in this mode, transformers reads the whole prompt, whatever is in the cache
             inputs["mm_encoder_outputs"] = {"video": self.video}
         else:
-            cache = self._read_prefix(input_ids)
+            cache = self._prefill_prefix(input_ids)
             cache.batch_repeat_interleave(config.num_beams or 1)
             inputs[CACHE_NAME] = cache
         sequences = self.model.generate(
@@ -137,33 +138,33 @@ class VideoChat:
         streams = {name: pixels.to(self.model.device, self.model.dtype) for name, pixels in streams.items()}
         return self.model.get_video_features(**streams, return_dict=True)
 
-    def _check_rows(self) -> None:
-        rows = self.video.pooler_output
-        shape = None if rows is None else tuple(rows.shape)
+    def _check_visual_tokens(self) -> None:
+        visual_tokens = self.video.pooler_output
+        shape = None if visual_tokens is None else tuple(visual_tokens.shape)
         expected = (1, self.processor.num_video_tokens, self.model.config.text_config.hidden_size)
         if shape != expected:
             raise ValueError(
-                f"The encoded video has rows (`pooler_output`) of shape {shape}, but one video of this model and "
+                f"The encoded video has visual tokens (`pooler_output`) of shape {shape}, but one video of this model and "
                 f"processor has {expected}: encode one video, with this model's `get_video_features`."
             )
 
     def _tokenize(self, question: str | list[dict[str, Any]]) -> torch.Tensor:
         """The ids (1, L) of the prompt, as the processor makes them."""
-        token, num_rows = self.processor.video_token, self.processor.num_video_tokens
+        token, num_tokens = self.processor.video_token, self.processor.num_video_tokens
         prompt = self.processor.apply_chat_template(place_video(question), add_generation_prompt=True, tokenize=False)
-        for placeholder, count in ((token, 1), (self.processor.image_token, 0)):
-            if prompt.count(placeholder) != count:
+        for placeholder in self.processor.placeholders.values():
+            if prompt.count(placeholder) != (placeholder == token):
                 raise ValueError(
                     f"The question holds {placeholder}, which stands for a visual: leave it out. The video is put in "
                     "front of the first question."
                 )
-        ids = self.processor.tokenizer(prompt.replace(token, token * num_rows), return_tensors="pt")["input_ids"]
+        ids = self.processor.tokenizer(prompt.replace(token, token * num_tokens), return_tensors="pt")["input_ids"]
         return ids.to(self.model.device)
 
-    def _read_prefix(self, input_ids: torch.Tensor) -> DynamicCache:
-        """A copy of the keys and values of the prompt up to the last row of the video, which `generate` may write to."""
-        is_row = input_ids[0] == self.processor.video_token_id
-        prefix_ids = input_ids[:, : int(is_row.nonzero()[-1]) + 1]
+    def _prefill_prefix(self, input_ids: torch.Tensor) -> DynamicCache:
+        """A copy of the keys and values of the prompt up to the video's last visual token, which `generate` may write to."""
+        is_visual = input_ids[0] == self.processor.video_token_id
+        prefix_ids = input_ids[:, : int(is_visual.nonzero()[-1]) + 1]
         prefix = (prefix_ids.device, prefix_ids[0].tolist())
         if prefix != self._prefix:  # the first question, or another system prompt
             cache = DynamicCache(config=self.model.config.text_config)

@@ -12,8 +12,8 @@ from ..modeling.outputs import VideoFeatures
 
 
 _FORMAT = "mobile_videogpt_video_features"
-_ROWS = "pooler_output"
-_TENSORS = ("last_hidden_state", _ROWS, "frame_scores", "selected_frames")
+_VISUAL_TOKENS = "pooler_output"
+_TENSORS = ("last_hidden_state", _VISUAL_TOKENS, "frame_scores", "selected_frames")
 
 
 def save_video_features(features: VideoFeatures, path: str | os.PathLike) -> None:
@@ -28,7 +28,7 @@ def save_video_features(features: VideoFeatures, path: str | os.PathLike) -> Non
             The file. One that is there is replaced.
 
     Raises:
-        ValueError: if there are no rows for the language model.
+        ValueError: if there are no visual tokens for the language model.
 
     Example:
 
@@ -36,14 +36,14 @@ def save_video_features(features: VideoFeatures, path: str | os.PathLike) -> Non
     >>> save_video_features(chat.video, "clip.safetensors")
     >>> chat = VideoChat(model, processor, load_video_features("clip.safetensors"))
     ```"""
-    rows = getattr(features, _ROWS, None)
-    if rows is None:
+    visual_tokens = getattr(features, _VISUAL_TOKENS, None)
+    if visual_tokens is None:
         raise ValueError(
-            f"There are no rows (`{_ROWS}`) to save in this {type(features).__name__}: pass what "
+            f"There are no visual tokens (`{_VISUAL_TOKENS}`) to save in this {type(features).__name__}: pass what "
             "`model.get_video_features` returns with `return_dict=True`."
         )
-    num_videos, num_rows, hidden_size = rows.shape
-    sizes = {"num_videos": num_videos, "num_rows": num_rows, "hidden_size": hidden_size}
+    num_videos, num_tokens, hidden_size = visual_tokens.shape
+    sizes = {"num_videos": num_videos, "num_video_tokens": num_tokens, "hidden_size": hidden_size}
     tensors = {name: features[name].detach().contiguous() for name in _TENSORS if features.get(name) is not None}
     metadata = {"format": "pt", "content": _FORMAT, **{name: str(size) for name, size in sizes.items()}}
     save_file(tensors, path, metadata)

@@ -47,9 +47,9 @@ class VideoMambaConfig(PreTrainedConfig):
             Width of the head that the published weights were pre-trained with. Nothing reads it; it is kept so that
             checkpoints go in and out unchanged. `None` leaves it out.
         initializer_range (`float`, defaults to 0.02):
-            Standard deviation of freshly initialised weights.
+            Standard deviation of freshly initialized weights.
         time_step_min, time_step_max, time_step_floor (`float`, defaults to 0.001, 0.1 and 1e-4):
-            Range of the freshly initialised time steps.
+            Range of the freshly initialized time steps.
         scan_implementation (`str`, defaults to `"auto"`):
             What computes the selective scan: `"torch"`, `"numba"`, `"triton"` or `"mamba_ssm"`; `"auto"` is numba's on CPU
             and mamba-ssm's on CUDA where they are installed, else plain PyTorch. It may be changed at any time.

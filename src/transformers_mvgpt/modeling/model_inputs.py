@@ -19,7 +19,7 @@ def check_pixels(name: str, pixels: torch.Tensor, size: int, *leading: str) -> N
     """
     if not pixels.is_floating_point():
         raise ValueError(
-            f"`{name}` must be normalised floating point pixels, got {pixels.dtype}: pass what the processor returns."
+            f"`{name}` must be normalized floating point pixels, got {pixels.dtype}: pass what the processor returns."
         )
     trailing = (3, size, size)
     if pixels.ndim != len(leading) + len(trailing) or pixels.shape[-3:] != trailing or len(pixels) == 0:

@@ -42,7 +42,7 @@ def what_to_lower(model: PreTrainedModel, input_ids: torch.Tensor, options: Mapp
         settings[name] = options.get(name) or getattr(config, name, None) or 1
     ways = [f"lower `{name}` ({value})" for name, value in settings.items() if value > 1]
     if model.dtype == torch.float32:
-        ways.append("load the model with `dtype=torch.bfloat16` or quantised")
+        ways.append("load the model with `dtype=torch.bfloat16` or quantized")
     return (
         f"Out of memory with {num_prompts} prompt{'s' * (num_prompts > 1)} of {num_tokens:,} tokens on {model.device}: "
         f"{', or '.join([*ways, 'use a device with more memory'])}."

@@ -43,7 +43,7 @@ class MobileVideoGPTVideoProcessor(VideoFileProcessor):
     | stream | resized | then |
     |---|---|---|
     | video | straight to `crop_size`, `resample` (bilinear) without antialias | `image_mean`, `image_std` (ImageNet's) |
-    | image | shortest edge to `size`, `context_resample` (bicubic) with antialias, centre crop to `crop_size` | `context_image_mean`, `context_image_std` (CLIP's) |
+    | image | shortest edge to `size`, `context_resample` (bicubic) with antialias, center crop to `crop_size` | `context_image_mean`, `context_image_std` (CLIP's) |
 
     Sampled videos that are shorter than `num_frames` are followed by zero frames, and so are the shorter ones of a batch.
 

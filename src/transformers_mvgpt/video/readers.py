@@ -20,7 +20,7 @@ def read_torchcodec(source: VideoSource, request: FrameRequest, index: FrameInde
     compared with the one it should have.
     """
     if source.container() == "other":
-        # In AVI and MPEG streams TorchCodec numbers frames by decoding times, and silently returns their neighbours.
+        # In AVI and MPEG streams TorchCodec numbers frames by decoding times, and silently returns their neighbors.
         raise request.unreadable("this is no MP4, MOV, Matroska or WebM file, and it reads no others exactly")
     decoder_class = importlib.import_module("torchcodec.decoders").VideoDecoder
     can_compute_times = index is not None and index.has_constant_rate and not index.has_open_gops

@@ -19,7 +19,7 @@ from .video_metadata import FrameRequest, SampledVideoMetadata
 class _Backend(NamedTuple):
     read: Callable[[VideoSource, FrameRequest, FrameIndex | None], None]
     module: str
-    minimum_version: str  # older ones take BT.709 colours for BT.601, or do not turn frames upright
+    minimum_version: str  # older ones take BT.709 colors for BT.601, or do not turn frames upright
     requirement: str
 
 
@@ -65,7 +65,7 @@ def decode_video(
             One of `VIDEO_BACKENDS`. Defaults to the first that is usable, in this order: `"pyav"`, which brings its
             own FFmpeg and can number the frames of any container; `"torchcodec"`, which needs an FFmpeg on the system
             and reads MP4, MOV, Matroska and WebM; `"opencv"`, which often has to decode from the start and takes
-            BT.2020 colours for BT.601; `"decord"`, which is no longer maintained, reads the same containers as
+            BT.2020 colors for BT.601; `"decord"`, which is no longer maintained, reads the same containers as
             TorchCodec without fragments and edits, and may crash on damaged files. GIFs and folders are read with
             Pillow.
 
@@ -130,7 +130,7 @@ def _why_unusable(backend: str) -> str | None:
         # The latter two come from a TorchCodec that cannot load FFmpeg, with a line for each version that it tried.
         return str(error).partition("\n")[0]
     if _major_and_minor(package.__version__) < _major_and_minor(minimum_version):
-        return f"its version {package.__version__} is older than {minimum_version} and gets colours or rotations wrong"
+        return f"its version {package.__version__} is older than {minimum_version} and gets colors or rotations wrong"
     # Since 0.16 TorchCodec loads without FFmpeg, because it also decodes images.
     if getattr(package, "ffmpeg_major_version", 0) is None:
         return "it finds no FFmpeg, which comes apart from it (`apt install ffmpeg`, `brew install ffmpeg`)"
