@@ -279,7 +279,7 @@ class VideoMambaModel(VideoMambaPreTrainedModel):
         r"""
         Args:
             pixel_values_videos (`torch.Tensor` of shape `(batch_size, num_frames, channels, height, width)`):
-                Normalised frames; one frame is an image, which gets no temporal position.
+                Normalized frames; one frame is an image, which gets no temporal position.
 
         Returns:
             [`~modeling_outputs.BaseModelOutput`] whose `last_hidden_state` has the shape `(batch_size, 1 + num_frames *
@@ -298,7 +298,7 @@ class VideoMambaModel(VideoMambaPreTrainedModel):
         config = self.config
         if not frames.is_floating_point():
             raise ValueError(
-                f"`pixel_values_videos` must be normalised floating point frames, got {frames.dtype}: "
+                f"`pixel_values_videos` must be normalized floating point frames, got {frames.dtype}: "
                 "pass what the video processor returns."
             )
         lengths = (1, config.num_frames) if config.tubelet_size == 1 else (config.num_frames,)
