@@ -1,5 +1,8 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""The Python in README.md runs, with a drawn clip and an untrained checkpoint, and gives the outputs that it shows."""
+"""
+The Python in README.md and `docs/` runs and gives the outputs that it shows: that of README with the small model, that of the pages
+with a drawn clip and an untrained checkpoint.
+"""
 
 import ast
 import re
@@ -14,8 +17,8 @@ from transformers_mvgpt.demo.scene import Actor, Scene
 from untrained_release import write_checkpoint
 
 
-README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-PYTHON = "".join(re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 PUBLISHED = "Amshaker/Mobile-VideoGPT-0.5B"
 SCENE = Scene(
     actors=(
@@ -27,20 +30,35 @@ SCENE = Scene(
 )
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
+def python_of(page: Path) -> str:
+    return "".join(re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL))
+
+
+WITH_PYTHON = [page for page in PAGES if python_of(page)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("readme")
     for name, num_frames in (("clip.mp4", 96), ("other.mp4", 24)):
-        write_clip(Clip(SCENE, [], width=240, height=240, fps=24, num_frames=num_frames), tmp_path / name)
-    write_checkpoint(tmp_path / PUBLISHED)
-    Image.new("RGB", (64, 48), "red").save(tmp_path / "image.png")
-    monkeypatch.chdir(tmp_path)
+        write_clip(Clip(SCENE, [], width=240, height=240, fps=24, num_frames=num_frames), folder / name)
+    write_checkpoint(folder / PUBLISHED)
+    Image.new("RGB", (64, 48), "red").save(folder / "image.png")
+    return folder
 
 
-def test_python_gives_the_outputs_shown(folder):
+def test_readme_and_pages_have_python():
+    assert {page.name for page in WITH_PYTHON} == {"README.md", "model.md", "pipeline.md", "precision.md", "speed.md"}
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
+def test_python_gives_the_outputs_shown(folder, monkeypatch, page):
+    monkeypatch.chdir(folder)
     namespace: dict[str, Any] = {"__name__": "readme"}
     shown = 0
-    lines = PYTHON.splitlines()
-    for statement in ast.parse(PYTHON).body:
+    code = python_of(page)
+    lines = code.splitlines()
+    for statement in ast.parse(code).body:
         source = "\n".join(lines[statement.lineno - 1 : statement.end_lineno])
         if not isinstance(statement, ast.Expr):
             exec(source, namespace)
@@ -51,4 +69,28 @@ def test_python_gives_the_outputs_shown(folder):
             pattern = re.escape(comment.removeprefix("# ")).replace(r"\.\.\.", ".*")
             assert re.fullmatch(pattern, repr(value), re.DOTALL), f"{source}\ngives {value!r}"
             shown += 1
-    assert shown == len(re.findall(r"^# ", PYTHON, re.MULTILINE))
+    assert shown == len(re.findall(r"^# ", code, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, *sorted(ROOT.glob("docs/contributing/*.md")), ROOT / "CONTRIBUTING.md"],
+    ids=lambda page: page.name,
+)
+def test_links_lead_somewhere(page):
+    text = page.read_text("utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = page.parent / path if path else page
+        assert linked.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", linked.read_text("utf-8"), re.MULTILINE)
+            assert anchor in {
+                re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings
+            }, target
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 200

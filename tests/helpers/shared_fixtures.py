@@ -2,6 +2,7 @@
 """Fixtures of more than one room."""
 
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,12 @@ def backend(request: pytest.FixtureRequest) -> str:
     if importlib.util.find_spec(PACKAGES[request.param]) is None:
         pytest.skip(f"{PACKAGES[request.param]} is not installed")
     if request.param not in available_video_backends():
-        pytest.skip(f"{request.param} is installed but does not load here")
+        message = f"{request.param} is installed but does not load here"
+        if request.param == "torchcodec" and "FAIL_WITHOUT_FFMPEG" in os.environ:
+            pytest.fail(f"{message}, although FAIL_WITHOUT_FFMPEG says that there is an FFmpeg")
+        pytest.skip(
+            f"{message}; TorchCodec needs an FFmpeg on the system" if request.param == "torchcodec" else message
+        )
     return request.param
 
 
