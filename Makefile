@@ -16,14 +16,17 @@ PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
 
+# Threads that wait must not spin: the process that draws needs their core.
+TRAIN_DEMO := PYTHONPATH=tools HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive $(BIN)/python -m train_demo
+
 # About an hour on two cores, from nothing to the checkpoint of the demo. An interrupted run goes on; `rm -r build/train-demo`
-# begins anew. Threads that wait must not spin: the process that draws needs their core.
+# begins anew.
 train-demo: $(VENV)/.installed-train
-	HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive $(BIN)/mvgpt train-demo src/transformers_mvgpt/demo/checkpoint --work build/train-demo
+	$(TRAIN_DEMO) train src/transformers_mvgpt/demo/checkpoint --work build/train-demo
 
 # After `make train-demo`. An interrupted run goes on.
 ablations: $(VENV)/.installed-train
-	HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive $(BIN)/mvgpt ablations src/transformers_mvgpt/demo/recipes/instruction.yaml \
+	$(TRAIN_DEMO) ablations tools/train_demo/recipes/instruction.yaml \
 		build/train-demo/test/questions.jsonl docs/ablations model=build/train-demo/language_model \
 		data=build/train-demo/clips/clips.json output=build/ablations learning_rate=3e-4 projector_learning_rate=1e-3
 

@@ -48,7 +48,7 @@ def test_tables():
     assert with_tables(text, "new\n") == text.replace("old", "new")
 
 
-def test_quantised_results_say_so():
+def test_quantized_results_say_so():
     tables = readme_tables([RESULT, {**RESULT, "quantization": "int8", "rivals": {}}])
     assert "On ABC, 2 threads, float32, int8 weights (Python 3" in tables
     [_, record] = speed_records([RESULT, {**RESULT, "quantization": "int8"}])

@@ -4,9 +4,9 @@
 import json
 from pathlib import Path
 
+from train_demo.ablations import ABLATIONS
+from train_demo.build import SCORES_FILE
 from transformers_mvgpt.demo import CHECKPOINT
-from transformers_mvgpt.demo.build import SCORES_FILE
-from transformers_mvgpt.evaluation.ablations import ABLATIONS
 from transformers_mvgpt.evaluation.report import score_table
 
 

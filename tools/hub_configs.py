@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from train_demo.small_model import make_processor
 from transformers_mvgpt import MobileVideoGPTConfig, MobileVideoGPTForConditionalGeneration, MobileVideoGPTProcessor
 from transformers_mvgpt.conversion import export_hub
 from transformers_mvgpt.conversion.card_metadata import CARD_FILE, read_metadata
@@ -19,7 +20,6 @@ from transformers_mvgpt.conversion.hub_export import prepare
 from transformers_mvgpt.conversion.model_card import make_card
 from transformers_mvgpt.conversion.model_sources import LoadedModel
 from transformers_mvgpt.demo import CHECKPOINT
-from transformers_mvgpt.demo.small_model import make_processor
 from transformers_mvgpt.evaluation.random_models import published_size
 
 

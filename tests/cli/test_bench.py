@@ -4,12 +4,12 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from train_demo.small_model import make_config, make_processor
 from transformers_mvgpt.cli.main import app
 from transformers_mvgpt.demo import CHECKPOINT
-from transformers_mvgpt.demo.small_model import make_config, make_processor
 
 
-NUM_QUANTISED = 4 * (4 * 128**2 + 3 * 128 * 384)  # weights of the linear layers of the language model
+NUM_QUANTIZED = 4 * (4 * 128**2 + 3 * 128 * 384)  # weights of the linear layers of the language model
 
 
 def run(*arguments):
@@ -32,7 +32,7 @@ def test_figures_are_printed_and_kept(tmp_path):
     assert (tmp_path / "small.png").exists()
 
 
-def test_quantised_model(tmp_path):
+def test_quantized_model(tmp_path):
     pytest.importorskip("torchao", reason="torchao is not installed")
     options = ["--device", "cpu", "--runs", 1, "--tokens", 2, "--quantization", "int4"]
     result = run(CHECKPOINT, *options, "--out", tmp_path / "small.json")
@@ -43,9 +43,9 @@ def test_quantised_model(tmp_path):
     # the prefill's arithmetic is that of the whole weights; of each later token, fewer bytes are read
     floors = {part["part"]: part["floor_seconds"] for part in kept["parts"]}
     flops = floors["prefill"] * kept["limits"]["flops_per_second"]
-    assert flops > 2 * kept["num_prompt_tokens"] * NUM_QUANTISED
+    assert flops > 2 * kept["num_prompt_tokens"] * NUM_QUANTIZED
     num_bytes = floors["each later token"] * kept["limits"]["bytes_per_second"]
-    assert NUM_QUANTISED / 2 < num_bytes < 4 * NUM_QUANTISED
+    assert NUM_QUANTIZED / 2 < num_bytes < 4 * NUM_QUANTIZED
 
 
 def test_a_size_without_weights(monkeypatch):

@@ -42,7 +42,7 @@ def one_question(tmp_path):
     return tmp_path / "questions.jsonl"
 
 
-def test_quantised_model(one_question):
+def test_quantized_model(one_question):
     pytest.importorskip("torchao", reason="torchao is not installed")
     result = run("evaluate", CHECKPOINT, one_question, "--device", "cpu", "--quantization", "int8")
     assert result.exit_code == 0, result.stderr

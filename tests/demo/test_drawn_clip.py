@@ -5,20 +5,20 @@ import pytest
 
 from transformers_mvgpt.demo.drawing import RGB, draw_actor_indices, draw_frame
 from transformers_mvgpt.demo.drawn_clip import make_clip, progress_of_frame, write_clip
-from transformers_mvgpt.demo.scene import COLOURS, SHAPES, Actor, Scene
+from transformers_mvgpt.demo.scene import COLORS, SHAPES, Actor, Scene
 
 
 def scene_of(*actors):
     return Scene(actors, (40, 40, 40), 0)
 
 
-def still(shape, colour, x=0.5, y=0.5, size=0.3):
-    return Actor(shape, colour, "stays", size, (x, y), (x, y))
+def still(shape, color, x=0.5, y=0.5, size=0.3):
+    return Actor(shape, color, "stays", size, (x, y), (x, y))
 
 
-def centre(frame, colour):
+def center(frame, color):
     """Row and column, in pixels."""
-    return np.argwhere((frame == RGB[colour]).all(axis=-1)).mean(axis=0)
+    return np.argwhere((frame == RGB[color]).all(axis=-1)).mean(axis=0)
 
 
 def decode(path):
@@ -30,22 +30,22 @@ def decode(path):
 
 def test_actor_moves():
     mover = Actor("square", "red", "moves", 0.25, (0.2, 0.7), (0.8, 0.7), direction="right")
-    assert centre(draw_frame(scene_of(mover), 0.0, 100, 100), "red") == pytest.approx([69.5, 19.5], abs=1)
-    assert centre(draw_frame(scene_of(mover), 1.0, 100, 100), "red") == pytest.approx([69.5, 79.5], abs=1)
+    assert center(draw_frame(scene_of(mover), 0.0, 100, 100), "red") == pytest.approx([69.5, 19.5], abs=1)
+    assert center(draw_frame(scene_of(mover), 1.0, 100, 100), "red") == pytest.approx([69.5, 79.5], abs=1)
 
 
 def test_stage_is_the_square_in_the_middle():
     frame = draw_frame(scene_of(still("square", "blue", 0.2, 0.5)), 0.0, 200, 100)
-    assert centre(frame, "blue") == pytest.approx([49.5, 69.5], abs=1)
+    assert center(frame, "blue") == pytest.approx([49.5, 69.5], abs=1)
     frame = draw_frame(scene_of(still("square", "blue", 0.2, 0.5)), 0.0, 100, 200)
-    assert centre(frame, "blue") == pytest.approx([99.5, 19.5], abs=1)
+    assert center(frame, "blue") == pytest.approx([99.5, 19.5], abs=1)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("color", COLORS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_shapes_have_their_colour(shape, colour):
-    frame = draw_frame(scene_of(still(shape, colour)), 0.0, 96, 96)
-    share = (frame == RGB[colour]).all(axis=-1).mean() / 0.3**2  # of its box
+def test_shapes_have_their_color(shape, color):
+    frame = draw_frame(scene_of(still(shape, color)), 0.0, 96, 96)
+    share = (frame == RGB[color]).all(axis=-1).mean() / 0.3**2  # of its box
     assert 0.25 < share < 0.9
 
 

@@ -26,7 +26,7 @@ def test_clip_is_the_one_of_its_seed(tmp_path):
 def test_there_is_much_to_ask_about_the_clip():
     clip = make_clip(CLIP_SEED, "test")
     assert {question.type for question in clip.questions} == set(QUESTION_TYPES)
-    assert {actor.behaviour for actor in clip.scene.actors} >= {"moves", "flashes"}
+    assert {actor.behavior for actor in clip.scene.actors} >= {"moves", "flashes"}
 
 
 def test_clip_is_small():

@@ -22,7 +22,7 @@ def test_table():
 def test_picture_has_bars_as_high_as_the_scores(tmp_path):
     draw_scores(SCORES, tmp_path / "scores.png")
     draw_scores({"model": {"colour": 0.1, "all": 0.1}}, tmp_path / "low.png")
-    blue = (31, 119, 180)  # matplotlib's first colour
+    blue = (31, 119, 180)  # matplotlib's first color
 
     def highest(name):
         with Image.open(tmp_path / name) as image:

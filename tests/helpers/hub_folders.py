@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
+from train_demo.small_model import make_config, make_processor
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
-from transformers_mvgpt.demo.small_model import make_config, make_processor
 
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

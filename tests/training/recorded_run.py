@@ -34,15 +34,15 @@ class KillBefore(TrainerCallback):
 
 def allow_sharding_on_cpu() -> None:
     """accelerate heeds FSDP among processes of GPUs only. On CPU it is the same but for this mark, which it then lacks."""
-    initialise = AcceleratorState.__init__
+    initialize = AcceleratorState.__init__
 
-    def initialise_sharded(self, *args, fsdp_plugin=None, **kwargs):
-        initialise(self, *args, fsdp_plugin=fsdp_plugin, **kwargs)
+    def initialize_sharded(self, *args, fsdp_plugin=None, **kwargs):
+        initialize(self, *args, fsdp_plugin=fsdp_plugin, **kwargs)
         if fsdp_plugin is not None:
             self.fsdp_plugin = fsdp_plugin
             self.distributed_type = PartialState._shared_state["distributed_type"] = DistributedType.FSDP
 
-    AcceleratorState.__init__ = initialise_sharded
+    AcceleratorState.__init__ = initialize_sharded
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def test_loss_is_on_all_answers_and_their_end_alone(processor):
 
 
 def test_ids_are_those_of_the_processor(processor):
-    """Whole chats, tokenised in one piece with all placeholders written out, as for generation."""
+    """Whole chats, tokenized in one piece with all placeholders written out, as for generation."""
     messages = [{"role": "system", "content": [text("Be brief.")]}, *chat("What?", "A cat.", visuals=[IMAGE, VIDEO])]
     [(ids, _)] = encode_chats(processor, [messages])
     written = processor.apply_chat_template(messages)
@@ -68,7 +68,7 @@ def test_answer_is_not_joined_to_the_prompt(processor, monkeypatch):
         lambda self, text, **kw: (pieces.append(text), tokenize(self, text, **kw))[1],
     )
     encode_chats(processor, [chat("A?", "\nB"), chat("C?", "D", "E?", "F")])
-    assert len(pieces) == 1  # tokenised in one go
+    assert len(pieces) == 1  # tokenized in one go
     assert "\nB<|im_end|>" in pieces[0]
     assert [piece for piece in pieces[0] if piece.endswith("<|im_start|>assistant\n")] == [
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\nA?<|im_end|>\n<|im_start|>assistant\n",

@@ -65,7 +65,7 @@ def test_pixels_are_the_processors(processor, clip_samples, image_samples):
 
 
 @pytest.mark.parametrize("size", [(60, 20), (20, 60), (40, 40)])
-def test_images_are_padded_with_the_mean_colour_on_request(processor, size):
+def test_images_are_padded_with_the_mean_color_on_request(processor, size):
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
     visual = {"type": "image", "image": image}
     side = max(size)

@@ -39,9 +39,8 @@ def bench(
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     from .. import demo
-    from ..demo.small_model import make_processor
     from ..evaluation.machine import describe_machine
-    from ..evaluation.quantisation import check_quantisation, quantise_language_model
+    from ..evaluation.quantization import check_quantization, quantize_language_model
     from ..evaluation.random_models import PUBLISHED_SIZES, make_random_model
     from ..evaluation.rivals import check_rivals, measure_rival
     from ..evaluation.speed import first_token_call, measure_speed
@@ -57,12 +56,13 @@ def bench(
     if (precision := getattr(torch, dtype, None)) not in (torch.float32, torch.bfloat16, torch.float16):
         raise ValueError(f"`--dtype` ({dtype}) must be float32, bfloat16 or float16.")
     if quantization is not None:
-        check_quantisation(quantization)
+        check_quantization(quantization)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if model in PUBLISHED_SIZES:
         network = make_random_model(model, place, precision)
         # no token of text matters for the time; theirs could not be had without a download
-        processor = MobileVideoGPTProcessor.from_config(network.config, make_processor().tokenizer)
+        tokenizer = AutoProcessor.from_pretrained(demo.CHECKPOINT).tokenizer
+        processor = MobileVideoGPTProcessor.from_config(network.config, tokenizer)
         network.config.image_token_id = processor.image_token_id
         network.config.video_token_id = processor.video_token_id
     else:
@@ -70,7 +70,7 @@ def bench(
         processor = AutoProcessor.from_pretrained(model)
     num_parameters = network.num_parameters()
     if quantization is not None:
-        quantise_language_model(network, quantization)
+        quantize_language_model(network, quantization)
 
     path = str(video or demo.CLIP)
     with tqdm(desc="Parts", bar_format="{desc}: {postfix} {elapsed}") as bar:

@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""`mvgpt draw-clips`: short clips of coloured shapes, with questions."""
+"""`mvgpt draw-clips`: short clips of colored shapes, with questions."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,14 +12,14 @@ def draw_clips(
     num_questions: Annotated[int, typer.Option(min=1, help="Questions, in equal shares of all types.")] = 45,
     first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first clip.")] = 0,
     split: Annotated[
-        Literal["train", "validation", "test"], typer.Option(help="Only 'test' has all pairs of colour and shape.")
+        Literal["train", "validation", "test"], typer.Option(help="Only 'test' has all pairs of color and shape.")
     ] = "test",
     width: Annotated[int | None, typer.Option(help="Pixels; various by default, as are the next three.")] = None,
     height: Annotated[int | None, typer.Option(help="Pixels.")] = None,
     fps: Annotated[int | None, typer.Option(help="Frames per second.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Length.")] = None,
 ) -> None:
-    """Draw clips of coloured shapes, and write questions about them that `mvgpt evaluate` takes."""
+    """Draw clips of colored shapes, and write questions about them that `mvgpt evaluate` takes."""
     from tqdm import tqdm
 
     from ..demo.clip_files import write_test_clips

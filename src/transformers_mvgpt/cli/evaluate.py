@@ -41,12 +41,13 @@ def evaluate(
     from tqdm import tqdm
     from transformers import pipeline
 
-    from ..evaluation import answer_questions, guess_answers, precisions, quantisation, read_questions, score_by_type
+    from ..evaluation import answer_questions, guess_answers, precisions, read_questions, score_by_type
+    from ..evaluation.quantization import check_quantization, quantize_language_model
 
     if compare_precisions and (shuffle_frames or quantization or answers):
         raise ValueError("`--compare-precisions` goes with neither --shuffle-frames, --quantization nor --answers.")
     if quantization is not None:
-        quantisation.check_quantisation(quantization)
+        check_quantization(quantization)
     items = read_questions(questions, media_folder)
     if compare_precisions:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -61,7 +62,7 @@ def evaluate(
         return
     pipe = pipeline("video-text-to-text", model=model, device=device)
     if quantization is not None:
-        quantisation.quantise_language_model(pipe.model, quantization)
+        quantize_language_model(pipe.model, quantization)
     given = answer_questions(
         pipe.model,
         pipe.processor,

@@ -9,7 +9,6 @@ from typing import Any
 
 import typer
 
-from .ablations import ablations
 from .ask import ask
 from .assemble import assemble
 from .bench import bench
@@ -21,7 +20,6 @@ from .evaluate import evaluate
 from .export_hub import export_hub
 from .merge import merge
 from .train import train
-from .train_demo import train_demo
 
 
 app = typer.Typer(
@@ -61,10 +59,8 @@ for command in (
     assemble,
     train,
     merge,
-    ablations,
     demo,
     draw_clips,
-    train_demo,
 ):
     app.command()(with_one_line_errors(command))
 

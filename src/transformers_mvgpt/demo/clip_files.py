@@ -1,9 +1,8 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""Folders of drawn clips and pictures, with the questions about them in the formats that training and evaluation read."""
+"""Folders of drawn clips, with questions about them as `mvgpt evaluate` reads them."""
 
 import json
 import os
-import random
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -11,59 +10,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from .drawing import draw_frame
 from .drawn_clip import Clip, make_clip, write_clip
-from .questions import MOMENT_QUESTION, QUESTION_TYPES, describe_moment, make_training_questions
-from .scene import Split, make_still
+from .questions import QUESTION_TYPES
+from .scene import Split
 
 
 # Fewer clips than this are drawn sooner than another process has started.
 _WORTH_A_POOL = 64
-
-
-def write_training_clips(folder: str | os.PathLike, seeds: Iterable[int], *, max_turns: int = 4) -> Iterator[int]:
-    """
-    Writes a video file for each seed, and `clips.json`: one conversation about each.
-
-    Args:
-        folder (`str`): where to.
-        seeds (`Iterable[int]`): of the clips.
-        max_turns (`int`): questions about each, and sometimes a description.
-
-    Yields:
-        `int`: how many are written.
-    """
-    folder = Path(folder)
-    records = []
-    for seed, clip in _write_clips(folder, seeds, "train"):
-        questions = make_training_questions(clip.scene, seed, max_turns)
-        turns = [(question.text, question.answer) for question in questions]
-        records.append(
-            {"id": f"train-{seed}", "video": f"train-{seed}.mp4", "conversations": _turns("<video>", turns)}
-        )
-        yield len(records)
-    _write_json(folder / "clips.json", records)
-
-
-def write_training_images(folder: str | os.PathLike, seeds: Iterable[int]) -> Iterator[int]:
-    """
-    Writes a picture for each seed, and `images.json`: what is seen in each.
-
-    Yields:
-        `int`: how many are written.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    records = []
-    for seed in seeds:
-        scene, side = make_still(seed), random.Random(f"image {seed}").choice((96, 128, 160))
-        Image.fromarray(draw_frame(scene, 0.0, side, side)).save(folder / f"{seed}.png")
-        turns = [(MOMENT_QUESTION, describe_moment(scene, 0.0))]
-        records.append({"id": str(seed), "image": f"{seed}.png", "conversations": _turns("<image>", turns)})
-        yield len(records)
-    _write_json(folder / "images.json", records)
 
 
 def write_test_clips(
@@ -100,14 +53,14 @@ def write_test_clips(
                 chosen[seed] = [*records, {"video": f"{split}-{seed}.mp4", **record, "options": question.options}]
         seed += 1
     records = []
-    for seed, _ in _write_clips(folder, chosen, split, **file_options):
+    for seed, _ in write_clips(folder, chosen, split, **file_options):
         records += chosen[seed]
         yield len(records)
     lines = [json.dumps(record) + "\n" for record in records]
     (folder / "questions.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
-def _write_clips(folder: Path, seeds: Iterable[int], split: Split, **file_options: Any) -> Iterator[tuple[int, Clip]]:
+def write_clips(folder: Path, seeds: Iterable[int], split: Split, **file_options: Any) -> Iterator[tuple[int, Clip]]:
     """One file per seed, by several processes; in the order of the seeds."""
     folder.mkdir(parents=True, exist_ok=True)
     seeds = list(seeds)
@@ -125,16 +78,3 @@ def _write_one(seed: int, path: str, *, split: Split, **file_options: Any) -> Cl
     clip = make_clip(seed, split, **file_options)
     write_clip(clip, path)
     return clip
-
-
-def _turns(marker: str, turns: list[tuple[str, str]]) -> list[dict[str, str]]:
-    """Questions and answers in the release's format; the visual stands before the first question."""
-    conversation = []
-    for index, (question, answer) in enumerate(turns):
-        conversation.append({"from": "human", "value": f"{marker}\n{question}" if index == 0 else question})
-        conversation.append({"from": "gpt", "value": answer})
-    return conversation
-
-
-def _write_json(path: Path, records: list[dict]) -> None:
-    path.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")

@@ -41,7 +41,7 @@ def draw_frame(scene: Scene, progress: float, width: int, height: int) -> np.nda
         if actor.is_visible(progress):
             area, cover = _place(actor, progress, width, height)
             behind = frame[area].astype(np.float32)
-            frame[area] = behind + (np.asarray(RGB[actor.colour_at(progress)]) - behind) * cover[..., None]
+            frame[area] = behind + (np.asarray(RGB[actor.color_at(progress)]) - behind) * cover[..., None]
     return frame
 
 
@@ -71,7 +71,7 @@ def _place(actor: Actor, progress: float, width: int, height: int) -> tuple[tupl
     """The part of a frame that the actor's box takes, and how much of each pixel it covers there, 0 to 1."""
     stage = min(width, height)
     side = max(4, round(actor.size * stage))
-    x, y = actor.centre(progress)
+    x, y = actor.center(progress)
     left = round((width - stage) / 2 + x * stage - side / 2)
     top = round((height - stage) / 2 + y * stage - side / 2)
     left, top = min(max(left, 0), width - side), min(max(top, 0), height - side)

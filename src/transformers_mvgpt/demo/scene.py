@@ -1,6 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-What happens in a drawn clip: up to three coloured shapes that stay, move, appear, vanish, come and go, change colour or
+What happens in a drawn clip: up to three colored shapes that stay, move, appear, vanish, come and go, change color or
 flash.
 
 Questions about the order of events must not be answerable from frames in any order. So a scene is as likely as the one
@@ -14,20 +14,20 @@ from itertools import combinations, product
 from typing import Literal
 
 
-COLOURS = ("red", "green", "blue", "yellow", "purple", "orange", "white")
+COLORS = ("red", "green", "blue", "yellow", "purple", "orange", "white")
 SHAPES = ("circle", "square", "triangle", "cross", "ring")
 DIRECTIONS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 EVENTS = (*DIRECTIONS, "appears", "vanishes", "visits", "changes", "flashes")
-# In the test split alone, one colour for each shape and event: a model that answers about these has not learned by heart
+# In the test split alone, one color for each shape and event: a model that answers about these has not learned by heart
 # what does what.
 HELD_OUT = frozenset(
-    (colour, shape, event)
-    for (i, colour), (j, shape), (k, event) in product(enumerate(COLOURS), enumerate(SHAPES), enumerate(EVENTS))
-    if (i + 2 * j + 3 * k) % len(COLOURS) == 0
+    (color, shape, event)
+    for (i, color), (j, shape), (k, event) in product(enumerate(COLORS), enumerate(SHAPES), enumerate(EVENTS))
+    if (i + 2 * j + 3 * k) % len(COLORS) == 0
 )
 
 Split = Literal["train", "validation", "test"]
-Behaviour = Literal["stays", "moves", "appears", "vanishes", "visits", "changes", "flashes"]
+Behavior = Literal["stays", "moves", "appears", "vanishes", "visits", "changes", "flashes"]
 
 MAX_ACTORS = 3
 # Shares of the duration. The sampled frames may end at three quarters of a clip, and lie 1/15 apart at most: nothing
@@ -44,18 +44,18 @@ class Actor:
     """
     Args:
         shape (`str`): one of `SHAPES`; no two actors of a scene share it.
-        colour (`str`): one of `COLOURS`; no two actors of a scene share it either.
-        behaviour (`str`): what it does.
+        color (`str`): one of `COLORS`; no two actors of a scene share it either.
+        behavior (`str`): what it does.
         size (`float`): height and width, as a share of the stage's side.
-        start, end (`tuple[float, float]`): centre (x, y) on the stage, 0 to 1, at the start and the end of the clip.
+        start, end (`tuple[float, float]`): center (x, y) on the stage, 0 to 1, at the start and the end of the clip.
         enters, leaves (`float`): when it is visible, as shares of the duration.
         direction (`str`, *optional*): where it moves.
-        changes_at (`float`, *optional*): when it takes the colour `new_colour`.
+        changes_at (`float`, *optional*): when it takes the color `new_color`.
     """
 
     shape: str
-    colour: str
-    behaviour: Behaviour
+    color: str
+    behavior: Behavior
     size: float
     start: tuple[float, float]
     end: tuple[float, float]
@@ -63,26 +63,26 @@ class Actor:
     leaves: float = 1.0
     direction: str | None = None
     changes_at: float | None = None
-    new_colour: str | None = None
+    new_color: str | None = None
 
     @property
     def deed(self) -> str:
         """`"stays"` or one of `EVENTS`."""
-        return self.direction or self.behaviour
+        return self.direction or self.behavior
 
     def is_visible(self, progress: float) -> bool:
         """Whether it is on the stage when the share `progress` of the clip is over."""
         return self.enters <= progress and (progress < self.leaves or self.leaves == 1.0)
 
-    def centre(self, progress: float) -> tuple[float, float]:
+    def center(self, progress: float) -> tuple[float, float]:
         """Where it is then, (x, y)."""
         (x0, y0), (x1, y1) = self.start, self.end
         return x0 + (x1 - x0) * progress, y0 + (y1 - y0) * progress
 
-    def colour_at(self, progress: float) -> str:
-        """Its colour then."""
-        is_changed = self.changes_at is not None and self.new_colour is not None and progress >= self.changes_at
-        return self.new_colour if is_changed else self.colour  # type: ignore[return-value]
+    def color_at(self, progress: float) -> str:
+        """Its color then."""
+        is_changed = self.changes_at is not None and self.new_color is not None and progress >= self.changes_at
+        return self.new_color if is_changed else self.color  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ def make_scene(seed: int, split: Split = "train") -> Scene:
     if split not in ("train", "validation", "test"):
         raise ValueError(f"`split` ({split!r}) must be 'train', 'validation' or 'test'.")
     rng = random.Random(f"{split} {seed}")  # a text is hashed by its content
-    behaviours = _draw_behaviours(rng, _draw_count(rng))
-    wants_held_out = split == "test" and rng.random() < 0.55 and set(behaviours) != {"stays"}
-    return _draw_scene(rng, behaviours, wants_held_out)
+    behaviors = _draw_behaviors(rng, _draw_count(rng))
+    wants_held_out = split == "test" and rng.random() < 0.55 and set(behaviors) != {"stays"}
+    return _draw_scene(rng, behaviors, wants_held_out)
 
 
 def make_still(seed: int) -> Scene:
@@ -125,77 +125,77 @@ def make_busy_scene(seed: int) -> Scene:
     """A training scene of more actors than others have, of which two come and go, or one flashes, more often."""
     rng = random.Random(f"busy {seed}")
     [count] = rng.choices(range(1, MAX_ACTORS + 1), (10, 45, 45))
-    behaviours = _draw_behaviours(rng, count, visits_share=0.45, flash_share=0.4)
-    return _draw_scene(rng, behaviours, wants_held_out=False)
+    behaviors = _draw_behaviors(rng, count, visits_share=0.45, flash_share=0.4)
+    return _draw_scene(rng, behaviors, wants_held_out=False)
 
 
-def _draw_scene(rng: random.Random, behaviours: list[Behaviour], wants_held_out: bool) -> Scene:
+def _draw_scene(rng: random.Random, behaviors: list[Behavior], wants_held_out: bool) -> Scene:
     while True:
-        actors = _draw_actors(rng, behaviours)
+        actors = _draw_actors(rng, behaviors)
         shown = {combination for actor in actors for combination in _combinations(actor)}
         if bool(shown & HELD_OUT) == wants_held_out and _is_readable(actors):
             return Scene(actors, *draw_background(rng))
 
 
 def draw_background(rng: random.Random) -> tuple[tuple[int, int, int], int]:
-    """A dark RGB colour, and how much brighter the lower edge is."""
+    """A dark RGB color, and how much brighter the lower edge is."""
     level = rng.randint(25, 120)
     red, green, blue = (level + rng.randint(-12, 12) for _ in range(3))
     return (red, green, blue), rng.randint(-20, 30)
 
 
 def _combinations(actor: Actor) -> Iterator[tuple[str, str, str]]:
-    yield actor.colour, actor.shape, actor.deed
-    if actor.new_colour is not None:
-        yield actor.new_colour, actor.shape, actor.deed
+    yield actor.color, actor.shape, actor.deed
+    if actor.new_color is not None:
+        yield actor.new_color, actor.shape, actor.deed
 
 
 def _draw_count(rng: random.Random) -> int:
     return rng.choices(range(1, MAX_ACTORS + 1), (30, 50, 20))[0]
 
 
-def _draw_behaviours(
+def _draw_behaviors(
     rng: random.Random, count: int, visits_share: float = 0.35, flash_share: float = 0.25
-) -> list[Behaviour]:
-    behaviours: list[Behaviour] = []
+) -> list[Behavior]:
+    behaviors: list[Behavior] = []
     if count >= 2 and rng.random() < visits_share:
-        behaviours += ["visits", "visits"]
-    if len(behaviours) < count and rng.random() < flash_share:
-        behaviours.append("flashes")
-    others: tuple[Behaviour, ...] = ("moves", "changes", "appears", "vanishes", "stays")
-    while len(behaviours) < count:
-        [behaviour] = rng.choices(others, (46, 17, 14, 14, 9))
-        # each of them needs a second colour
-        if behaviour != "changes" or behaviours.count("changes") < 2:
-            behaviours.append(behaviour)
-    rng.shuffle(behaviours)
-    return behaviours
+        behaviors += ["visits", "visits"]
+    if len(behaviors) < count and rng.random() < flash_share:
+        behaviors.append("flashes")
+    others: tuple[Behavior, ...] = ("moves", "changes", "appears", "vanishes", "stays")
+    while len(behaviors) < count:
+        [behavior] = rng.choices(others, (46, 17, 14, 14, 9))
+        # each of them needs a second color
+        if behavior != "changes" or behaviors.count("changes") < 2:
+            behaviors.append(behavior)
+    rng.shuffle(behaviors)
+    return behaviors
 
 
-def _draw_actors(rng: random.Random, behaviours: list[Behaviour]) -> tuple[Actor, ...]:
-    count = len(behaviours)
-    shapes, colours = rng.sample(SHAPES, count), rng.sample(COLOURS, len(COLOURS))
-    visits = iter(_draw_visits(rng) if "visits" in behaviours else [])
+def _draw_actors(rng: random.Random, behaviors: list[Behavior]) -> tuple[Actor, ...]:
+    count = len(behaviors)
+    shapes, colors = rng.sample(SHAPES, count), rng.sample(COLORS, len(COLORS))
+    visits = iter(_draw_visits(rng) if "visits" in behaviors else [])
     actors = []
-    for behaviour, shape in zip(behaviours, shapes, strict=True):
+    for behavior, shape in zip(behaviors, shapes, strict=True):
         size = rng.uniform(0.26, 0.34)
         start = end = (rng.uniform(size / 2, 1 - size / 2), rng.uniform(size / 2, 1 - size / 2))
         details: dict = {}
-        if behaviour == "moves":
+        if behavior == "moves":
             details["direction"] = rng.choice(list(DIRECTIONS))
             start, end = _draw_path(rng, size, DIRECTIONS[details["direction"]])
-        elif behaviour == "changes":
-            details = {"changes_at": rng.uniform(0.28, 0.62), "new_colour": colours.pop()}
-        elif behaviour == "appears":
+        elif behavior == "changes":
+            details = {"changes_at": rng.uniform(0.28, 0.62), "new_color": colors.pop()}
+        elif behavior == "appears":
             details["enters"] = _draw_event(rng)
-        elif behaviour == "vanishes":
+        elif behavior == "vanishes":
             details["leaves"] = _draw_event(rng)
-        elif behaviour == "visits":
+        elif behavior == "visits":
             details["enters"], details["leaves"] = next(visits)
-        elif behaviour == "flashes":
+        elif behavior == "flashes":
             details["enters"] = rng.uniform(0.1, 0.62)
             details["leaves"] = details["enters"] + _FLASH
-        actors.append(Actor(shape, colours.pop(), behaviour, size, start, end, **details))
+        actors.append(Actor(shape, colors.pop(), behavior, size, start, end, **details))
     return tuple(actors)
 
 
@@ -230,15 +230,15 @@ def _draw_path(
 def _is_readable(actors: tuple[Actor, ...]) -> bool:
     """Shapes may pass behind each other, but none is hidden for long, nor one that is there for a short time."""
     for one, other in combinations(actors, 2):
-        behaviours = {one.behaviour, other.behaviour}
-        if "moves" not in behaviours:
+        behaviors = {one.behavior, other.behavior}
+        if "moves" not in behaviors:
             if _overlap(one, other, 0.0) > 0.02 and any(one.is_visible(t) and other.is_visible(t) for t in _TIMES):
                 return False
             continue
         overlaps = [_overlap(one, other, t) for t in _TIMES if one.is_visible(t) and other.is_visible(t)]
         if sum(overlap > 0.25 for overlap in overlaps) > 5 or sum(overlap > 0.02 for overlap in overlaps) > 8:
             return False
-        if behaviours & {"visits", "flashes"} and any(overlap > 0.02 for overlap in overlaps):
+        if behaviors & {"visits", "flashes"} and any(overlap > 0.02 for overlap in overlaps):
             return False
     return True
 
@@ -246,6 +246,6 @@ def _is_readable(actors: tuple[Actor, ...]) -> bool:
 def _overlap(one: Actor, other: Actor, progress: float) -> float:
     """Shared area of the two boxes, as a share of the smaller one."""
     sides = []
-    for a, b in zip(one.centre(progress), other.centre(progress), strict=True):
+    for a, b in zip(one.center(progress), other.center(progress), strict=True):
         sides.append(max(0.0, (one.size + other.size) / 2 - abs(a - b)))
     return min(sides[0], one.size, other.size) * min(sides[1], one.size, other.size) / min(one.size, other.size) ** 2

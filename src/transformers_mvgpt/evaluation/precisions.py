@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from .quality import answer_questions
-from .quantisation import QUANTISATIONS, check_quantisation, language_model_bytes, quantise_language_model
+from .quantization import QUANTIZATIONS, check_quantization, language_model_bytes, quantize_language_model
 from .questions import ScoredQuestion, score_by_type
 
 
@@ -39,7 +39,7 @@ def compare_precisions(
 ) -> list[PrecisionCost]:
     """
     Answers the questions in float32, in bfloat16, and with the language model's weights in 8 and in 4 bits. What is not
-    quantised is then in float32 on CPU, elsewhere in bfloat16.
+    quantized is then in float32 on CPU, elsewhere in bfloat16.
 
     Args:
         path (`str`): folder or repository of the model.
@@ -56,17 +56,17 @@ def compare_precisions(
     precisions: dict[str, tuple[torch.dtype, str | None]] = {
         "float32": (torch.float32, None),
         "bfloat16": (torch.bfloat16, None),
-        **{name: (rest, name) for name in QUANTISATIONS},
+        **{name: (rest, name) for name in QUANTIZATIONS},
     }
-    for name in QUANTISATIONS:
-        check_quantisation(name)
+    for name in QUANTIZATIONS:
+        check_quantization(name)
     processor = AutoProcessor.from_pretrained(path)
     costs: list[PrecisionCost] = []
     reference: list[str] = []
-    for precision, (dtype, quantisation) in precisions.items():
+    for precision, (dtype, quantization) in precisions.items():
         model = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype).to(device).eval()
-        if quantisation is not None:
-            quantise_language_model(model, quantisation)
+        if quantization is not None:
+            quantize_language_model(model, quantization)
         answers: list[str] = []
         for answer in answer_questions(model, processor, questions, max_new_tokens=max_new_tokens):
             answers.append(answer)

@@ -19,7 +19,7 @@ from ..processing import MobileVideoGPTProcessor
 from ..video.video_decoding import decode_video
 from .batch_speed import measure_batches
 from .machine_limits import LimitsMeter, MachineLimits, count_flops, median_seconds
-from .quantisation import stored_bytes
+from .quantization import stored_bytes
 from .scan_left_out import scan_left_out
 
 
@@ -139,7 +139,7 @@ def measure_speed(
     prompt = make_prompt(processor, model).to(device)
     given = {"video": body.get_video_features(stream, context, return_dict=True)}
     embedded = torch.empty(*prompt.shape, config.text_config.hidden_size, dtype=dtype, device="meta")
-    # of the same arithmetic in plain weights: the counter does not know the products of quantised ones
+    # of the same arithmetic in plain weights: the counter does not know the products of quantized ones
     with torch.device("meta"):
         plain = type(body.language_model)(config.text_config).to(dtype)
     flops = count_flops(plain, lambda twin: twin(inputs_embeds=embedded)) + 2 * model.lm_head.weight.numel()

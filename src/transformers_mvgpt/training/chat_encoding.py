@@ -15,7 +15,7 @@ def encode_chats(
     processor: Any, chats: list[list[dict[str, Any]]], num_image_tokens: int | None = None
 ) -> list[tuple[np.ndarray, np.ndarray] | str]:
     r"""
-    Tokenises chats, all in one go, and expands their placeholders. Prompt and answers are tokenised apart from each other,
+    Tokenizes chats, all in one go, and expands their placeholders. Prompt and answers are tokenized apart from each other,
     as when the model answers: a token that begins an answer never reaches back into the prompt.
 
         ids      <|im_start|> user \n <|video_pad|> ... \n Why ? <|im_end|> \n <|im_start|> assistant \n To eat . <|im_end|> \n

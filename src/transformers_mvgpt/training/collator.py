@@ -32,7 +32,7 @@ class DataCollator:
             Give it to send images through the video encoder, as videos of one frame: the rows that its projector makes of
             one. They become `pixel_values_videos` of shape `(num_images, 1, 3, height, width)`.
         pad_images (`bool`, defaults to `False`):
-            Whether images for the image encoder become squares, with borders of the mean colour, so that nothing is cropped.
+            Whether images for the image encoder become squares, with borders of the mean color, so that nothing is cropped.
         on_unreadable (`str`, defaults to `"stop"`):
             `"stop"` raises on a sample that cannot be used. `"report"` puts why into the batch, as `"problems"`; what stands
             for the sample has zeros as pixels and no label, so that nothing is learned of it.
@@ -169,7 +169,7 @@ class DataCollator:
 
 
 def _pad_to_square(image: Image.Image, mean: list[float]) -> Image.Image:
-    """The image in the middle of a square of the mean colour, floor(255 * mean)."""
+    """The image in the middle of a square of the mean color, floor(255 * mean)."""
     side = max(image.size)
     square = Image.new("RGB", (side, side), tuple(int(255 * value) for value in mean))
     square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))

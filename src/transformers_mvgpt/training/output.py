@@ -25,7 +25,7 @@ _FREE = {"eval_data", "num_workers", "on_unreadable", "save_steps", "eval_steps"
 
 def claim_output(recipe: Recipe) -> None:
     """
-    Makes the folder of a run and writes its recipe, with the versions that it runs on, or recognises the run that is to go
+    Makes the folder of a run and writes its recipe, with the versions that it runs on, or recognizes the run that is to go
     on.
 
     Raises:
@@ -51,7 +51,7 @@ def is_finished(output: Path) -> bool:
 
 
 def write_whole(output: Path, write: Callable[[Path], None]) -> None:
-    """Lets `write` fill a folder, then moves its files into `output`, the one that a model is recognised by last."""
+    """Lets `write` fill a folder, then moves its files into `output`, the one that a model is recognized by last."""
     staging = output / ".unfinished"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()

@@ -68,7 +68,7 @@ class Recipe:
         scheduler (`str`): how the learning rate falls, one of transformers' schedulers.
         max_length (`int`): longest sample in tokens, the visual's included.
         pad_images (`bool`):
-            Whether images for the image encoder become squares with borders of the mean colour, as in the published
+            Whether images for the image encoder become squares with borders of the mean color, as in the published
             training, instead of being cropped to squares.
         lora ([`LoraSettings`], *optional*): None trains the language model in full.
         train_encoders (`bool`): whether both encoders learn too. Only in the stage `"instruction"`.

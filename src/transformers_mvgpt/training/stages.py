@@ -71,7 +71,7 @@ def encode_images_as_video(model: PreTrainedModel, frames: torch.Tensor) -> Base
 
 
 def _images_as_video(model: PreTrainedModel, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
-    """Inside of the forward pass, where wrappers that shard or synchronise the model see it."""
+    """Inside of the forward pass, where wrappers that shard or synchronize the model see it."""
     frames = kwargs.pop("pixel_values_videos", None)
     if frames is not None:
         kwargs["mm_encoder_outputs"] = {"image": encode_images_as_video(model, frames)}

@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
 Both encoders from nothing. There are no pretrained ones of this size: these learn to say of every patch what stands in it,
-the image encoder its colour and shape, the video encoder also what it does in the video.
+the image encoder its color and shape, the video encoder also what it does in the video.
 """
 
 from collections.abc import Iterator
@@ -12,14 +12,15 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from ..modeling import MobileVideoGPTModel
+from transformers_mvgpt.demo.scene import COLORS, SHAPES
+from transformers_mvgpt.modeling import MobileVideoGPTModel
+
 from .muon import Optimizers
 from .patch_labels import BACKGROUND, DEEDS, IGNORED, PatchDataset
-from .scene import COLOURS, SHAPES
 from .threads import NUM_SHARDS, backward_in_threads, split_rows
 
 
-_NUM_CLASSES = {"colours": len(COLOURS) + 1, "shapes": len(SHAPES) + 1, "deeds": len(DEEDS) + 1}
+_NUM_CLASSES = {"colors": len(COLORS) + 1, "shapes": len(SHAPES) + 1, "deeds": len(DEEDS) + 1}
 _BACKGROUND_WEIGHT = 0.2  # most patches are background
 _POSITION_SCALE = 0.3
 
@@ -73,8 +74,8 @@ def train_encoders(
         `dict[str, float]`: after each step, its number, the loss, and what share each head gets right.
     """
     config = model.config
-    image_heads = PatchHeads(config.vision_config.hidden_size, "colours", "shapes")
-    video_heads = PatchHeads(config.video_config.hidden_size, "colours", "shapes", "deeds")
+    image_heads = PatchHeads(config.vision_config.hidden_size, "colors", "shapes")
+    video_heads = PatchHeads(config.video_config.hidden_size, "colors", "shapes", "deeds")
     _spread_positions(model)
     modules = nn.ModuleList([model.vision_tower, model.video_tower, image_heads, video_heads])
     optimizers = Optimizers(
@@ -125,7 +126,7 @@ def _judge(
 
 @torch.no_grad()
 def _spread_positions(model: MobileVideoGPTModel) -> None:
-    """Starts from positions that tell neighbours from others: fresh ones are too faint, and patches are slow to find them."""
+    """Starts from positions that tell neighbors from others: fresh ones are too faint, and patches are slow to find them."""
     grid = model.config.video_config.patch_grid_size
     for table in (
         model.vision_tower.embeddings.position_embedding.weight,

@@ -8,15 +8,16 @@ import pytest
 import torch
 from transformers import pipeline
 
+from train_demo.build import PARTS, STAGES, Effort, train_small_model
+from train_demo.encoder_training import train_encoders
+from train_demo.language_training import DrawnChats, train_language_model
+from train_demo.patch_labels import FRAME_SIZES
+from train_demo.side_by_side import SideBySideCollator
+from train_demo.small_model import make_config, make_processor
+from train_demo.training_questions import make_practice_questions, make_training_questions
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
-from transformers_mvgpt.demo.build import PARTS, STAGES, Effort, train_small_model
-from transformers_mvgpt.demo.encoder_training import train_encoders
-from transformers_mvgpt.demo.language_training import DrawnChats, train_language_model
-from transformers_mvgpt.demo.patch_labels import FRAME_SIZES
-from transformers_mvgpt.demo.questions import QUESTION_TYPES, make_practice_questions, make_training_questions
+from transformers_mvgpt.demo.questions import QUESTION_TYPES
 from transformers_mvgpt.demo.scene import make_busy_scene, make_still
-from transformers_mvgpt.demo.side_by_side import SideBySideCollator
-from transformers_mvgpt.demo.small_model import make_config, make_processor
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from transformers_mvgpt.demo.muon import Muon, Optimizers, orthogonalize
+from train_demo.muon import Muon, Optimizers, orthogonalize
 
 
 @pytest.mark.parametrize("shape", [(2, 24, 8), (1, 8, 24), (3, 16, 16)])

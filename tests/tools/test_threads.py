@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from transformers_mvgpt.demo.threads import backward_in_threads, split_rows
+from train_demo.threads import backward_in_threads, split_rows
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, set_seed
 
-from ..conversion.model_sources import load_model
-from ..training import DataCollator, InstructionDataset, MobileVideoGPTTrainer, Recipe
-from ..training.arguments import training_arguments
-from ..training.stages import prepare_model
+from transformers_mvgpt.conversion.model_sources import load_model
+from transformers_mvgpt.evaluation import answer_questions, guess_answers, read_questions, score_by_type
+from transformers_mvgpt.training import DataCollator, InstructionDataset, MobileVideoGPTTrainer, Recipe
+from transformers_mvgpt.training.arguments import training_arguments
+from transformers_mvgpt.training.stages import prepare_model
+
 from .ablated_model import Ablation, ablate
-from .quality import answer_questions
-from .questions import guess_answers, read_questions, score_by_type
 
 
 # One change each, beside the model as it is.

@@ -16,15 +16,17 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from ..modeling import MobileVideoGPTForConditionalGeneration
-from ..processing import MobileVideoGPTProcessor
-from .drawing import draw_frame
+from transformers_mvgpt.demo.drawing import draw_frame
+from transformers_mvgpt.demo.questions import Question
+from transformers_mvgpt.demo.scene import make_busy_scene, make_still
+from transformers_mvgpt.modeling import MobileVideoGPTForConditionalGeneration
+from transformers_mvgpt.processing import MobileVideoGPTProcessor
+
 from .muon import Optimizers
 from .patch_labels import FRAME_SIZES
-from .questions import Question, Subject, make_practice_questions, make_training_questions
-from .scene import make_busy_scene, make_still
 from .side_by_side import SideBySideCollator
 from .threads import NUM_SHARDS, backward_in_threads, split_rows
+from .training_questions import Subject, make_practice_questions, make_training_questions
 
 
 # Fresh weights of transformers' usual size, 0.02, are too faint for a model this narrow: it is slow to find anything.

@@ -6,10 +6,12 @@ import json
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Qwen2Tokenizer
 
-from ..modeling import MobileVideoGPTConfig
-from ..processing import MobileVideoGPTProcessor
-from .questions import MOMENT_QUESTION, describe_moment, make_practice_questions, make_questions
-from .scene import make_scene
+from transformers_mvgpt.demo.questions import make_questions
+from transformers_mvgpt.demo.scene import make_scene
+from transformers_mvgpt.modeling import MobileVideoGPTConfig
+from transformers_mvgpt.processing import MobileVideoGPTProcessor
+
+from .training_questions import MOMENT_QUESTION, describe_moment, make_practice_questions
 
 
 SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|image_pad|>", "<|video_pad|>"]
@@ -23,7 +25,7 @@ def make_processor() -> MobileVideoGPTProcessor:
 
 
 def make_config(tokenizer: Qwen2Tokenizer) -> MobileVideoGPTConfig:
-    """16 frames of 48 x 48 pixels, of which 8 are selected, in 16 * 9 + 2 * 16 = 176 rows."""
+    """16 frames of 48 x 48 pixels, of which 8 are selected, in 16 * 9 + 2 * 16 = 176 tokens."""
     ids = dict(zip(SPECIAL_TOKENS, tokenizer.convert_tokens_to_ids(SPECIAL_TOKENS), strict=True))
     return MobileVideoGPTConfig(
         vision_config={

@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from tiny_models import NUM_FRAMES, NUM_IMAGE_TOKENS, NUM_VIDEO_TOKENS, make_videos, tiny_model
+from train_demo.ablated_model import Ablation, PlainProjector, ablate
+from train_demo.ablations import ABLATIONS, run_ablations
+from train_demo.build import RECIPES
+from train_demo.small_model import make_config, make_processor
+from train_demo.training_files import write_training_clips
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
-from transformers_mvgpt.demo.build import RECIPES
-from transformers_mvgpt.demo.clip_files import write_test_clips, write_training_clips
-from transformers_mvgpt.demo.small_model import make_config, make_processor
-from transformers_mvgpt.evaluation.ablated_model import Ablation, PlainProjector, ablate
-from transformers_mvgpt.evaluation.ablations import ABLATIONS, run_ablations
+from transformers_mvgpt.demo.clip_files import write_test_clips
 from transformers_mvgpt.training import load_recipe
 
 

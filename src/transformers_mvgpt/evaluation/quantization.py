@@ -9,23 +9,23 @@ from torch import nn
 from ..modeling import MobileVideoGPTForConditionalGeneration
 
 
-QUANTISATIONS = ("int8", "int4")
+QUANTIZATIONS = ("int8", "int4")
 # Divides the widths of all the language models here; torchao takes 32, 64 and 128 on CPU.
 _GROUP_SIZE = 32
 
 
-def check_quantisation(name: str) -> None:
+def check_quantization(name: str) -> None:
     """
     Raises:
-        ValueError: if `name` is none of [`QUANTISATIONS`].
+        ValueError: if `name` is none of [`QUANTIZATIONS`].
         ImportError: without torchao.
     """
-    if name not in QUANTISATIONS:
-        raise ValueError(f"`quantization` ({name}) must be {' or '.join(QUANTISATIONS)}.")
+    if name not in QUANTIZATIONS:
+        raise ValueError(f"`quantization` ({name}) must be {' or '.join(QUANTIZATIONS)}.")
     try:
         import torchao  # noqa: F401
     except ImportError as error:
-        raise ImportError("Quantised weights need torchao: pip install 'transformers-mvgpt[quantisation]'.") from error
+        raise ImportError("Quantized weights need torchao: pip install 'transformers-mvgpt[quantization]'.") from error
 
 
 def torchao_config(name: str, device: torch.device) -> Any:
@@ -34,14 +34,14 @@ def torchao_config(name: str, device: torch.device) -> Any:
     `"int4"` with a scale and a zero for every 32 values of a row.
 
     Args:
-        name (`str`): one of [`QUANTISATIONS`].
+        name (`str`): one of [`QUANTIZATIONS`].
         device (`torch.device`): where the model runs. torchao's layout of 4-bit weights for CPUs is another than that for
             GPUs, and is one of its prototypes: such a model cannot be saved.
 
     Raises:
-        ValueError, ImportError: as [`check_quantisation`].
+        ValueError, ImportError: as [`check_quantization`].
     """
-    check_quantisation(name)
+    check_quantization(name)
     # `set_inductor_config` would change settings of the whole process
     if name == "int8":
         from torchao.quantization import Int8WeightOnlyConfig
@@ -59,18 +59,18 @@ def torchao_config(name: str, device: torch.device) -> Any:
     )
 
 
-def quantise_language_model(model: MobileVideoGPTForConditionalGeneration, name: str) -> None:
+def quantize_language_model(model: MobileVideoGPTForConditionalGeneration, name: str) -> None:
     """
-    Quantises the linear layers of the language model in place, as loading with a `quantization_config` would. Encoders,
+    Quantizes the linear layers of the language model in place, as loading with a `quantization_config` would. Encoders,
     projectors, embeddings and the head stay as they are.
 
     Args:
         model ([`MobileVideoGPTForConditionalGeneration`]): the model, on the device and in the dtype in which it is to run.
-        name (`str`): one of [`QUANTISATIONS`].
+        name (`str`): one of [`QUANTIZATIONS`].
 
     Raises:
-        ValueError: as [`check_quantisation`], or if the dtype is not the one that 4 bits need on a GPU.
-        ImportError: as [`check_quantisation`].
+        ValueError: as [`check_quantization`], or if the dtype is not the one that 4 bits need on a GPU.
+        ImportError: as [`check_quantization`].
     """
     config = torchao_config(name, model.device)
     if name == "int4" and model.device.type != "cpu" and model.dtype != torch.bfloat16:
@@ -82,7 +82,7 @@ def quantise_language_model(model: MobileVideoGPTForConditionalGeneration, name:
 
 
 def stored_bytes(weight: torch.Tensor) -> int:
-    """What a weight takes in memory. A quantised one says itself only what it would take in its former dtype."""
+    """What a weight takes in memory. A quantized one says itself only what it would take in its former dtype."""
     if not hasattr(weight, "__tensor_flatten__"):
         return weight.numel() * weight.element_size()
     names, _ = weight.__tensor_flatten__()

@@ -10,9 +10,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..modeling import MobileVideoGPTConfig, MobileVideoGPTForConditionalGeneration, MobileVideoGPTModel
-from ..modeling.frame_scoring_mvgpt import select_frames
-from ..processing import MobileVideoGPTProcessor
+from transformers_mvgpt.modeling import (
+    MobileVideoGPTConfig,
+    MobileVideoGPTForConditionalGeneration,
+    MobileVideoGPTModel,
+)
+from transformers_mvgpt.modeling.frame_scoring_mvgpt import select_frames
+from transformers_mvgpt.processing import MobileVideoGPTProcessor
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,18 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from ..evaluation import answer_questions, guess_answers, read_questions, score_by_type
-from ..evaluation.machine import describe_machine
-from ..modeling import MobileVideoGPTForConditionalGeneration
-from ..processing import MobileVideoGPTProcessor
-from ..training import load_recipe, run
-from .clip_files import write_test_clips, write_training_clips, write_training_images
+from transformers_mvgpt.demo.clip_files import write_test_clips
+from transformers_mvgpt.demo.questions import TIME_TYPES
+from transformers_mvgpt.evaluation import answer_questions, guess_answers, read_questions, score_by_type
+from transformers_mvgpt.evaluation.machine import describe_machine
+from transformers_mvgpt.modeling import MobileVideoGPTForConditionalGeneration
+from transformers_mvgpt.processing import MobileVideoGPTProcessor
+from transformers_mvgpt.training import load_recipe, run
+
 from .encoder_training import train_encoders
 from .language_training import train_language_model
-from .questions import TIME_TYPES
 from .small_model import make_config, make_processor
+from .training_files import write_training_clips, write_training_images
 
 
 RECIPES = Path(__file__).parent / "recipes"

@@ -1,6 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-Pictures whose every patch is labelled with what stands in it, for encoders that learn from nothing.
+Pictures whose every patch is labeled with what stands in it, for encoders that learn from nothing.
 
 Symbols in the shapes: T frames of a video, P patches of a frame, n images.
 """
@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ..modeling import MobileVideoGPTConfig
-from ..processing import MobileVideoGPTVideoProcessor
-from .drawing import draw_actor_indices, draw_frame
-from .scene import COLOURS, EVENTS, SHAPES, Actor, Scene, draw_background, make_scene
+from transformers_mvgpt.demo.drawing import draw_actor_indices, draw_frame
+from transformers_mvgpt.demo.scene import COLORS, EVENTS, SHAPES, Actor, Scene, draw_background, make_scene
+from transformers_mvgpt.modeling import MobileVideoGPTConfig
+from transformers_mvgpt.processing import MobileVideoGPTVideoProcessor
 
 
 DEEDS = ("stays", *EVENTS)
@@ -34,9 +34,9 @@ class PatchDataset(Dataset):
     | key | shape | |
     |---|---|---|
     | `images`, `single_frames` | `(n, 3, size, size)` | crowded images, for the image and for the video encoder |
-    | `image_colours`, `image_shapes` | `(n, P)` | what stands in their patches |
+    | `image_colors`, `image_shapes` | `(n, P)` | what stands in their patches |
     | `frames` | `(T, 3, size, size)` | as many frames as the model selects of a video |
-    | `frame_colours`, `frame_shapes`, `frame_deeds` | `(T, P)` | likewise, and what it does in the video |
+    | `frame_colors`, `frame_shapes`, `frame_deeds` | `(T, P)` | likewise, and what it does in the video |
 
     Args:
         config ([`MobileVideoGPTConfig`]): of the model. Both encoders take images of one size, and patches of one size.
@@ -73,7 +73,7 @@ class PatchDataset(Dataset):
         return {
             "images": features["context_pixel_values_videos"][0],
             "single_frames": features["pixel_values_videos"][0],
-            "image_colours": _label(patches, actors, _colour),
+            "image_colors": _label(patches, actors, _color),
             "image_shapes": _label(patches, actors, _shape),
         }
 
@@ -93,7 +93,7 @@ class PatchDataset(Dataset):
         actors = [[(actor, time) for actor in scene.actors] for time in times]
         return {
             "frames": self.processor(drawn, return_tensors="pt")["pixel_values_videos"][0],
-            "frame_colours": _label(patches, actors, _colour),
+            "frame_colors": _label(patches, actors, _color),
             "frame_shapes": _label(patches, actors, _shape),
             "frame_deeds": _label(patches, actors, _deed),
         }
@@ -115,12 +115,12 @@ def _make_crowd(rng: random.Random) -> Scene:
     shift = rng.uniform(-0.15, 0.15), rng.uniform(-0.15, 0.15)
     actors = []
     for cell in rng.sample(range(9), rng.randint(5, 9)):
-        colour, shape = rng.choice(COLOURS), rng.choice(SHAPES)
+        color, shape = rng.choice(COLORS), rng.choice(SHAPES)
         x, y = (
             min(max((place + 0.5) / 3 + offset + rng.uniform(-0.06, 0.06), 0.12), 0.88)
             for place, offset in zip(divmod(cell, 3), shift, strict=True)
         )
-        actors.append(Actor(shape, colour, "stays", rng.uniform(0.24, 0.34), (x, y), (x, y)))
+        actors.append(Actor(shape, color, "stays", rng.uniform(0.24, 0.34), (x, y), (x, y)))
     return Scene(tuple(actors), *draw_background(rng))
 
 
@@ -133,8 +133,8 @@ def _label(patches: np.ndarray, actors: list[list[tuple[Actor, float]]], label) 
     return torch.from_numpy(labels)
 
 
-def _colour(actor: Actor, progress: float) -> int:
-    return COLOURS.index(actor.colour_at(progress))
+def _color(actor: Actor, progress: float) -> int:
+    return COLORS.index(actor.color_at(progress))
 
 
 def _shape(actor: Actor, progress: float) -> int:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from ..training import DataCollator
-from ..training.chat_encoding import IGNORED, encode_chats
+from transformers_mvgpt.training import DataCollator
+from transformers_mvgpt.training.chat_encoding import IGNORED, encode_chats
 
 
 _PADDING = -1

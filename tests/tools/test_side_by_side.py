@@ -4,9 +4,9 @@ import pytest
 import torch
 from PIL import Image
 
+from train_demo.side_by_side import SideBySideCollator
+from train_demo.small_model import make_config, make_processor
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
-from transformers_mvgpt.demo.side_by_side import SideBySideCollator
-from transformers_mvgpt.demo.small_model import make_config, make_processor
 from transformers_mvgpt.training import DataCollator
 
 
@@ -61,7 +61,7 @@ def test_a_question_sees_no_other():
 
 
 def test_what_is_said_of_one_visual_is_said_of_the_next_as_well():
-    """Texts are tokenised once: a second batch with the same ones is as from a new collator, but for its pixels."""
+    """Texts are tokenized once: a second batch with the same ones is as from a new collator, but for its pixels."""
     processor = make_processor()
     collator = SideBySideCollator(processor)
     first, second = visuals("video")

@@ -2,9 +2,9 @@
 import pytest
 import torch
 
-from transformers_mvgpt.demo.patch_labels import BACKGROUND, DEEDS, IGNORED, PatchDataset
-from transformers_mvgpt.demo.scene import COLOURS, SHAPES, Actor, Scene, make_scene
-from transformers_mvgpt.demo.small_model import make_config, make_processor
+from train_demo.patch_labels import BACKGROUND, DEEDS, IGNORED, PatchDataset
+from train_demo.small_model import make_config, make_processor
+from transformers_mvgpt.demo.scene import COLORS, SHAPES, Actor, Scene, make_scene
 
 
 @pytest.fixture(scope="module")
@@ -17,10 +17,10 @@ def test_shapes(config):
     assert {name: tuple(value.shape) for name, value in sample.items()} == {
         "images": (3, 3, 48, 48),
         "single_frames": (3, 3, 48, 48),
-        "image_colours": (3, 36),
+        "image_colors": (3, 36),
         "image_shapes": (3, 36),
         "frames": (8, 3, 48, 48),
-        "frame_colours": (8, 36),
+        "frame_colors": (8, 36),
         "frame_shapes": (8, 36),
         "frame_deeds": (8, 36),
     }
@@ -42,15 +42,15 @@ def test_all_labels_agree_with_the_scene(config):
     for seed in range(8):
         scene = make_scene(seed)
         sample = PatchDataset(config, seed, 1, num_images=1)[0]
-        marked = sample["frame_colours"] > 0
+        marked = sample["frame_colors"] > 0
         assert torch.equal(marked, sample["frame_deeds"] > 0)
-        colours = {COLOURS[index - 1] for index in sample["frame_colours"][marked].tolist()}
+        colors = {COLORS[index - 1] for index in sample["frame_colors"][marked].tolist()}
         shapes = {SHAPES[index - 1] for index in sample["frame_shapes"][marked].tolist()}
         deeds = {DEEDS[index - 1] for index in sample["frame_deeds"][marked].tolist()}
-        assert colours <= {c for actor in scene.actors for c in (actor.colour, actor.new_colour)}
+        assert colors <= {c for actor in scene.actors for c in (actor.color, actor.new_color)}
         assert shapes <= {actor.shape for actor in scene.actors}
-        assert deeds <= {actor.direction or actor.behaviour for actor in scene.actors}
-        assert set(sample["frame_colours"].unique().tolist()) <= {IGNORED, BACKGROUND, *range(1, 1 + len(COLOURS))}
+        assert deeds <= {actor.direction or actor.behavior for actor in scene.actors}
+        assert set(sample["frame_colors"].unique().tolist()) <= {IGNORED, BACKGROUND, *range(1, 1 + len(COLORS))}
 
 
 def test_first_seed_and_number_say_which_scenes(config):
