@@ -15,10 +15,10 @@ RESULT = {
     "parts": [
         {"part": "first token", "seconds": 3.0, "ratio": 1.5},
         {"part": "second question", "seconds": 0.0815, "ratio": None},
-        {"part": "each later token", "seconds": 0.02, "ratio": 2.0},
+        {"part": "decode step", "seconds": 0.02, "ratio": 2.0},
     ],
     "peak_memory_bytes": 5_120_000_000,
-    "rivals": {"other": {"seconds": 12.0}},
+    "baselines": {"other": {"seconds": 12.0}},
     "machine": {
         "processor": "ABC",
         "threads": 2,
@@ -42,14 +42,14 @@ def test_cards_say_what_was_measured():
 def test_tables():
     lines = readme_tables([RESULT]).splitlines()
     assert lines[0] == "On ABC, 2 threads, float32 (Python 3, torch 2, transformers 5), medians of 5 runs:"
-    assert "| 0.5B | 3.0 s, 1.50 x its floor | 81.5 ms | 20 ms, 2.00 x its floor | 5.1 GB |" in lines
+    assert "| 0.5B | 3.0 s, 1.50 x its roofline | 81.5 ms | 20 ms, 2.00 x its roofline | 5.1 GB |" in lines
     assert "| other | 12.0 s | 0.25 |" in lines
     text = "before\n<!-- made by `make benchmark-tables` -->\nold\n<!-- end -->\nafter"
     assert with_tables(text, "new\n") == text.replace("old", "new")
 
 
 def test_quantized_results_say_so():
-    tables = readme_tables([RESULT, {**RESULT, "quantization": "int8", "rivals": {}}])
+    tables = readme_tables([RESULT, {**RESULT, "quantization": "int8", "baselines": {}}])
     assert "On ABC, 2 threads, float32, int8 weights (Python 3" in tables
     [_, record] = speed_records([RESULT, {**RESULT, "quantization": "int8"}])
     assert "int8 weights" in record["machine"]
@@ -61,5 +61,5 @@ def test_card_of_a_model_of_this_size(monkeypatch, tmp_path):
     monkeypatch.setattr("transformers_mvgpt.conversion.card_speed.SPEED_FILE", file)
     [record] = read_speed(656_605_056)
     assert record["machine"].startswith("ABC, 2 threads, float32")
-    assert (record["first_token"], record["later_token"], record["memory"]) == ("3 s", "20 ms", "5.1 GB")
+    assert (record["first_token"], record["decode_step"], record["memory"]) == ("3 s", "20 ms", "5.1 GB")
     assert read_speed(5) == []

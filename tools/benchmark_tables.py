@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers_mvgpt.conversion.card_speed import SPEED_FILE
-from transformers_mvgpt.evaluation.speed_report import seconds_of, share_of_rival
+from transformers_mvgpt.evaluation.speed_report import ours_to_theirs, seconds_of
 
 
 ROOT = Path(__file__).parents[1]
@@ -34,7 +34,7 @@ def speed_records(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "num_parameters": result["num_parameters"],
             "machine": _machine(result),
             "first_token_seconds": round(seconds_of(result, "first token"), 4),
-            "later_token_seconds": round(seconds_of(result, "each later token"), 6),
+            "decode_step_seconds": round(seconds_of(result, "decode step"), 6),
             "peak_memory_bytes": result["peak_memory_bytes"],
         }
         for result in results
@@ -47,28 +47,28 @@ def readme_tables(results: list[dict[str, Any]]) -> str:
     for machine, group in groupby(results, _machine):
         some = list(group)
         lines += [f"On {machine}, medians of {some[0]['runs']} runs:", ""]
-        lines += ["| model | first token | second question | each later token | memory |", "|---|---|---|---|---|"]
+        lines += ["| model | first token | second question | decode step | memory |", "|---|---|---|---|---|"]
         for result in some:
             cells = [_NAMES.get(result["model"], "small model")]
-            cells += [_part(result, name) for name in ("first token", "second question", "each later token")]
+            cells += [_part(result, name) for name in ("first token", "second question", "decode step")]
             lines.append(f"| {' | '.join([*cells, _gigabytes(result['peak_memory_bytes'])])} |")
         lines.append("")
         for result in some:
             if batches := result.get("batches"):
                 name = _NAMES.get(result["model"], "small model")
-                lines += [f"| {name}, videos at once | first token | later tokens |", "|---|---|---|"]
+                lines += [f"| {name}, videos at once | first token | decode steps |", "|---|---|---|"]
                 for batch in batches:
                     seconds, rate = _time(batch["first_token_seconds"]), batch["tokens_per_second"]
-                    lines.append(f"| {batch['batch_size']} | {seconds} | {rate:.0f} per second |")
+                    lines.append(f"| {batch['batch_size']} | {seconds} | {rate:.0f} tokens per second |")
                 lines.append("")
         for result in some:
-            if result["rivals"]:
+            if result["baselines"]:
                 lines += [
-                    f"| first token of others | | ours ({_NAMES[result['model']]}) takes, of that |",
+                    f"| first token of others | | ours ({_NAMES[result['model']]}) / theirs |",
                     "|---|---|---|",
                 ]
-                for name, rival in result["rivals"].items():
-                    lines.append(f"| {name} | {_time(rival['seconds'])} | {share_of_rival(result, rival):.2f} |")
+                for name, baseline in result["baselines"].items():
+                    lines.append(f"| {name} | {_time(baseline['seconds'])} | {ours_to_theirs(result, baseline):.2f} |")
                 lines.append("")
     return "\n".join(lines)
 
@@ -88,7 +88,7 @@ def _machine(result: dict[str, Any]) -> str:
 
 def _part(result: dict[str, Any], name: str) -> str:
     [part] = [part for part in result["parts"] if part["part"] == name]
-    return _time(part["seconds"]) + (f", {part['ratio']:.2f} x its floor" if part["ratio"] else "")
+    return _time(part["seconds"]) + (f", {part['ratio']:.2f} x its roofline" if part["ratio"] else "")
 
 
 def _time(seconds: float) -> str:

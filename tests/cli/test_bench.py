@@ -40,11 +40,11 @@ def test_quantized_model(tmp_path):
     kept = json.loads((tmp_path / "small.json").read_text("utf-8"))
     assert kept["quantization"] == "int4"
     assert kept["num_parameters"] == 1_795_008
-    # the prefill's arithmetic is that of the whole weights; of each later token, fewer bytes are read
-    floors = {part["part"]: part["floor_seconds"] for part in kept["parts"]}
-    flops = floors["prefill"] * kept["limits"]["flops_per_second"]
+    # the prefill's arithmetic is that of the whole weights; of a decode step, fewer bytes are read
+    rooflines = {part["part"]: part["roofline_seconds"] for part in kept["parts"]}
+    flops = rooflines["prefill"] * kept["limits"]["flops_per_second"]
     assert flops > 2 * kept["num_prompt_tokens"] * NUM_QUANTIZED
-    num_bytes = floors["each later token"] * kept["limits"]["bytes_per_second"]
+    num_bytes = rooflines["decode step"] * kept["limits"]["bytes_per_second"]
     assert NUM_QUANTIZED / 2 < num_bytes < 4 * NUM_QUANTIZED
 
 

@@ -23,8 +23,8 @@ PARTS = {
     "prefill": True,
     "first token": True,
     "second question": False,
-    "each later token": True,
-}  # and whether each has a floor
+    "decode step": True,
+}  # and whether each has a roofline
 
 
 @pytest.fixture(scope="module")
@@ -36,26 +36,28 @@ def small():
 def result(small):
     reported = []
     result = measure_speed(*small, str(CLIP), runs=1, num_new_tokens=4, batch_sizes=[1, 2], on_part=reported.append)
-    assert reported == [*PARTS, "several at once"]
+    assert reported == [*PARTS, "batches"]
     return result
 
 
 def test_every_part_is_measured(result):
     assert [part["part"] for part in result["parts"]] == list(PARTS)
-    assert {part["part"]: part["floor_seconds"] is not None for part in result["parts"]} == PARTS
-    assert all(part["ratio"] == part["seconds"] / part["floor_seconds"] for part in result["parts"] if part["ratio"])
+    assert {part["part"]: part["roofline_seconds"] is not None for part in result["parts"]} == PARTS
+    assert all(
+        part["ratio"] == part["seconds"] / part["roofline_seconds"] for part in result["parts"] if part["ratio"]
+    )
     # not that it is above 1: on a machine that others share, the limits come and go
-    measured = [part for part in result["parts"] if part["floor_seconds"]]
+    measured = [part for part in result["parts"] if part["roofline_seconds"]]
     assert len(measured) >= 6
-    assert all(part["ratio"] == pytest.approx(part["seconds"] / part["floor_seconds"]) for part in measured)
+    assert all(part["ratio"] == pytest.approx(part["seconds"] / part["roofline_seconds"]) for part in measured)
     assert result["peak_memory_bytes"] > 1e8
 
 
 def test_first_token_has_the_arithmetic_of_all_parts(result):
-    floors = {part["part"]: part["floor_seconds"] for part in result["parts"]}
-    before = [floors[part] for part in list(PARTS)[2:8] if floors[part]]
+    rooflines = {part["part"]: part["roofline_seconds"] for part in result["parts"]}
+    before = [rooflines[part] for part in list(PARTS)[2:8] if rooflines[part]]
     assert len(before) == 5
-    assert floors["first token"] == pytest.approx(sum(before))
+    assert rooflines["first token"] == pytest.approx(sum(before))
 
 
 def test_second_question_is_quicker_than_the_first(result):
@@ -68,8 +70,8 @@ def test_arithmetic_of_the_image_encoder(small, result):
     width, inner, length = config.hidden_size, config.intermediate_size, 37
     layer = 2 * length * (4 * width**2 + 2 * width * inner) + 2 * 2 * length**2 * width
     flops = 16 * (3 * layer + 2 * 36 * 3 * 8**2 * width)
-    [floor] = [part["floor_seconds"] for part in result["parts"] if part["part"] == "image encoder"]
-    assert floor * result["limits"]["flops_per_second"] == pytest.approx(flops)
+    [roofline] = [part["roofline_seconds"] for part in result["parts"] if part["part"] == "image encoder"]
+    assert roofline * result["limits"]["flops_per_second"] == pytest.approx(flops)
 
 
 def test_batches(result):
@@ -137,13 +139,13 @@ def test_too_few_are_refused(small, options):
 
 def test_table_and_picture(result, tmp_path):
     first = seconds_of(result, "first token")
-    rivals = {"older": {"seconds": 4 * first}, "other": {"seconds": 4 * first, "our_seconds": 2 * first}}
-    table = speed_table({**result, "rivals": rivals})
+    baselines = {"older": {"seconds": 4 * first}, "other": {"seconds": 4 * first, "our_seconds": 2 * first}}
+    table = speed_table({**result, "baselines": baselines})
     rows = [line.split(" | ") for line in table.splitlines()]
     assert [row[0].removeprefix("| ") for row in rows[2 : 2 + len(PARTS)]] == list(PARTS)
     assert "| videos at once" in table and sum(row[0] in ("| 1", "| 2") for row in rows) == 2
     assert [(row[0], row[-1]) for row in rows[-2:]] == [("| older", "0.25 |"), ("| other", "0.50 |")]
-    draw_speed({**result, "rivals": rivals}, tmp_path / "speed.png")
+    draw_speed({**result, "baselines": baselines}, tmp_path / "speed.png")
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -23,7 +23,7 @@ def bench(
         str | None, typer.Option(help="int8 or int4: of the language model's weights, with torchao.")
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Of each part; the median counts.")] = 5,
-    tokens: Annotated[int, typer.Option(min=2, help="Over which the time of a later token is taken.")] = 16,
+    tokens: Annotated[int, typer.Option(min=2, help="New tokens of the answer whose decode steps are measured.")] = 16,
     batch_sizes: Annotated[
         str | None,
         typer.Option(help="Also ask about so many videos at once, such as 1,8,32; on a GPU with CUDA graphs."),
@@ -33,23 +33,23 @@ def bench(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file for the figures; the picture goes beside it.")] = None,
 ) -> None:
-    """Measure the parts of an answer, beside what the machine could do at best, and other models on the same frames."""
+    """Measure the parts of an answer, beside their roofline, and other models on the same frames."""
     import torch
     from tqdm import tqdm
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     from .. import demo
+    from ..evaluation.baselines import check_baselines, measure_baseline
     from ..evaluation.machine import describe_machine
     from ..evaluation.quantization import check_quantization, quantize_language_model
     from ..evaluation.random_models import PUBLISHED_SIZES, make_random_model
-    from ..evaluation.rivals import check_rivals, measure_rival
     from ..evaluation.speed import first_token_call, measure_speed
     from ..evaluation.speed_report import draw_speed, speed_table
     from ..processing import MobileVideoGPTProcessor
     from ..video.video_decoding import decode_video
 
-    rivals = compare.split(",") if compare else []
-    check_rivals(rivals)
+    baselines = compare.split(",") if compare else []
+    check_baselines(baselines)
     if not re.fullmatch(r"([1-9]\d*(,[1-9]\d*)*)?", batch_sizes or ""):
         raise ValueError(f"`--batch-sizes` ({batch_sizes}) must be positive numbers with commas between them: 1,8,32")
     numbers = [int(number) for number in batch_sizes.split(",")] if batch_sizes else None
@@ -82,13 +82,13 @@ def bench(
             network, processor, path, runs=runs, num_new_tokens=tokens, batch_sizes=numbers, on_part=show
         )
         result |= {"model": model, "num_parameters": num_parameters, "quantization": quantization}
-        result |= {"runs": runs, "rivals": {}}
+        result |= {"runs": runs, "baselines": {}}
         result["machine"] = describe_machine(place, precision)
         frames, _ = decode_video(path, processor.video_processor.sample_frames)
         text_length, ours = 30, first_token_call(network, processor, path)
-        for name in rivals:
+        for name in baselines:
             show(name)
-            result["rivals"][name] = measure_rival(name, frames, text_length, place, precision, ours, runs)
+            result["baselines"][name] = measure_baseline(name, frames, text_length, place, precision, ours, runs)
     typer.echo(speed_table(result), nl=False)
     if out is not None:
         out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

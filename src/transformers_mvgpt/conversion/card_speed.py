@@ -15,14 +15,14 @@ def read_speed(num_parameters: int) -> list[dict[str, str]]:
         num_parameters (`int`): of the model, by which its size is known.
 
     Returns:
-        `list[dict[str, str]]`: for each machine `machine`, `first_token`, `later_token` and `memory`; empty if none measured
+        `list[dict[str, str]]`: for each machine `machine`, `first_token`, `decode_step` and `memory`; empty if none measured
         such a model.
     """
     return [
         {
             "machine": record["machine"],
             "first_token": f"{record['first_token_seconds']:.3g} s",
-            "later_token": f"{1000 * record['later_token_seconds']:.3g} ms",
+            "decode_step": f"{1000 * record['decode_step_seconds']:.3g} ms",
             "memory": "" if record["peak_memory_bytes"] is None else f"{record['peak_memory_bytes'] / 1e9:.1f} GB",
         }
         for record in json.loads(SPEED_FILE.read_text(encoding="utf-8"))

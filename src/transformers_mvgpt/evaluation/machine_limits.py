@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""What a machine can do at best: the floor that measured times stand on."""
+"""What a machine can do at best: the roofline that measured times are compared with."""
 
 import copy
 import statistics
@@ -32,8 +32,8 @@ class MachineLimits:
 
 class LimitsMeter:
     """
-    Takes samples of what a machine can do. One that others share does twice as much in one second as in the next: samples from
-    all along a measurement meet what its parts have met, the median of either is compared with that of the other.
+    Takes samples of what a machine can do. The throughput of a shared machine fluctuates, so samples are taken all along a
+    measurement, and their median is compared with the median of what is measured.
 
     Args:
         device (`torch.device`): where.
@@ -85,7 +85,7 @@ def median_seconds(call: Callable[[], object], device: torch.device, runs: int) 
 
 
 def median_seconds_in_turns(calls: list[Callable[[], object]], device: torch.device, runs: int) -> list[float]:
-    """The median of each call. They take turns, so that all meet the same moods of a machine that others share."""
+    """The median of each call. They take turns, because the throughput of a shared machine fluctuates."""
     seconds: list[list[float]] = [[] for _ in calls]
     for call in calls:
         call()

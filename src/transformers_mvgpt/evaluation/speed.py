@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""How long each part of an answer takes, beside the time that its arithmetic or its memory needs."""
+"""How long each part of an answer takes, beside its roofline: the time that its arithmetic or its memory needs at least."""
 
 import functools
 import statistics
@@ -44,10 +44,10 @@ class PartTime:
     num_bytes: float = 0
 
     def beside(self, limits: MachineLimits) -> dict[str, Any]:
-        """`part`, `seconds`, `floor_seconds` (what a machine would need at its best) and `ratio` (how many times that)."""
-        floor = self.flops / limits.flops_per_second + self.num_bytes / limits.bytes_per_second or None
-        ratio = None if floor is None else self.seconds / floor
-        return {"part": self.part, "seconds": self.seconds, "floor_seconds": floor, "ratio": ratio}
+        """`part`, `seconds`, `roofline_seconds` (the lower bound: what the machine would need at its best) and `ratio` (how many times that)."""
+        roofline = self.flops / limits.flops_per_second + self.num_bytes / limits.bytes_per_second or None
+        ratio = None if roofline is None else self.seconds / roofline
+        return {"part": self.part, "seconds": self.seconds, "roofline_seconds": roofline, "ratio": ratio}
 
 
 @torch.inference_mode()
@@ -69,12 +69,12 @@ def measure_speed(
         processor ([`MobileVideoGPTProcessor`]): its processor.
         video (`str`): a video file.
         runs (`int`): of each part, after one that is not counted.
-        num_new_tokens (`int`): over which the time of a later token is taken, at least 2.
+        num_new_tokens (`int`): of an answer whose decode steps are measured, at least 2.
         batch_sizes (`list[int]`, *optional*): how many videos are also asked about at once, see [`measure_batches`].
         on_part (`Callable`, *optional*): called as the measurement goes on.
 
     Returns:
-        `dict[str, Any]`: `parts`, a list of part, seconds, floor_seconds and ratio; `limits` of the machine;
+        `dict[str, Any]`: `parts`, a list of part, seconds, roofline_seconds and ratio; `limits` of the machine;
         `num_prompt_tokens`; `batches`, what [`measure_batches`] returns; `peak_memory_bytes`, on a GPU what torch allocated for
         the parts, on a CPU the most that the process ever had; `None` where that is not known.
 
@@ -119,8 +119,8 @@ def measure_speed(
     encoded = measure("image encoder", lambda: body._encode_images(images), flops).last_hidden_state
 
     chunks = encoded[None]
-    num_rows, width = config.frames_per_chunk * encoded.shape[1], encoded.shape[2]
-    scoring_flops = 2 * config.num_chunks * num_rows**2 * width
+    num_patches, width = config.frames_per_chunk * encoded.shape[1], encoded.shape[2]
+    scoring_flops = 2 * config.num_chunks * num_patches**2 * width
     scores = measure("frame scoring", lambda: score_frames(chunks, config.frames_per_chunk), scoring_flops)
     selected = select_frames(scores, config.frames_per_chunk, config.num_selected_frames, config.select_most_attended)
     chosen = stream[0, selected[0]][None]
@@ -148,19 +148,19 @@ def measure_speed(
     pixels = {"pixel_values_videos": stream, "context_pixel_values_videos": context}
     measure("first token", lambda: generate_tokens(model, prompt, 1, **pixels), sum(part.flops for part in parts))
 
-    chat = VideoChat(model, processor, given["video"])  # the run that is not counted reads the video
+    chat = VideoChat(model, processor, given["video"])  # the run that is not counted does the video's prefill
     measure("second question", lambda: chat.ask(QUESTION, max_new_tokens=1))
 
-    begin("each later token")
+    begin("decode step")
     clock = TokenClock()
     for _ in range(runs):
         generate_tokens(model, prompt, num_new_tokens, mm_encoder_outputs=given, streamer=clock)
     num_bytes = _bytes_per_token(model, prompt.shape[1])
-    end(PartTime("each later token", statistics.median(clock.seconds), num_bytes=num_bytes))
+    end(PartTime("decode step", statistics.median(clock.seconds), num_bytes=num_bytes))
     meter.sample()
     limits = meter.limits()
     if batch_sizes:
-        report("several at once")
+        report("batches")
     return {
         "parts": [part.beside(limits) for part in parts],
         "limits": asdict(limits),
@@ -211,7 +211,7 @@ class TokenClock(BaseStreamer):
 
 
 def make_prompt(processor: MobileVideoGPTProcessor, model: MobileVideoGPTForConditionalGeneration) -> torch.Tensor:
-    """Token ids (1, length) of a question about a video, with as many placeholders as the model makes rows of it."""
+    """Token ids (1, length) of a question about a video, with as many placeholders as the model makes visual tokens of it."""
     content = [{"type": "video"}, {"type": "text", "text": QUESTION}]
     text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     ids = torch.tensor(processor.tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -10,22 +10,24 @@ def speed_table(result: dict[str, Any]) -> str:
     Markdown with a row for each part of an answer, and one for each model compared.
 
     Args:
-        result (`dict[str, Any]`): what [`measure_speed`] returns; `rivals`, by name what [`measure_rival`] returns, where
+        result (`dict[str, Any]`): what [`measure_speed`] returns; `baselines`, by name what [`measure_baseline`] returns, where
             there are some.
     """
-    lines = ["| part | milliseconds | floor | times the floor |", "|---|---|---|---|"]
+    lines = ["| part | milliseconds | roofline | times the roofline |", "|---|---|---|---|"]
     for part in result["parts"]:
-        floor = ("", "") if part["ratio"] is None else (_milliseconds(part["floor_seconds"]), f"{part['ratio']:.2f}")
-        lines.append(f"| {part['part']} | {_milliseconds(part['seconds'])} | {floor[0]} | {floor[1]} |")
+        roofline = (
+            ("", "") if part["ratio"] is None else (_milliseconds(part["roofline_seconds"]), f"{part['ratio']:.2f}")
+        )
+        lines.append(f"| {part['part']} | {_milliseconds(part['seconds'])} | {roofline[0]} | {roofline[1]} |")
     if batches := result.get("batches"):
-        lines += ["", "| videos at once | first token, milliseconds | later tokens per second |", "|---|---|---|"]
+        lines += ["", "| videos at once | first token, milliseconds | tokens per second |", "|---|---|---|"]
         for batch in batches:
             first_token, rate = _milliseconds(batch["first_token_seconds"]), batch["tokens_per_second"]
             lines.append(f"| {batch['batch_size']} | {first_token} | {rate:.0f} |")
-    if rivals := result.get("rivals"):
-        lines += ["", "| first token | milliseconds | ours takes, of that |", "|---|---|---|"]
-        for name, rival in rivals.items():
-            lines.append(f"| {name} | {_milliseconds(rival['seconds'])} | {share_of_rival(result, rival):.2f} |")
+    if baselines := result.get("baselines"):
+        lines += ["", "| first token | milliseconds | ours / theirs |", "|---|---|---|"]
+        for name, baseline in baselines.items():
+            lines.append(f"| {name} | {_milliseconds(baseline['seconds'])} | {ours_to_theirs(result, baseline):.2f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -34,14 +36,17 @@ def seconds_of(result: dict[str, Any], name: str) -> float:
     return next(part["seconds"] for part in result["parts"] if part["part"] == name)
 
 
-def share_of_rival(result: dict[str, Any], rival: dict[str, Any]) -> float:
-    """How much of the time of another model ours takes; in results from before the two took turns, of another minute."""
-    return rival.get("our_seconds", seconds_of(result, "first token")) / rival["seconds"]
+def ours_to_theirs(result: dict[str, Any], baseline: dict[str, Any]) -> float:
+    """
+    Our time for a first token as a share of a baseline's. In results from before the two took turns, they were measured one after
+    the other.
+    """
+    return baseline.get("our_seconds", seconds_of(result, "first token")) / baseline["seconds"]
 
 
 def draw_speed(result: dict[str, Any], path: str | os.PathLike) -> None:
     """
-    Draws the table as bars, the floor inside each.
+    Draws the table as bars, the roofline inside each.
 
     Args:
         result (`dict[str, Any]`): as for [`speed_table`].
@@ -54,13 +59,15 @@ def draw_speed(result: dict[str, Any], path: str | os.PathLike) -> None:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("Drawing times needs matplotlib: pip install 'transformers-mvgpt[train]'.") from error
-    bars = [(part["part"], part["seconds"], part["floor_seconds"] or 0) for part in result["parts"]]
-    bars += [(f"first token, {name}", rival["seconds"], 0) for name, rival in result.get("rivals", {}).items()]
-    names, seconds, floors = zip(*reversed(bars), strict=True)
+    bars = [(part["part"], part["seconds"], part["roofline_seconds"] or 0) for part in result["parts"]]
+    bars += [
+        (f"first token, {name}", baseline["seconds"], 0) for name, baseline in result.get("baselines", {}).items()
+    ]
+    names, seconds, rooflines = zip(*reversed(bars), strict=True)
     figure = Figure(figsize=(9, 0.4 * len(bars) + 1), layout="constrained")
     axes = figure.subplots()
     axes.barh(names, seconds, color="tab:blue", alpha=0.45, label="measured")
-    axes.barh(names, floors, color="tab:blue", label="floor")
+    axes.barh(names, rooflines, color="tab:blue", label="roofline")
     axes.set(xlabel="seconds", xscale="log")
     axes.grid(axis="x", alpha=0.3)
     axes.legend()

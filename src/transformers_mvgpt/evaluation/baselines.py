@@ -60,37 +60,37 @@ _SMOL_TEXT = {
 
 
 @dataclass(frozen=True)
-class Rival:
+class Baseline:
     """
     Args:
         build (`Callable`): makes the model.
         image_size (`int`): height and width of its frames, in pixels.
-        rows_per_frame (`int`): that its language model gets of a frame.
-        extra_rows (`int`): that come once.
-        placeholder (`Callable`): the token id in whose place rows stand, of the config.
+        tokens_per_frame (`int`): visual tokens that its language model gets of a frame.
+        extra_tokens (`int`): visual tokens that come once.
+        placeholder (`Callable`): the token id in whose place visual tokens stand, of the config.
         pixels (`str`): name of the frames among the model's inputs.
     """
 
     build: Callable[[], PreTrainedModel]
     image_size: int
-    rows_per_frame: int
-    extra_rows: int
+    tokens_per_frame: int
+    extra_tokens: int
     placeholder: Callable[[Any], int]
     pixels: str
 
 
-RIVALS = {
-    "llava-onevision-0.5b": Rival(
+BASELINES = {
+    "llava-onevision-0.5b": Baseline(
         lambda: LlavaOnevisionForConditionalGeneration(
             LlavaOnevisionConfig(vision_config=_LLAVA_VISION, text_config=_QWEN2_05B, tie_word_embeddings=True)
         ),
         image_size=384,
-        rows_per_frame=196,
-        extra_rows=1,  # the end of the video
+        tokens_per_frame=196,
+        extra_tokens=1,  # the end of the video
         placeholder=lambda config: config.video_token_id,
         pixels="pixel_values_videos",
     ),
-    "smolvlm2-500m": Rival(
+    "smolvlm2-500m": Baseline(
         lambda: SmolVLMForConditionalGeneration(
             SmolVLMConfig(
                 vision_config=_SMOL_VISION,
@@ -101,25 +101,27 @@ RIVALS = {
             )
         ),
         image_size=512,
-        rows_per_frame=64,
-        extra_rows=0,
+        tokens_per_frame=64,
+        extra_tokens=0,
         placeholder=lambda config: config.image_token_id,
         pixels="pixel_values",
     ),
 }
 
 
-def check_rivals(names: list[str]) -> None:
+def check_baselines(names: list[str]) -> None:
     """
     Raises:
-        ValueError: if one of the names is not in `RIVALS`.
+        ValueError: if one of the names is not in `BASELINES`.
     """
-    if unknown := [name for name in names if name not in RIVALS]:
-        raise ValueError(f"There is no model {unknown[0]!r} to compare with: take {' or '.join(map(repr, RIVALS))}.")
+    if unknown := [name for name in names if name not in BASELINES]:
+        raise ValueError(
+            f"There is no model {unknown[0]!r} to compare with: take {' or '.join(map(repr, BASELINES))}."
+        )
 
 
 @torch.inference_mode()
-def measure_rival(
+def measure_baseline(
     name: str,
     frames: torch.Tensor,
     prompt_length: int,
@@ -132,7 +134,7 @@ def measure_rival(
     Seconds from frames in memory to the first token, of another model and of ours, which take turns.
 
     Args:
-        name (`str`): of `RIVALS`.
+        name (`str`): of `BASELINES`.
         frames (`torch.Tensor` of shape `(n, 3, height, width)`): frames of a video, resized to what the model takes.
         prompt_length (`int`): tokens of text around them.
         device (`torch.device`), dtype (`torch.dtype`): where, and of the weights.
@@ -145,21 +147,21 @@ def measure_rival(
     Raises:
         ValueError: if there is no such model.
     """
-    check_rivals([name])
-    rival = RIVALS[name]
+    check_baselines([name])
+    baseline = BASELINES[name]
     with torch.device(device):
-        model = rival.build().to(dtype).eval()
-    size = (rival.image_size, rival.image_size)
+        model = baseline.build().to(dtype).eval()
+    size = (baseline.image_size, baseline.image_size)
     pixels = F.interpolate(frames.float(), size, mode="bilinear")[None]
     pixels = (pixels / 127.5 - 1).to(device, dtype)  # frames of zeros would count as padding
-    num_rows = len(frames) * rival.rows_per_frame + rival.extra_rows
-    ids = torch.full((1, num_rows + prompt_length), rival.placeholder(model.config), device=device)
-    ids[:, :1] = ids[:, num_rows + 1 :] = 1  # any token that stands for no row
+    num_visual_tokens = len(frames) * baseline.tokens_per_frame + baseline.extra_tokens
+    ids = torch.full((1, num_visual_tokens + prompt_length), baseline.placeholder(model.config), device=device)
+    ids[:, :1] = ids[:, num_visual_tokens + 1 :] = 1  # any token but the placeholder
     mask = torch.ones_like(ids)
 
     def first_token() -> torch.Tensor:
         return model.generate(
-            ids, attention_mask=mask, min_new_tokens=1, max_new_tokens=1, do_sample=False, **{rival.pixels: pixels}
+            ids, attention_mask=mask, min_new_tokens=1, max_new_tokens=1, do_sample=False, **{baseline.pixels: pixels}
         )
 
     seconds, our_seconds = median_seconds_in_turns([first_token, our_first_token], device, runs)
