@@ -77,7 +77,7 @@ def test_answer_is_not_joined_to_the_prompt(processor, monkeypatch):
     ]
 
 
-def test_number_of_image_rows_can_be_another(processor):
+def test_number_of_image_tokens_can_be_another(processor):
     [(ids, labels)] = encode_chats(processor, [chat("What?", "A cat.", visuals=[IMAGE])], num_image_tokens=49)
     assert (ids == processor.image_token_id).sum() == 49
     assert len(ids) == len(labels)
@@ -93,6 +93,17 @@ def test_chats_that_cannot_be_used_do_not_disturb_the_others(processor):
     [alone] = encode_chats(processor, [good])
     for index in (1, 3):
         assert all(np.array_equal(*pair) for pair in zip(results[index], alone, strict=True))
+
+
+def test_model_that_takes_images_alone(processor):
+    class ImagesAlone:
+        tokenizer, chat_template = processor.tokenizer, processor.chat_template
+        image_token_id, num_image_tokens = processor.image_token_id, 7
+
+    with_image, with_video = (chat("What?", "A cat.", visuals=[visual]) for visual in (IMAGE, VIDEO))
+    (ids, _), problem = encode_chats(ImagesAlone(), [with_image, with_video])
+    assert (ids == processor.image_token_id).sum() == 7
+    assert problem == "it has the part 'video': the model takes images alone"
 
 
 def test_template_without_marks(processor, monkeypatch):

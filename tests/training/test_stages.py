@@ -2,6 +2,7 @@
 """What learns in each stage, and the path of images through the video encoder."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from seeded_weights import seeded_pixels, seeded_weight
 from tiny_models import VIDEO_SIZE, make_prompt, make_sample, tiny_model
 from transformers_mvgpt import MobileVideoGPTConfig, MobileVideoGPTForConditionalGeneration
 from transformers_mvgpt.conversion.weight_names import native_names
-from transformers_mvgpt.training import make_recipe
+from transformers_mvgpt.families import family_of
+from transformers_mvgpt.training import make_recipe, stages
 from transformers_mvgpt.training.stages import encode_images_as_video, prepare_model
 
 
@@ -43,6 +45,14 @@ def test_one_projector_learns(stage):
     model = prepare_model(tiny_model(), recipe(stage))
     parts = ("linear_1.weight", "linear_1.bias", "linear_2.weight", "linear_2.bias", "conv.weight", "conv.bias")
     assert trainable(model) == {f"model.{stage}.{part}" for part in parts}
+
+
+def test_families_have_stages_of_their_own(monkeypatch):
+    family = replace(family_of("mobile_videogpt"), name="Other", stages=("image_projector", "instruction"))
+    monkeypatch.setattr(stages, "family_of", lambda config: family)
+    prepare_model(tiny_model(), recipe("image_projector"))
+    with pytest.raises(ValueError, match=r"`stage` \(video_projector\) of Other must be image_projector or inst"):
+        prepare_model(tiny_model(), recipe("video_projector"))
 
 
 def test_lora_is_on_every_linear_of_the_language_model_alone():
@@ -113,18 +123,18 @@ def test_images_as_video_are_what_was_measured():
     assert output.pooler_output.shape == (1, 49, 128)
 
 
-def test_rows_go_to_the_placeholders_of_the_image():
+def test_visual_tokens_go_to_the_placeholders_of_the_image():
     model = prepare_model(tiny_model(), recipe("video_projector"))
     frames = torch.stack([seeded_pixels(name, 1, VIDEO_SIZE) for name in "ab"])  # (2, 1, 3, H, W)
-    rows = encode_images_as_video(model, frames).pooler_output
-    assert rows.shape == (2, 4, 32)
+    visual_tokens = encode_images_as_video(model, frames).pooler_output
+    assert visual_tokens.shape == (2, 4, 32)
     image = model.config.image_token_id
     ids = torch.tensor([[5, image, image, image, image, 6, 7], [8, image, image, image, image, 9, 5]])
     outputs = model(ids, pixel_values_videos=frames)
-    assert torch.equal(outputs.image_hidden_states, rows)
+    assert torch.equal(outputs.image_hidden_states, visual_tokens)
 
     embedded = model.get_input_embeddings()(ids.masked_fill(ids == image, 0))
-    embedded[:, 1:5] = rows
+    embedded[:, 1:5] = visual_tokens
     expected = model.lm_head(model.model.language_model(inputs_embeds=embedded).last_hidden_state)
     torch.testing.assert_close(outputs.logits, expected)
 

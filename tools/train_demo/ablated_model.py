@@ -27,7 +27,7 @@ class Ablation:
     Args:
         frames (`str`): which frames the video encoder sees: `"scored"` highest, `"lowest"`, `"uniform"`ly spread over their
             chunk, or at `"random"`.
-        encoders (`str`): whose rows the language model gets: of `"both"`, or of the `"image"` or `"video"` encoder alone.
+        encoders (`str`): whose visual tokens the language model gets: of `"both"`, or of the `"image"` or `"video"` encoder alone.
         projector (`str`): `"etp"`, or in its place one `"linear"` layer or an `"mlp"` of two, after the same pooling. These
             have fresh weights; `"fresh_etp"` is what they compare with.
     """
@@ -37,7 +37,7 @@ class Ablation:
     projector: Literal["etp", "fresh_etp", "linear", "mlp"] = "etp"
 
     def num_video_tokens(self, config: MobileVideoGPTConfig) -> int:
-        """Rows of a video that are left."""
+        """Visual tokens of a video that are left."""
         image = config.num_frames * config.num_image_tokens
         return {"both": config.num_video_tokens, "image": image, "video": config.num_video_tokens - image}[
             self.encoders
@@ -95,13 +95,15 @@ class AblatedModel(MobileVideoGPTModel):
             frame_scores = torch.rand_like(frame_scores)
         return select_frames(frame_scores, length, count, most_attended=self.ablation.frames != "lowest")
 
-    def _join(self, image_rows: torch.Tensor, video_rows: torch.Tensor) -> torch.Tensor:
+    def _join(self, image_tokens: torch.Tensor, video_tokens: torch.Tensor) -> torch.Tensor:
         if self.ablation.encoders == "both":
-            return super()._join(image_rows, video_rows)
-        return image_rows if self.ablation.encoders == "image" else video_rows
+            return super()._join(image_tokens, video_tokens)
+        return image_tokens if self.ablation.encoders == "image" else video_tokens
 
-    def _rows_per(self, modality: str) -> int:
-        return super()._rows_per(modality) if modality == "image" else self.ablation.num_video_tokens(self.config)
+    def _num_tokens_per(self, modality: str) -> int:
+        return (
+            super()._num_tokens_per(modality) if modality == "image" else self.ablation.num_video_tokens(self.config)
+        )
 
 
 class AblatedForConditionalGeneration(MobileVideoGPTForConditionalGeneration):

@@ -12,7 +12,7 @@ from transformers import TrainerCallback, set_seed
 
 from transformers_mvgpt.conversion.model_sources import load_model
 from transformers_mvgpt.evaluation import answer_questions, guess_answers, read_questions, score_by_type
-from transformers_mvgpt.training import DataCollator, InstructionDataset, MobileVideoGPTTrainer, Recipe
+from transformers_mvgpt.training import DataCollator, InstructionDataset, Recipe, VisionLanguageTrainer
 from transformers_mvgpt.training.arguments import training_arguments
 from transformers_mvgpt.training.stages import prepare_model
 
@@ -79,7 +79,7 @@ def _run(
     set_seed(recipe.seed)
     ablated, processor = ablate(loaded.model, loaded.processor, ablation)
     model = prepare_model(ablated, recipe)
-    trainer = MobileVideoGPTTrainer(
+    trainer = VisionLanguageTrainer(
         model=model,
         args=training_arguments(recipe, Path(recipe.output)),
         train_dataset=InstructionDataset(recipe.data, recipe.media_folder),

@@ -45,7 +45,7 @@ def bench(
     from ..evaluation.random_models import PUBLISHED_SIZES, make_random_model
     from ..evaluation.speed import first_token_call, measure_speed
     from ..evaluation.speed_report import draw_speed, speed_table
-    from ..processing import MobileVideoGPTProcessor
+    from ..families import family_of
     from ..video.video_decoding import decode_video
 
     baselines = compare.split(",") if compare else []
@@ -62,7 +62,7 @@ def bench(
         network = make_random_model(model, place, precision)
         # no token of text matters for the time; theirs could not be had without a download
         tokenizer = AutoProcessor.from_pretrained(demo.CHECKPOINT).tokenizer
-        processor = MobileVideoGPTProcessor.from_config(network.config, tokenizer)
+        processor = family_of(network.config).processor_class.from_config(network.config, tokenizer)
         network.config.image_token_id = processor.image_token_id
         network.config.video_token_id = processor.video_token_id
     else:

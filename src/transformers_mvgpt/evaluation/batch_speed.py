@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-from ..modeling import MobileVideoGPTForConditionalGeneration
+from ..modeling.vision_language_model import VisionLanguageForConditionalGeneration
 from .machine_limits import median_seconds
 
 
 @torch.inference_mode()
 def measure_batches(
-    model: MobileVideoGPTForConditionalGeneration,
+    model: VisionLanguageForConditionalGeneration,
     prompt: torch.Tensor,
     pixels: dict[str, torch.Tensor],
     batch_sizes: list[int],
@@ -25,9 +25,9 @@ def measure_batches(
     cache of fixed size and compiled steps.
 
     Args:
-        model ([`MobileVideoGPTForConditionalGeneration`]): the model, where and in which dtype it is to be measured.
+        model ([`VisionLanguageForConditionalGeneration`]): the model, where and in which dtype it is to be measured.
         prompt (`torch.Tensor` of shape `(1, length)`): token ids.
-        pixels (`dict[str, torch.Tensor]`): both streams of the video, `(1, num_frames, 3, height, width)` each.
+        pixels (`dict[str, torch.Tensor]`): of the video, `(1, num_frames, 3, height, width)` for each input of the model.
         batch_sizes (`list[int]`): how many at once.
         runs (`int`): of each, after one that is not counted.
         num_new_tokens (`int`): of each answer, at least 2.
@@ -64,7 +64,7 @@ def measure_batches(
 
 
 def _measure(
-    model: MobileVideoGPTForConditionalGeneration,
+    model: VisionLanguageForConditionalGeneration,
     prompt: torch.Tensor,
     pixels: dict[str, torch.Tensor],
     batch_size: int,

@@ -8,17 +8,17 @@ from itertools import groupby
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers import ProcessorMixin
 
 from ..modeling.outputs import VideoFeatures
-from ..processing.processing_mvgpt import MobileVideoGPTProcessor
+from ..modeling.vision_language_model import VisionLanguageForConditionalGeneration
 from .questions import ScoredQuestion
 
 
 @torch.no_grad()
 def answer_questions(
-    model: PreTrainedModel,
-    processor: MobileVideoGPTProcessor,
+    model: VisionLanguageForConditionalGeneration,
+    processor: ProcessorMixin,
     questions: Sequence[ScoredQuestion],
     *,
     shuffle_frames: bool = False,
@@ -30,8 +30,8 @@ def answer_questions(
     Answers questions greedily, those about one video together: it is decoded and encoded once.
 
     Args:
-        model ([`MobileVideoGPTForConditionalGeneration`]): the model.
-        processor ([`MobileVideoGPTProcessor`]): its processor.
+        model ([`VisionLanguageForConditionalGeneration`]): a model that takes videos.
+        processor ([`ProcessorMixin`]): its processor.
         questions (`Sequence[ScoredQuestion]`): questions about one video stand together.
         shuffle_frames (`bool`, defaults to `False`):
             Show the sampled frames in random order. A model whose answers do not suffer does not look at time.
@@ -53,7 +53,7 @@ def answer_questions(
     for features, (_, group) in zip(decoded, groups, strict=True):
         texts = [question.question for question in group]
         inputs = _prompts(processor, texts)
-        streams = [features[name] for name in processor.video_processor.model_input_names]
+        streams = [features[name] for name in model.pixel_inputs["video"]]
         if shuffle_frames:
             order = torch.randperm(streams[0].shape[1], generator=generator)
             streams = [stream[:, order] for stream in streams]
@@ -65,7 +65,7 @@ def answer_questions(
 
 
 def _decode_ahead(video_processor: Callable[..., Any], videos: Sequence[str], num_workers: int) -> Iterator[Any]:
-    """Both pixel streams of each video. Decoders let other threads run; the tokenizer would not bear it."""
+    """The pixels of each video. Decoders let other threads run; the tokenizer would not bear it."""
     if num_workers == 0:
         yield from (video_processor(video, return_tensors="pt") for video in videos)
         return
@@ -82,7 +82,7 @@ def _decode_ahead(video_processor: Callable[..., Any], videos: Sequence[str], nu
             executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _prompts(processor: MobileVideoGPTProcessor, texts: list[str]) -> Any:
+def _prompts(processor: ProcessorMixin, texts: list[str]) -> Any:
     """The prompts of all questions about a video, without its pixels."""
     chats = [[{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": text}]}] for text in texts]
     prompts = [processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False) for chat in chats]

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..modeling import MobileVideoGPTForConditionalGeneration
+from ..modeling.vision_language_model import VisionLanguageForConditionalGeneration
 
 
 QUANTIZATIONS = ("int8", "int4")
@@ -59,13 +59,13 @@ def torchao_config(name: str, device: torch.device) -> Any:
     )
 
 
-def quantize_language_model(model: MobileVideoGPTForConditionalGeneration, name: str) -> None:
+def quantize_language_model(model: VisionLanguageForConditionalGeneration, name: str) -> None:
     """
     Quantizes the linear layers of the language model in place, as loading with a `quantization_config` would. Encoders,
     projectors, embeddings and the head stay as they are.
 
     Args:
-        model ([`MobileVideoGPTForConditionalGeneration`]): the model, on the device and in the dtype in which it is to run.
+        model ([`VisionLanguageForConditionalGeneration`]): the model, on the device and in the dtype in which it is to run.
         name (`str`): one of [`QUANTIZATIONS`].
 
     Raises:

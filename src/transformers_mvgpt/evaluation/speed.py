@@ -10,17 +10,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from transformers import ProcessorMixin
 from transformers.generation.streamers import BaseStreamer
 
 from ..chat import VideoChat
-from ..modeling import MobileVideoGPTForConditionalGeneration
-from ..modeling.frame_scoring_mvgpt import score_frames, select_frames
-from ..processing import MobileVideoGPTProcessor
+from ..modeling.vision_language_model import VisionLanguageForConditionalGeneration
 from ..video.video_decoding import decode_video
 from .batch_speed import measure_batches
+from .encoder_speed import measure_encoders
 from .machine_limits import LimitsMeter, MachineLimits, count_flops, median_seconds
 from .quantization import stored_bytes
-from .scan_left_out import scan_left_out
 
 
 QUESTION = "What is happening in the video?"
@@ -52,8 +51,8 @@ class PartTime:
 
 @torch.inference_mode()
 def measure_speed(
-    model: MobileVideoGPTForConditionalGeneration,
-    processor: MobileVideoGPTProcessor,
+    model: VisionLanguageForConditionalGeneration,
+    processor: ProcessorMixin,
     video: str,
     *,
     runs: int = 5,
@@ -65,8 +64,8 @@ def measure_speed(
     Measures the parts of an answer about a video file, one after the other.
 
     Args:
-        model ([`MobileVideoGPTForConditionalGeneration`]): the model, where and in which dtype it is to be measured.
-        processor ([`MobileVideoGPTProcessor`]): its processor.
+        model ([`VisionLanguageForConditionalGeneration`]): the model, where and in which dtype it is to be measured.
+        processor ([`ProcessorMixin`]): its processor.
         video (`str`): a video file.
         runs (`int`): of each part, after one that is not counted.
         num_new_tokens (`int`): of an answer whose decode steps are measured, at least 2.
@@ -110,34 +109,12 @@ def measure_speed(
     features = measure(
         "preprocess", lambda: video_processor(frames, do_sample_frames=False, return_tensors="pt").to(device, dtype)
     )
-    context, stream = features["context_pixel_values_videos"], features["pixel_values_videos"]
-
+    pixels = {name: features[name] for name in model.pixel_inputs["video"]}
     body, config = model.model, model.config
-    images = context.flatten(0, 1)
-    meta_images = torch.empty_like(images, device="meta")
-    flops = count_flops(body, lambda twin: twin._encode_images(meta_images))
-    encoded = measure("image encoder", lambda: body._encode_images(images), flops).last_hidden_state
-
-    chunks = encoded[None]
-    num_patches, width = config.frames_per_chunk * encoded.shape[1], encoded.shape[2]
-    scoring_flops = 2 * config.num_chunks * num_patches**2 * width
-    scores = measure("frame scoring", lambda: score_frames(chunks, config.frames_per_chunk), scoring_flops)
-    selected = select_frames(scores, config.frames_per_chunk, config.num_selected_frames, config.select_most_attended)
-    chosen = stream[0, selected[0]][None]
-    meta_chosen = torch.empty_like(chosen, device="meta")
-    flops = count_flops(body.video_tower, lambda twin: twin(meta_chosen))
-    video_features = measure("video encoder", lambda: body.video_tower(chosen), flops).last_hidden_state
-    with scan_left_out():
-        measure("video encoder without scan", lambda: body.video_tower(chosen))
-
-    pooled = body._pool_patches(video_features)
-    meta_rows = torch.empty_like(encoded, device="meta"), torch.empty_like(pooled, device="meta")
-    flops = count_flops(body.image_projector, lambda twin: twin(meta_rows[0]))
-    flops += count_flops(body.video_projector, lambda twin: twin(meta_rows[1]))
-    measure("projectors", lambda: (body.image_projector(encoded), body.video_projector(pooled)), flops)
+    measure_encoders(body, pixels, measure)
 
     prompt = make_prompt(processor, model).to(device)
-    given = {"video": body.get_video_features(stream, context, return_dict=True)}
+    given = {"video": body.get_video_features(**pixels, return_dict=True)}
     embedded = torch.empty(*prompt.shape, config.text_config.hidden_size, dtype=dtype, device="meta")
     # of the same arithmetic in plain weights: the counter does not know the products of quantized ones
     with torch.device("meta"):
@@ -145,7 +122,6 @@ def measure_speed(
     flops = count_flops(plain, lambda twin: twin(inputs_embeds=embedded)) + 2 * model.lm_head.weight.numel()
     measure("prefill", lambda: model(prompt, mm_encoder_outputs=given, logits_to_keep=1, use_cache=True), flops)
 
-    pixels = {"pixel_values_videos": stream, "context_pixel_values_videos": context}
     measure("first token", lambda: generate_tokens(model, prompt, 1, **pixels), sum(part.flops for part in parts))
 
     chat = VideoChat(model, processor, given["video"])  # the run that is not counted does the video's prefill
@@ -171,7 +147,7 @@ def measure_speed(
 
 
 def generate_tokens(
-    model: MobileVideoGPTForConditionalGeneration, prompt: torch.Tensor, length: int, **inputs: Any
+    model: VisionLanguageForConditionalGeneration, prompt: torch.Tensor, length: int, **inputs: Any
 ) -> torch.Tensor:
     """As many tokens as asked for: an answer that ended early would be measured as a fast one."""
     options = {"eos_token_id": model.config.text_config.vocab_size, "max_new_tokens": length, "do_sample": False}
@@ -179,7 +155,7 @@ def generate_tokens(
 
 
 def first_token_call(
-    model: MobileVideoGPTForConditionalGeneration, processor: MobileVideoGPTProcessor, video: str
+    model: VisionLanguageForConditionalGeneration, processor: ProcessorMixin, video: str
 ) -> Callable[[], torch.Tensor]:
     """What [`measure_speed`] measures as the first token of a video file: from pixels in memory, through all of the model."""
     frames, _ = decode_video(video, processor.video_processor.sample_frames)
@@ -210,7 +186,7 @@ class TokenClock(BaseStreamer):
         self._last = None
 
 
-def make_prompt(processor: MobileVideoGPTProcessor, model: MobileVideoGPTForConditionalGeneration) -> torch.Tensor:
+def make_prompt(processor: ProcessorMixin, model: VisionLanguageForConditionalGeneration) -> torch.Tensor:
     """Token ids (1, length) of a question about a video, with as many placeholders as the model makes visual tokens of it."""
     content = [{"type": "video"}, {"type": "text", "text": QUESTION}]
     text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
@@ -220,7 +196,7 @@ def make_prompt(processor: MobileVideoGPTProcessor, model: MobileVideoGPTForCond
     return ids.repeat_interleave(repeats)[None]
 
 
-def _bytes_per_token(model: MobileVideoGPTForConditionalGeneration, num_cached: int) -> int:
+def _bytes_per_token(model: VisionLanguageForConditionalGeneration, num_cached: int) -> int:
     """What has to be read for a token: the language model's weights, of the embeddings the head's alone, and the cache."""
     language_model, text = model.model.language_model, model.config.text_config
     weights = [*language_model.layers.parameters(), *language_model.norm.parameters(), model.lm_head.weight]

@@ -6,14 +6,14 @@ from .data import InstructionDataset
 from .merge import merge
 from .recipe import LoraSettings, Recipe, load_recipe, make_recipe
 from .run import run
-from .trainer import MobileVideoGPTTrainer
+from .trainer import VisionLanguageTrainer
 
 
 __all__ = [
     "DataCollator",
     "InstructionDataset",
     "LoraSettings",
-    "MobileVideoGPTTrainer",
+    "VisionLanguageTrainer",
     "Recipe",
     "load_recipe",
     "make_recipe",

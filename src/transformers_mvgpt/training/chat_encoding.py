@@ -2,6 +2,7 @@
 """Chats to token ids, and which of them are to be learned."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,12 @@ from transformers.utils.chat_template_utils import render_jinja_template
 
 
 IGNORED = -100  # transformers' losses do not look where this is the label
+
+
+def placeholder_ids(processor: Any) -> dict[str, int]:
+    """The token that stands for a visual, by modality: `"image"`, `"video"` or both, as the model takes them."""
+    ids = {modality: getattr(processor, f"{modality}_token_id", None) for modality in ("image", "video")}
+    return {modality: token_id for modality, token_id in ids.items() if token_id is not None}
 
 
 def encode_chats(
@@ -22,9 +29,9 @@ def encode_chats(
         labels        -100    -100 ...                                                        -100 -100 To eat . <|im_end|> -100
 
     Args:
-        processor ([`MobileVideoGPTProcessor`]): of the model.
+        processor ([`ProcessorMixin`]): of the model.
         chats (`list[list[dict]]`): messages as [`to_messages`] returns them.
-        num_image_tokens (`int`, *optional*): rows that the model makes of an image, if not the processor's.
+        num_image_tokens (`int`, *optional*): visual tokens that the model makes of an image, if not the processor's.
 
     Returns:
         `list[tuple[np.ndarray, np.ndarray] | str]`: for each chat token ids and labels, int64 of shape `(length,)`; or, if
@@ -33,13 +40,13 @@ def encode_chats(
     Raises:
         ValueError: if the chat template does not mark what the assistant says.
     """
-    tokenizer = processor.tokenizer
+    tokenizer, modalities = processor.tokenizer, placeholder_ids(processor)
     control_tokens = re.compile("|".join(map(re.escape, tokenizer.get_added_vocab())) or r"(?!)")
     pieces: list[str] = []
     is_answer: list[bool] = []
     ends: list[int | str] = []
     for chat in chats:
-        if problem := _misplaced(control_tokens, chat):
+        if problem := _misplaced(control_tokens, modalities, chat):
             ends.append(problem)
             continue
         [text], [spans] = render_jinja_template(
@@ -63,10 +70,11 @@ def encode_chats(
         ends.append(len(pieces))
 
     encoded = tokenizer(pieces, add_special_tokens=False, return_attention_mask=False)["input_ids"] if pieces else []
-    rows = {
-        processor.image_token_id: num_image_tokens or processor.num_image_tokens,
-        processor.video_token_id: processor.num_video_tokens,
+    token_counts = {
+        token_id: getattr(processor, f"num_{modality}_tokens") for modality, token_id in modalities.items()
     }
+    if num_image_tokens is not None:
+        token_counts[modalities["image"]] = num_image_tokens
     results: list[tuple[np.ndarray, np.ndarray] | str] = []
     start = 0
     for end in ends:
@@ -76,19 +84,21 @@ def encode_chats(
         ids = np.concatenate([np.asarray(piece, np.int64) for piece in encoded[start:end]])
         learned = np.repeat(is_answer[start:end], [len(piece) for piece in encoded[start:end]])
         repeats = np.ones_like(ids)
-        for token_id, count in rows.items():
+        for token_id, count in token_counts.items():
             repeats[ids == token_id] = count
         results.append((np.repeat(ids, repeats), np.repeat(np.where(learned, ids, IGNORED), repeats)))
         start = end
     return results
 
 
-def _misplaced(control_tokens: re.Pattern, chat: list[dict[str, Any]]) -> str | None:
-    """Words must not open or close a turn, nor stand for a visual."""
+def _misplaced(control_tokens: re.Pattern, modalities: Iterable[str], chat: list[dict[str, Any]]) -> str | None:
+    """Words must not open or close a turn, nor stand for a visual, and visuals must be of a kind that the model takes."""
     for message in chat:
         for part in message["content"]:
             if part["type"] == "text" and (found := control_tokens.search(part["text"])):
                 return f"its text has the control token {found[0]}: take it out"
             if part["type"] != "text" and message["role"] == "assistant":
                 return f"a turn of the assistant has the part {part['type']!r}: the model can only say text"
+            if part["type"] not in ("text", *modalities):
+                return f"it has the part {part['type']!r}: the model takes {' and '.join(modalities)}s alone"
     return None

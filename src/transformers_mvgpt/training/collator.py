@@ -9,7 +9,7 @@ from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
 from transformers.image_utils import load_image
 
-from .chat_encoding import IGNORED, encode_chats
+from .chat_encoding import IGNORED, encode_chats, placeholder_ids
 from .messages import visuals_of
 
 
@@ -24,13 +24,13 @@ class DataCollator:
     nobody needs them.
 
     Args:
-        processor ([`MobileVideoGPTProcessor`]):
+        processor ([`ProcessorMixin`]):
             Of the model.
         max_length (`int`, *optional*):
             Longer samples are cut to it, which is reported.
         num_frame_tokens (`int`, *optional*):
-            Give it to send images through the video encoder, as videos of one frame: the rows that its projector makes of
-            one. They become `pixel_values_videos` of shape `(num_images, 1, 3, height, width)`.
+            Give it to send images through the video encoder, as videos of one frame: the visual tokens that its projector
+            makes of one. They become `pixel_values_videos` of shape `(num_images, 1, 3, height, width)`.
         pad_images (`bool`, defaults to `False`):
             Whether images for the image encoder become squares, with borders of the mean color, so that nothing is cropped.
         on_unreadable (`str`, defaults to `"stop"`):
@@ -64,7 +64,7 @@ class DataCollator:
         problems: list[str] = []
         chats = [sample["messages"] for sample in samples]
         texts = encode_chats(self.processor, chats, self.num_frame_tokens)
-        rows: list[tuple[torch.Tensor, torch.Tensor]] = []
+        sequences: list[tuple[torch.Tensor, torch.Tensor]] = []
         pixels: dict[str, list[torch.Tensor]] = {}
         for sample, text in zip(samples, texts, strict=True):
             name = sample.get("name", "a sample")
@@ -72,18 +72,18 @@ class DataCollator:
             if isinstance(visuals, str):
                 self._report(f"{name} was left out: {visuals}", problems)
                 text, visuals = self._stand_in(sample["messages"], text)
-            row = torch.from_numpy(text[0]), torch.from_numpy(text[1])
-            if self.max_length is not None and len(row[0]) > self.max_length:
-                row = self._cut(name, *row, self.max_length, problems)
-            rows.append(row)
+            sequence = torch.from_numpy(text[0]), torch.from_numpy(text[1])
+            if self.max_length is not None and len(sequence[0]) > self.max_length:
+                sequence = self._cut(name, *sequence, self.max_length, problems)
+            sequences.append(sequence)
             for key, value in visuals.items():
                 pixels.setdefault(key, []).extend(value)
 
-        ids, labels = [row[0] for row in rows], [row[1] for row in rows]
+        ids, labels = [own[0] for own in sequences], [own[1] for own in sequences]
         padding_id = self.processor.tokenizer.pad_token_id
         batch: dict[str, Any] = {
             "input_ids": pad_sequence(ids, batch_first=True, padding_value=padding_id or 0),
-            "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
+            "attention_mask": pad_sequence([torch.ones_like(own) for own in ids], batch_first=True),
             "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
             **{key: torch.cat(value) for key, value in pixels.items()},
         }
@@ -103,8 +103,8 @@ class DataCollator:
     def _cut(
         self, name: str, ids: torch.Tensor, labels: torch.Tensor, max_length: int, problems: list[str]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Its end is cut off. Visuals stand at the start; one that is cut would not fit its rows."""
-        tokens = torch.tensor([self.processor.image_token_id, self.processor.video_token_id])
+        """Its end is cut off. Visuals stand at the start; one that is cut would not fit its visual tokens."""
+        tokens = torch.tensor(list(placeholder_ids(self.processor).values()))
         what = f"{name} has {len(ids)} tokens, but `max_length` is {max_length}"
         if torch.isin(ids[max_length:], tokens).any():
             self._report(f"{what}, which cuts a visual: raise it, or shorten the text before the visual", problems)
@@ -153,19 +153,23 @@ class DataCollator:
             [text] = encode_chats(self.processor, [empty], self.num_frame_tokens)
             assert not isinstance(text, str)
         ids, labels = text
-        video_processor = self.processor.video_processor
-        size = (3, video_processor.crop_size["height"], video_processor.crop_size["width"])
         num_images, num_videos = (len(visuals_of(messages, kind)) for kind in ("image", "video"))
         shapes: dict[str, tuple[int, ...]] = {}
         if num_images and self.num_frame_tokens is None:
-            shapes["pixel_values"] = (num_images, *size)
+            shapes["pixel_values"] = (num_images, *_pixel_shape(self.processor.image_processor))
         elif num_images:
-            shapes["pixel_values_videos"] = (num_images, 1, *size)
+            shapes["pixel_values_videos"] = (num_images, 1, *_pixel_shape(self.processor.video_processor))
         if num_videos and self.num_frame_tokens is None:
+            video_processor = self.processor.video_processor
             for key in video_processor.model_input_names:
-                shapes[key] = (num_videos, video_processor.num_frames, *size)
+                shapes[key] = (num_videos, video_processor.num_frames, *_pixel_shape(video_processor))
         pixels = {key: [torch.zeros(shape)] for key, shape in shapes.items()}
         return (ids, np.full_like(labels, IGNORED)), pixels
+
+
+def _pixel_shape(processor: Any) -> tuple[int, int, int]:
+    """Channels, height and width of an image or frame that this processor has prepared."""
+    return 3, processor.crop_size["height"], processor.crop_size["width"]
 
 
 def _pad_to_square(image: Image.Image, mean: list[float]) -> Image.Image:

@@ -20,7 +20,7 @@ from .loss_curve import LossCurve
 from .output import CHECKPOINTS_FOLDER, claim_output, is_finished, write_whole
 from .recipe import Recipe
 from .stages import prepare_model
-from .trainer import MobileVideoGPTTrainer
+from .trainer import VisionLanguageTrainer
 
 
 def run(recipe: Recipe, callbacks: Iterable[TrainerCallback] = ()) -> Path:
@@ -66,7 +66,7 @@ def run(recipe: Recipe, callbacks: Iterable[TrainerCallback] = ()) -> Path:
     loaded.model.name_or_path = os.path.abspath(recipe.model) if os.path.isdir(recipe.model) else recipe.model
     model = prepare_model(loaded.model, recipe)
     num_frame_tokens = config.video_grid_size**2 if recipe.stage == "video_projector" else None
-    trainer = MobileVideoGPTTrainer(
+    trainer = VisionLanguageTrainer(
         model=model,
         args=arguments,
         train_dataset=dataset,
@@ -107,7 +107,7 @@ def _open_data(recipe: Recipe, data) -> InstructionDataset:
     return dataset
 
 
-def _write_model(trainer: MobileVideoGPTTrainer, loaded: LoadedModel, output: Path) -> None:
+def _write_model(trainer: VisionLanguageTrainer, loaded: LoadedModel, output: Path) -> None:
     model = trainer.accelerator.unwrap_model(trainer.model)
     gathered = trainer.accelerator.get_state_dict(trainer.model_wrapped) or {}  # ZeRO-3 gives it to one process alone
     state = {name: tensor.cpu() for name, tensor in gathered.items()}

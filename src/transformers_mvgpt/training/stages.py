@@ -9,12 +9,9 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from ..families import family_of
 from ..modeling.missing_encoders import freeze_unread_weights, is_read
 from .recipe import Recipe
-
-
-PROJECTORS = ("image_projector", "video_projector")
-_ENCODERS = ("vision_tower", "video_tower")
 
 
 def prepare_model(model: PreTrainedModel, recipe: Recipe) -> nn.Module:
@@ -22,22 +19,27 @@ def prepare_model(model: PreTrainedModel, recipe: Recipe) -> nn.Module:
     Makes what the stage trains trainable, and all else not.
 
     Args:
-        model ([`MobileVideoGPTForConditionalGeneration`]): the model; it is changed in place.
+        model ([`VisionLanguageForConditionalGeneration`]): the model; it is changed in place.
         recipe ([`Recipe`]): says the stage.
 
     Returns:
         `nn.Module`: the model, in a `peft.PeftModel` where the recipe has LoRA.
 
     Raises:
+        ValueError: if models of this family are not trained in this stage.
         ImportError: if LoRA is wanted and peft is not installed.
     """
+    family = family_of(model.config)
+    if recipe.stage not in family.stages:
+        raise ValueError(f"`stage` ({recipe.stage}) of {family.name} must be {' or '.join(family.stages)}.")
+    encoders = tuple(encoder.module for encoder in family.encoders.values()) if recipe.train_encoders else ()
     model.requires_grad_(False)
     if recipe.stage == "video_projector":
         model.register_forward_pre_hook(_images_as_video, with_kwargs=True)
     if recipe.stage != "instruction":
         model.get_submodule(f"model.{recipe.stage}").requires_grad_(True)
         return model
-    learning = PROJECTORS + (_ENCODERS if recipe.train_encoders else ())
+    learning = family.projectors + encoders
     if recipe.lora is None:
         for name in (*learning, "language_model"):
             model.get_submodule(f"model.{name}").requires_grad_(True)
@@ -45,7 +47,7 @@ def prepare_model(model: PreTrainedModel, recipe: Recipe) -> nn.Module:
         freeze_unread_weights(model)
         return model
     model = _add_lora(model, recipe, learning)
-    for encoder in _ENCODERS if recipe.train_encoders else ():
+    for encoder in encoders:
         _freeze_unread_copies(model, encoder)
     return model
 
@@ -56,12 +58,12 @@ def encode_images_as_video(model: PreTrainedModel, frames: torch.Tensor) -> Base
     patches: how the video projector is trained before it meets videos.
 
     Args:
-        model ([`MobileVideoGPTForConditionalGeneration`]): the model.
+        model ([`MobileVideoGPTForConditionalGeneration`]): the model, which has a video encoder.
         frames (`torch.Tensor` of shape `(num_images, 1, 3, height, width)`): as the video encoder wants them.
 
     Returns:
         [`~modeling_outputs.BaseModelOutputWithPooling`]: `last_hidden_state` of the video encoder, and as `pooler_output` the
-        rows for the language model, `(num_images, video_grid_size ** 2, hidden_size)`.
+        visual tokens, `(num_images, video_grid_size ** 2, hidden_size)`.
     """
     tower, projector = (model.get_submodule(f"model.{name}") for name in ("video_tower", "video_projector"))
     learns = any(parameter.requires_grad for parameter in tower.parameters())

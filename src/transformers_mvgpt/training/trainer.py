@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""transformers' Trainer, with what this model needs beside it."""
+"""transformers' Trainer, with what vision-language models need beside it."""
 
 import json
 import os
@@ -10,11 +10,11 @@ import torch
 from transformers import Trainer
 from transformers.utils import logging
 
+from ..families import family_of
 from ..modeling.projector_pooled import PooledProjector
 from ..processing.out_of_memory import explain_out_of_memory
 from .data import InstructionDataset
 from .sampler import GroupedSampler
-from .stages import PROJECTORS
 
 
 logger = logging.get_logger(__name__)
@@ -31,7 +31,7 @@ def count_problems(folder: str | os.PathLike) -> int:
         return sum(1 for _ in file)
 
 
-class MobileVideoGPTTrainer(Trainer):
+class VisionLanguageTrainer(Trainer):
     r"""
     [`~transformers.Trainer`] with a learning rate of their own for the projectors, and batches of one modality.
 
@@ -78,7 +78,8 @@ class MobileVideoGPTTrainer(Trainer):
         if not is_new or self.projector_learning_rate is None:
             return optimizer
         named = (self.model if model is None else model).named_parameters()
-        projectors = {parameter for name, parameter in named if any(f".{part}." in name for part in PROJECTORS)}
+        parts = family_of(self.model.config).projectors
+        projectors = {parameter for name, parameter in named if any(f".{part}." in name for part in parts)}
         for group in list(optimizer.param_groups):
             own = [parameter for parameter in group["params"] if parameter in projectors]
             if not own:
