@@ -43,15 +43,15 @@ def test_nothing_exchanged_is_the_model_itself(model, videos):
     assert processor.num_video_tokens == NUM_VIDEO_TOKENS
 
 
-def test_one_encoder_alone_leaves_its_rows(model, videos):
+def test_one_encoder_alone_leaves_its_tokens(model, videos):
     both = encode(model, videos)[0].pooler_output
-    num_image_rows = NUM_FRAMES * NUM_IMAGE_TOKENS
+    num_image_tokens = NUM_FRAMES * NUM_IMAGE_TOKENS
     image, processor = encode(model, videos, encoders="image")
-    assert torch.equal(image.pooler_output, both[:, :num_image_rows])
-    assert processor.num_video_tokens == num_image_rows
+    assert torch.equal(image.pooler_output, both[:, :num_image_tokens])
+    assert processor.num_video_tokens == num_image_tokens
     video, processor = encode(model, videos, encoders="video")
-    assert torch.equal(video.pooler_output, both[:, num_image_rows:])
-    assert processor.num_video_tokens == NUM_VIDEO_TOKENS - num_image_rows
+    assert torch.equal(video.pooler_output, both[:, num_image_tokens:])
+    assert processor.num_video_tokens == NUM_VIDEO_TOKENS - num_image_tokens
     assert Processor.num_video_tokens == NUM_VIDEO_TOKENS
 
 
@@ -88,9 +88,9 @@ def test_fresh_projectors_of_the_same_kind(model, videos):
 def test_plain_projector_pools_rows_and_columns():
     projector = PlainProjector(3, 5, 2, num_layers=1)
     tokens = torch.randn(1, 16, 3)
-    rows = projector(tokens)
+    projected = projector(tokens)
     corner = tokens.reshape(4, 4, 3)[:2, 2:].mean((0, 1))  # the linear layer and the mean commute
-    torch.testing.assert_close(rows[0, 1], projector.linear_1(corner))
+    torch.testing.assert_close(projected[0, 1], projector.linear_1(corner))
 
 
 @pytest.mark.slow

@@ -78,7 +78,7 @@ def test_pictures_come_before_clips():
     assert frames.shape[2:0:-1] in FRAME_SIZES
 
 
-def test_rows_are_of_like_length_and_hold_a_description(processor):
+def test_sequences_are_of_like_length_and_hold_a_description(processor):
     chats = [sample["chats"] for sample in map(DrawnChats(0, 0, 60, num_frames=1).__getitem__, range(60))]
     assert all(answer.count(".") >= 1 for _, answer in (texts(some)[0] for some in chats))
     assert {texts(some)[0][0] for some in chats} == {"Describe the video.", "What happens in the video?"}

@@ -32,7 +32,7 @@ from .training_questions import Subject, make_practice_questions, make_training_
 # Fresh weights of transformers' usual size, 0.02, are too faint for a model this narrow: it is slow to find anything.
 _WEIGHT_SCALE = 0.08
 _RESIDUAL_SHARE = 0.5
-# Of a row's questions and answers, in words, which are tokens but for a few; and what the chat template adds to each.
+# Of a sequence's questions and answers, in words, which are tokens but for a few; and what the chat template adds to each.
 _MAX_LENGTH = 330
 _TEMPLATE_LENGTH = 9
 
@@ -73,7 +73,7 @@ class DrawnChats(Dataset):
 
 
 def _as_many_as_fit(questions: list[Question]) -> list[Question]:
-    """Rows of like lengths need little padding. Descriptions come first: no other questions say so much."""
+    """Sequences of like lengths need little padding. Descriptions come first: no other questions say so much."""
     kept, length = [], 0
     for question in sorted(questions, key=lambda question: question.type != "description"):
         length += len(f"{question.text} {question.answer}".split()) + _TEMPLATE_LENGTH

@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""Many questions about one visual in one row, each answered as if it were the only one."""
+"""Many questions about one visual in one sequence, each answered as if it were the only one."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -45,8 +45,8 @@ class SideBySideCollator:
         """Takes samples with `chats`: several with the same visual, each a question and its answer."""
         columns: dict[str, list[torch.Tensor]] = {"input_ids": [], "labels": [], "position_ids": [], "parts": []}
         for sample in samples:
-            row = self._join(self._encode(sample["chats"]))
-            for name, values in row.items():
+            sequence = self._join(self._encode(sample["chats"]))
+            for name, values in sequence.items():
                 columns[name].append(values)
         fill = {
             "input_ids": self.processor.tokenizer.pad_token_id,
@@ -55,7 +55,7 @@ class SideBySideCollator:
             "parts": _PADDING,
         }
         batch = {
-            name: pad_sequence(rows, batch_first=True, padding_value=fill[name]) for name, rows in columns.items()
+            name: pad_sequence(some, batch_first=True, padding_value=fill[name]) for name, some in columns.items()
         }
         batch["attention_mask"] = _mask(batch.pop("parts"))
         following = batch["labels"][:, 1:]
@@ -72,7 +72,7 @@ class SideBySideCollator:
         return [self._encoded[key] for key in keys]
 
     def _join(self, chats: list[Any]) -> dict[str, torch.Tensor]:
-        """One row of encoded chats. `parts` is 0 for what they share and numbers the questions from 1."""
+        """One sequence of encoded chats. `parts` is 0 for what they share and numbers the questions from 1."""
         first_ids = torch.from_numpy(chats[0][0])
         visual_ids = torch.tensor([self.processor.image_token_id, self.processor.video_token_id])
         shared = int(torch.isin(first_ids, visual_ids).nonzero()[-1]) + 1
