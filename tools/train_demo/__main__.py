@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
+from transformers_mvgpt.cli.environment import prepare_environment
 from transformers_mvgpt.cli.training_progress import TrainingProgress
 from transformers_mvgpt.evaluation.report import draw_scores, score_table
 from transformers_mvgpt.training import load_recipe
@@ -91,4 +92,5 @@ class _Bars:
 if __name__ == "__main__":
     # by default it would end the process on the spot, and its workers would stay
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    prepare_environment()
     app()

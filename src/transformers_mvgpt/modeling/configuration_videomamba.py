@@ -51,8 +51,9 @@ class VideoMambaConfig(PreTrainedConfig):
         time_step_min, time_step_max, time_step_floor (`float`, defaults to 0.001, 0.1 and 1e-4):
             Range of the freshly initialized time steps.
         scan_implementation (`str`, defaults to `"auto"`):
-            What computes the selective scan: `"torch"`, `"numba"`, `"triton"` or `"mamba_ssm"`; `"auto"` is numba's on CPU
-            and mamba-ssm's on CUDA where they are installed, else plain PyTorch. It may be changed at any time.
+            What computes the selective scan: `"torch"`, `"numba"`, `"triton"` or `"mamba_ssm"`; `"auto"` takes, for
+            tensors of at most 32 bits, numba's on CPU and Triton's on NVIDIA GPUs, each where it is installed (on a GPU without
+            Triton mamba-ssm's), and plain PyTorch otherwise. It may be changed at any time.
 
     Raises:
         `StrictDataclassClassValidationError`: on sizes that do not fit each other, naming them and what would fit.
