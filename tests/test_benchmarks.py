@@ -1,9 +1,19 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""`benchmarks/`: README.md and the model cards say what was measured."""
+"""`benchmarks/`: README.md, docs/speed.md and the model cards say what was measured."""
 
 import json
 
-from benchmark_tables import README, read_results, readme_tables, speed_records, with_tables
+import pytest
+
+from benchmark_tables import (
+    README,
+    SPEED_PAGE,
+    all_tables,
+    first_token_table,
+    read_results,
+    speed_records,
+    with_tables,
+)
 from transformers_mvgpt.conversion.card_speed import SPEED_FILE, read_speed
 
 
@@ -30,9 +40,11 @@ RESULT = {
 }
 
 
-def test_readme_says_what_was_measured():
-    text = README.read_text("utf-8")
-    assert with_tables(text, readme_tables(read_results())) == text, "`make benchmark-tables` writes it anew"
+@pytest.mark.parametrize(("page", "tables"), [(README, first_token_table), (SPEED_PAGE, all_tables)])
+def test_pages_say_what_was_measured(page, tables):
+    text, table = page.read_text("utf-8"), tables(read_results())
+    assert table in text
+    assert with_tables(text, table) == text, "`make benchmark-tables` writes it anew"
 
 
 def test_cards_say_what_was_measured():
@@ -40,7 +52,7 @@ def test_cards_say_what_was_measured():
 
 
 def test_tables():
-    lines = readme_tables([RESULT]).splitlines()
+    lines = all_tables([RESULT]).splitlines()
     assert lines[0] == "On ABC, 2 threads, float32 (Python 3, torch 2, transformers 5), medians of 5 runs:"
     assert "| 0.5B | 3.0 s, 1.50 x its roofline | 81.5 ms | 20 ms, 2.00 x its roofline | 5.1 GB |" in lines
     assert "| other | 12.0 s | 0.25 |" in lines
@@ -48,8 +60,25 @@ def test_tables():
     assert with_tables(text, "new\n") == text.replace("old", "new")
 
 
+def test_first_token_beside_baselines():
+    others = [{**RESULT, "model": "1.5b"}, {**RESULT, "baselines": {}}]
+    table = first_token_table([RESULT, *others, {**RESULT, "note": "On a warm day."}])
+    assert table == (
+        "| | Mobile-VideoGPT 0.5B | other |\n"
+        "|---|---|---|\n"
+        "| ABC, 2 threads, float32 | 3.0 s | 12.0 s |\n"
+        "| ABC, 2 threads, float32* | 3.0 s | 12.0 s |\n"
+        "\n"
+        "* ABC, 2 threads, float32: On a warm day.\n"
+    )
+
+
+def test_notes_are_shown():
+    assert "medians of 5 runs:\n\nOn a warm day.\n\n| model |" in all_tables([{**RESULT, "note": "On a warm day."}])
+
+
 def test_quantized_results_say_so():
-    tables = readme_tables([RESULT, {**RESULT, "quantization": "int8", "baselines": {}}])
+    tables = all_tables([RESULT, {**RESULT, "quantization": "int8", "baselines": {}}])
     assert "On ABC, 2 threads, float32, int8 weights (Python 3" in tables
     [_, record] = speed_records([RESULT, {**RESULT, "quantization": "int8"}])
     assert "int8 weights" in record["machine"]

@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-What README.md and the model cards say of speed, from what `mvgpt bench` has left in `benchmarks/`. `make benchmark-tables` writes
-it anew.
+What README.md, docs/speed.md and the model cards say of speed, from what `mvgpt bench` has left in `benchmarks/`. `make
+benchmark-tables` writes it anew.
 """
 
 import json
@@ -16,8 +16,8 @@ from transformers_mvgpt.evaluation.speed_report import ours_to_theirs, seconds_o
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
-README = ROOT / "README.md"
-_PLACE = re.compile(r"(?<=<!-- made by `make benchmark-tables` -->\n).*?(?=<!-- end -->)", re.DOTALL)
+README, SPEED_PAGE = ROOT / "README.md", ROOT / "docs" / "speed.md"
+_TABLES = re.compile(r"(?<=made by `make benchmark-tables` -->\n).*?(?=<!-- end -->)", re.DOTALL)
 _NAMES = {"0.5b": "0.5B", "1.5b": "1.5B"}
 
 
@@ -41,12 +41,28 @@ def speed_records(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def readme_tables(results: list[dict[str, Any]]) -> str:
+def first_token_table(results: list[dict[str, Any]]) -> str:
+    """Markdown: for each machine with baselines, what a first token takes of the published size of 0.5B and of them."""
+    some = [result for result in results if result["model"] == "0.5b" and result["baselines"]]
+    names = list(dict.fromkeys(name for result in some for name in result["baselines"]))
+    lines = [f"| | Mobile-VideoGPT 0.5B | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
+    for result in some:
+        cells = [_time(seconds_of(result, "first token"))]
+        cells += [_time(result["baselines"][name]["seconds"]) if name in result["baselines"] else "" for name in names]
+        mark = "*" if result.get("note") else ""
+        lines.append(f"| {_place(result)}{mark} | {' | '.join(cells)} |")
+    notes = {f"* {_place(result)}: {note}" for result in some if (note := result.get("note"))}
+    return "\n".join([*lines, *(["", *sorted(notes)] if notes else []), ""])
+
+
+def all_tables(results: list[dict[str, Any]]) -> str:
     """Markdown: for each machine, our models, then others on the same frames."""
     lines = []
     for machine, group in groupby(results, _machine):
         some = list(group)
         lines += [f"On {machine}, medians of {some[0]['runs']} runs:", ""]
+        for note in dict.fromkeys(result["note"] for result in some if result.get("note")):
+            lines += [note, ""]
         lines += ["| model | first token | second question | decode step | memory |", "|---|---|---|---|---|"]
         for result in some:
             cells = [_NAMES.get(result["model"], "small model")]
@@ -74,16 +90,21 @@ def readme_tables(results: list[dict[str, Any]]) -> str:
 
 
 def with_tables(readme: str, tables: str) -> str:
-    """The text of README.md with these tables in their place."""
-    return _PLACE.sub(lambda _: tables, readme)
+    """The text of a page with these tables in their place."""
+    return _TABLES.sub(lambda _: tables, readme)
 
 
 def _machine(result: dict[str, Any]) -> str:
     machine = result["machine"]
-    place = machine.get("gpu") or f"{machine['processor']}, {machine['threads']} threads"
     versions = f"Python {machine['python']}, torch {machine['torch']}, transformers {machine['transformers']}"
+    return f"{_place(result)} ({versions})"
+
+
+def _place(result: dict[str, Any]) -> str:
+    machine = result["machine"]
+    place = machine.get("gpu") or f"{machine['processor']}, {machine['threads']} threads"
     weights = f", {result['quantization']} weights" if result["quantization"] else ""
-    return f"{place}, {machine['dtype']}{weights} ({versions})"
+    return f"{place}, {machine['dtype']}{weights}"
 
 
 def _part(result: dict[str, Any], name: str) -> str:
@@ -102,4 +123,5 @@ def _gigabytes(num_bytes: int | None) -> str:
 if __name__ == "__main__":
     found = read_results()
     SPEED_FILE.write_text(json.dumps(speed_records(found), indent=2) + "\n", encoding="utf-8")
-    README.write_text(with_tables(README.read_text("utf-8"), readme_tables(found)), encoding="utf-8")
+    for page, tables in ((README, first_token_table(found)), (SPEED_PAGE, all_tables(found))):
+        page.write_text(with_tables(page.read_text("utf-8"), tables), encoding="utf-8")
