@@ -48,7 +48,7 @@ def read_metadata(source: str, config: PreTrainedConfig, name: str) -> ModelCard
         metadata = {"license": PUBLISHED_LICENSE, "language": ["en"], "datasets": _PUBLISHED_DATASETS}
         metadata |= _repositories("base_model", parts)
     if os.path.isfile(scores := os.path.join(source, SCORES_FILE)):
-        # the model is `mvgpt train-demo`'s, trained from nothing
+        # the model is `make train-demo`'s, trained from nothing
         metadata |= {"license": "apache-2.0", "language": ["en"], "eval_results": _read_scores(scores)}
     if os.path.isfile(adapter := os.path.join(source, "adapter_config.json")):
         metadata |= _repositories("base_model", read_json(adapter).get("base_model_name_or_path"))
@@ -80,14 +80,14 @@ def _repositories(field: str, values: str | list[str | None] | None) -> dict[str
 
 
 def _read_scores(file: str) -> list[EvalResult] | None:
-    """One result for each type of question, of the file that `mvgpt train-demo` writes."""
+    """One result for each type of question, of the file that `make train-demo` writes."""
     content = read_json(file)
     results = [
         EvalResult(
             task_type=TASK,
             task_name="Questions about videos",
             dataset_type=DRAWN_CLIPS,
-            dataset_name="Drawn clips of coloured shapes (mvgpt draw-clips)",
+            dataset_name="Drawn clips of colored shapes (mvgpt draw-clips)",
             dataset_split="test",
             metric_type="exact_match",
             metric_name=f"exact answers: {kind}",
