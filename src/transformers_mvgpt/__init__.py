@@ -1,22 +1,41 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Small video-language models for Hugging Face transformers. Importing the package registers its classes with transformers."""
 
-from .chat import VideoChat, load_video_features, save_video_features
-from .conversion import complete_checkpoint, remote_code
-from .families import FAMILIES
-from .modeling import (
-    MobileVideoGPTConfig,
-    MobileVideoGPTForConditionalGeneration,
-    MobileVideoGPTModel,
-    VideoMambaConfig,
-    VideoMambaModel,
-)
-from .modeling.missing_encoders import PreTrainedModelWithEncoders
-from .processing import MobileVideoGPTProcessor, MobileVideoGPTVideoProcessor, VideoTextToTextPipeline
-from .registration import register_family, register_pipeline
+import sys
+from typing import TYPE_CHECKING
+
+from .lazy_names import lazy_names
 
 
-__version__ = "0.1.0.dev0"
+if TYPE_CHECKING:
+    from .chat import VideoChat, load_video_features, save_video_features
+    from .modeling import (
+        MobileVideoGPTConfig,
+        MobileVideoGPTForConditionalGeneration,
+        MobileVideoGPTModel,
+        VideoMambaConfig,
+        VideoMambaModel,
+    )
+    from .processing import MobileVideoGPTProcessor, MobileVideoGPTVideoProcessor, VideoTextToTextPipeline
+    from .version import __version__ as __version__
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "MobileVideoGPTConfig": ".modeling",
+            "MobileVideoGPTForConditionalGeneration": ".modeling",
+            "MobileVideoGPTModel": ".modeling",
+            "MobileVideoGPTProcessor": ".processing",
+            "MobileVideoGPTVideoProcessor": ".processing",
+            "VideoChat": ".chat",
+            "VideoMambaConfig": ".modeling",
+            "VideoMambaModel": ".modeling",
+            "VideoTextToTextPipeline": ".processing",
+            "__version__": ".version",
+            "load_video_features": ".chat",
+            "save_video_features": ".chat",
+        },
+    )
 
 __all__ = [
     "MobileVideoGPTConfig",
@@ -32,10 +51,8 @@ __all__ = [
     "save_video_features",
 ]
 
-PreTrainedModelWithEncoders.complete_checkpoint = staticmethod(complete_checkpoint)
-for family in FAMILIES:
-    for part in (family.config_class, family.processor_class, family.video_processor_class):
-        if part is not None:
-            part.remote_code = remote_code
-    register_family(family)
-register_pipeline()
+# The command `mvgpt` calls it when a sub-command begins: its help needs no part of torch.
+if not getattr(sys.modules.get("mvgpt_command"), "is_running", False):
+    from .registration import register_all
+
+    register_all()

@@ -1,6 +1,8 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Makes the families known to transformers."""
 
+import functools
+
 from transformers import (
     AutoConfig,
     AutoImageProcessor,
@@ -13,8 +15,22 @@ from transformers import (
 )
 from transformers.pipelines import PIPELINE_REGISTRY
 
-from .families import Family
+from .conversion import complete_checkpoint, remote_code
+from .families import FAMILIES, Family
+from .modeling.missing_encoders import PreTrainedModelWithEncoders
 from .processing.pipeline_video_text import VideoTextToTextPipeline
+
+
+@functools.cache
+def register_all() -> None:
+    """Registers all families and the pipeline, once in a process, and lets models be completed and saved with their code."""
+    PreTrainedModelWithEncoders.complete_checkpoint = staticmethod(complete_checkpoint)
+    for family in FAMILIES:
+        for part in (family.config_class, family.processor_class, family.video_processor_class):
+            if part is not None:
+                part.remote_code = remote_code
+        register_family(family)
+    register_pipeline()
 
 
 def register_family(family: Family) -> None:

@@ -54,7 +54,7 @@ def test_killed_run_goes_on(tmp_path, release, clips, images, uninterrupted):
     recipe = make_recipe(release, [clips, images], output)
     file = tmp_path / "recipe.yaml"
     file.write_text(recipe.to_yaml())
-    script = "from transformers_mvgpt.cli import main; main()"
+    script = "from mvgpt_command import main; main()"
     # a group of its own, so that the workers are killed too
     process = subprocess.Popen(
         [sys.executable, "-c", script, "train", str(file)], start_new_session=True, stderr=subprocess.PIPE

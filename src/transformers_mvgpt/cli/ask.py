@@ -18,14 +18,16 @@ def ask(
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
     start_seconds: Annotated[float | None, typer.Option(min=0, help="Start of the segment to look at.")] = None,
     end_seconds: Annotated[float | None, typer.Option(min=0, help="End of the segment to look at.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps, ...; a GPU where there is one.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Device, such as cpu, cuda, cuda:1 or mps; by default a GPU if there is one.")
+    ] = None,
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
-        typer.Option(help="Of the weights; auto is as they are stored."),
+        typer.Option(help="Data type of the weights; auto takes the one they are stored in."),
     ] = "auto",
     video_backend: Annotated[
         Literal["pyav", "torchcodec", "opencv", "decord"] | None,
-        typer.Option(help="Video decoder; the first of these that is installed."),
+        typer.Option(help="Video decoder; by default the first of these that is installed."),
     ] = None,
     show_frames: Annotated[
         bool, typer.Option("--show-frames", help="Also list, on stderr, the frames that the video encoder saw.")
@@ -38,7 +40,8 @@ def ask(
 
     _check_model(model)
     if not video.startswith(("http://", "https://")):
-        resolve_source(video)  # before a large model is loaded in vain
+        # before a large model is loaded in vain
+        resolve_source(video)
     pipe = pipeline("video-text-to-text", model=model, device=device, dtype=dtype)
     options: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,

@@ -24,8 +24,10 @@ def assemble(
         Path | None,
         typer.Option(help="JSON file with fields of the model's config that differ from the published models'."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the projectors.")] = 0,
-    dtype: Annotated[Literal["float32", "bfloat16", "float16"], typer.Option(help="Of the weights.")] = "float32",
+    seed: Annotated[int, typer.Option(help="Seed of the projectors' weights.")] = 0,
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16"], typer.Option(help="Data type of the weights.")
+    ] = "float32",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a folder that this command has written before.")
     ] = False,

@@ -21,18 +21,19 @@ def convert(
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="Folder to write.")],
     image_encoder: Annotated[
         str | None,
-        typer.Option(help="Folder or repository of CLIP; where the source's config says, if the source lacks it."),
+        typer.Option(help="Folder or repository of CLIP; by default the source's own, or the one its config names."),
     ] = None,
     video_encoder: Annotated[
         str | None,
-        typer.Option(help="Folder, repository or .pth file of VideoMamba; where the source's config says, likewise."),
+        typer.Option(help="Folder, repository or .pth file of VideoMamba; by default likewise."),
     ] = None,
     base_model: Annotated[
         str | None,
         typer.Option(help="For outputs of training: the model, or the language model, that they belong to."),
     ] = None,
     dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"], typer.Option(help="Of the weights; auto is the source's.")
+        Literal["auto", "float32", "bfloat16", "float16"],
+        typer.Option(help="Data type of the weights; auto takes the source's."),
     ] = "auto",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a folder that this command has written before.")

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 
 def demo(
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Of the second clip; by default one that nobody has seen.")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the second clip; by default a random one.")] = None,
 ) -> None:
     """Ask a small trained model about two drawn clips, the package's and a fresh one. Needs no network."""
     from transformers import pipeline

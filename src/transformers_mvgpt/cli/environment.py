@@ -2,6 +2,7 @@
 """Settings of a whole process, which a library must not change but a program may."""
 
 import ctypes
+import logging
 import os
 import sys
 
@@ -20,6 +21,15 @@ def prepare_environment() -> None:
     _keep_freed_memory()
     if "NUMBA_CPU_FEATURES" not in os.environ and (features := _host_features()):
         os.environ["NUMBA_CPU_FEATURES"] = f"{features},-prefer-256-bit"
+
+
+def show_messages() -> None:
+    """Shows on stderr what the package has to say while it works, such as that it compiles something."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("transformers_mvgpt")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
 
 
 def _keep_freed_memory() -> None:

@@ -5,9 +5,12 @@ import functools
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+
+import mvgpt_command
 
 from .ask import ask
 from .assemble import assemble
@@ -15,20 +18,41 @@ from .bench import bench
 from .convert import convert
 from .demo import demo
 from .draw_clips import draw_clips
-from .environment import prepare_environment
+from .environment import prepare_environment, show_messages
 from .evaluate import evaluate
 from .export_hub import export_hub
 from .merge import merge
+from .recipe_help import TrainCommand, first_sentence
 from .train import train
 
 
 app = typer.Typer(
     name="mvgpt",
-    help="Mobile-VideoGPT: questions about videos.",
+    help="Ask small video-language models about videos; train, measure and publish them.",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode=None,  # plain text, so that an error stays one line
+    # Plain text, so that an error stays one line.
+    rich_markup_mode=None,
 )
+
+
+def show_version(wanted: bool) -> None:
+    """Prints the version and ends the command, if that is wanted."""
+    if wanted:
+        from ..version import __version__
+
+        typer.echo(f"mvgpt {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def take_options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=show_version, is_eager=True)
+    ] = False,
+) -> None:
+    # No docstring: it would be shown as the help.
+    pass
 
 
 def with_one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -43,9 +67,29 @@ def with_one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
         except Exception as error:
             message = " ".join(str(error).split())
             if not isinstance(error, (ImportError, OSError, ValueError)) or not message:
-                message = f"{type(error).__name__}: {message}"  # the text alone says little: KeyError("x") reads 'x'
+                # the text alone says little: KeyError("x") reads 'x'
+                message = f"{type(error).__name__}: {message}"
             typer.echo(f"Error: {message}", err=True)
             raise typer.Exit(1) from error
+
+    return run
+
+
+def with_models(command: Callable[..., None]) -> Callable[..., None]:
+    """
+    The command, after the package has been registered with transformers. Both are loaded here and not before: help and
+    usage errors need neither.
+    """
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        if mvgpt_command.is_running:
+            prepare_environment()
+            show_messages()
+        from ..registration import register_all
+
+        register_all()
+        command(*args, **kwargs)
 
     return run
 
@@ -62,12 +106,15 @@ for command in (
     demo,
     draw_clips,
 ):
-    app.command()(with_one_line_errors(command))
+    app.command(
+        cls=TrainCommand if command is train else TyperCommand,
+        # What typer would take itself is cut off at the end of the line.
+        short_help=first_sentence(command.__doc__ or ""),
+    )(with_one_line_errors(with_models(command)))
 
 
 def main() -> None:
-    """Entry point of the command `mvgpt`."""
+    """Runs the command. In a process of its own, it is called by `mvgpt_command`."""
     # by default it would end the process on the spot, and what is half written would stay
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    prepare_environment()
     app()

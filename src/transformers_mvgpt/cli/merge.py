@@ -18,13 +18,14 @@ def merge(
         str | None, typer.Option(help="Folder or repository of the model it was trained on, if that is elsewhere now.")
     ] = None,
     dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"], typer.Option(help="Of the weights; auto is the model's.")
+        Literal["auto", "float32", "bfloat16", "float16"],
+        typer.Option(help="Data type of the weights; auto takes the model's."),
     ] = "auto",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a folder that this command has written before.")
     ] = False,
 ) -> None:
-    """Write the model that was trained as one folder, and check what was written."""
+    """Merge a LoRA adapter into its model, write the model to one folder, and check what was written."""
     from ..training import merge as merge_adapter
 
     with conversion_progress() as show:

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import typer
-from tqdm import tqdm
 
 
 @contextmanager
 def conversion_progress() -> Iterator[Callable[[str, int, int], None]]:
     """A function that shows the steps of a conversion."""
+    from tqdm import tqdm
+
     bars: dict[str, tqdm] = {}
 
     def show(step: str, completed: int, total: int) -> None:

@@ -16,7 +16,7 @@ def train(
     ] = None,
 ) -> None:
     """
-    Train a model. A run that was interrupted goes on where it stopped when the same command is given again. For several
+    Run one stage of training. A run that was interrupted goes on where it stopped when the same command is given again. For several
     processes, start it with `accelerate launch --no-python mvgpt train ...`.
     """
     from ..training import load_recipe, run

@@ -1,0 +1,126 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""The command in processes of its own: what its help loads, and that its sub-commands find the models."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+from transformers_mvgpt.demo import CHECKPOINT, CLIP
+from transformers_mvgpt.version import __version__
+
+
+LARGE = {
+    "PIL",
+    "av",
+    "huggingface_hub",
+    "llvmlite",
+    "numba",
+    "numpy",
+    "rich",
+    "safetensors",
+    "tokenizers",
+    "torch",
+    "torchvision",
+    "tqdm",
+    "transformers",
+    "yaml",
+}
+# As a console script is, but that it ends with a line about the process.
+SCRIPT = """
+import atexit, json, sys, time
+atexit.register(
+    lambda: print(json.dumps({"modules": sorted(sys.modules), "seconds": time.process_time()}), file=sys.stderr)
+)
+from mvgpt_command import main
+main()
+"""
+
+
+def run_script(script: str, arguments: Sequence[str] = ()) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "large"),
+    [
+        (["--help"], 0, set()),
+        (["--version"], 0, set()),
+        (["ask", "--help"], 0, set()),
+        (["train", "--help"], 0, {"huggingface_hub", "yaml"}),
+        (["dance"], 2, set()),
+        (["ask", "clip.mp4"], 2, set()),
+        (["convert", "--fast"], 2, set()),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_help_and_usage_errors_load_little(arguments, code, large):
+    result = run_script(SCRIPT, arguments)
+    assert result.returncode == code
+    process = json.loads(result.stderr.splitlines()[-1])
+    assert LARGE & set(process["modules"]) == large
+    assert len(process["modules"]) < 400
+    assert process["seconds"] < 1.5
+
+
+@pytest.mark.parametrize("start", [["-c", "from mvgpt_command import main; main()"], ["-m", "transformers_mvgpt.cli"]])
+def test_version(start):
+    result = subprocess.run([sys.executable, *start, "--version"], capture_output=True, text=True, timeout=300)
+    assert (result.returncode, result.stdout) == (0, f"mvgpt {__version__}\n")
+
+
+def test_a_usage_error_is_short():
+    result = run_script("from mvgpt_command import main; main()", ["ask", "clip.mp4", "What?"])
+    assert result.returncode == 2
+    *_, error = result.stderr.splitlines()
+    assert error.startswith("Error: Missing option '--model'")
+    assert len(result.stderr.splitlines()) <= 4
+
+
+def test_a_sub_command_finds_the_models():
+    """Not before it begins: `mvgpt_command` is what started the process."""
+    script = """
+import sys
+import mvgpt_command
+mvgpt_command.is_running = True
+import transformers_mvgpt
+assert "torch" not in sys.modules
+from transformers_mvgpt.cli.main import with_models
+def show():
+    from transformers import AutoConfig, AutoProcessor
+    print(type(AutoConfig.for_model("mobile_videogpt")).__name__)
+    print(type(AutoProcessor.from_pretrained(sys.argv[1])).__name__)
+with_models(show)()
+"""
+    result = run_script(script, [str(CHECKPOINT)])
+    assert result.stdout == "MobileVideoGPTConfig\nMobileVideoGPTProcessor\n", result.stderr
+
+
+def test_spawned_processes_find_the_models():
+    """They import the script of the command, without calling anything of it."""
+    script = """
+import mvgpt_command
+import transformers_mvgpt
+from transformers import AutoConfig
+print(type(AutoConfig.for_model("mobile_videogpt")).__name__)
+"""
+    result = run_script(script)
+    assert result.stdout == "MobileVideoGPTConfig\n", result.stderr
+
+
+@pytest.mark.slow
+def test_the_first_compilation_is_announced(tmp_path, monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    script = "from mvgpt_command import main; main()"
+    results = [
+        run_script(
+            script, ["ask", str(CLIP), "What color is the circle?", "--model", str(CHECKPOINT), "--device", "cpu"]
+        )
+        for _ in range(2)
+    ]
+    assert [result.returncode for result in results] == [0, 0]
+    assert results[0].stdout == results[1].stdout != ""
+    assert [result.stderr.count("numba compiles functions for this CPU") for result in results] == [1, 0]
