@@ -145,3 +145,16 @@ def test_links_to_nothing_are_found(tmp_path):
     assert [exists(link, file, {"convert"}) for link in known] == [True, True, True, True, False]
     unknown = ["VideoMambaModel.dance", "~transformers.Dance", "~modeling_outputs.Dance", "numba_scan.dance", "_dance"]
     assert not any(exists(link, file, set()) for link in unknown)
+
+
+def test_all_environment_variables_are_on_the_page():
+    page = (DOCS / "process_state.md").read_text("utf-8")
+    files = [path.read_text("utf-8") for path in (DOCS.parent / "src").rglob("*.py")]
+    read = {name for file in files for name in re.findall(r"environ\.get\(\"(MVGPT_\w+)", file)}
+    assert read == set(re.findall(r"MVGPT_\w+[A-Z]", page)) == {"MVGPT_DISABLE_NUMBA", "MVGPT_KEEP_TORCH_THREADS"}
+
+
+def test_links_within_the_page_about_the_process():
+    page = (DOCS / "process_state.md").read_text("utf-8")
+    headings = {title.lower().replace(" ", "-") for title in re.findall(r"^## (.+)", page, re.MULTILINE)}
+    assert set(re.findall(r"\(#([^)]+)\)", page)) == headings

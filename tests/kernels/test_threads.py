@@ -1,6 +1,8 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -130,3 +132,23 @@ def test_threads_of_torch_leave_their_cores(monkeypatch, most_threads):
         assert torch.equal(x.exp().sum(), expected)
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("value", "may_end"), [("1", False), ("0", True), ("", True)])
+def test_threads_of_torch_stay_if_the_user_says_so(monkeypatch, value, may_end):
+    can_end = threads._pause_of_openmp() is not None
+    monkeypatch.setenv("MVGPT_KEEP_TORCH_THREADS", value)
+    threads._pause_of_openmp.cache_clear()
+    try:
+        assert (threads._pause_of_openmp() is not None) == (may_end and can_end)
+    finally:
+        threads._pause_of_openmp.cache_clear()
+
+
+@pytest.mark.parametrize("value", ["1", "0"])
+def test_numba_is_left_alone_if_the_user_says_so(value):
+    pytest.importorskip("numba")
+    code = "from transformers_mvgpt.kernels import gates; print(gates.has_numba)"
+    environment = {**os.environ, "MVGPT_DISABLE_NUMBA": value}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert result.stdout == f"{value == '0'}\n"

@@ -6,6 +6,7 @@ without branches, and without a call of a library for each value.
 
 import functools
 import importlib
+import logging
 import math
 import threading
 from collections.abc import Callable, Iterable
@@ -57,9 +58,32 @@ def softplus(value):
 
 
 @functools.cache
+def _log_first_compilation() -> None:
+    """Has the first compilation in a process logged: it takes seconds in which nothing else is to be seen."""
+    events = importlib.import_module("numba.core.event")
+    room, _, _ = __name__.rpartition(".")
+
+    class Log(events.Listener):  # type: ignore[name-defined]
+        is_first = True
+
+        def on_start(self, event):
+            if self.is_first and event.data["dispatcher"].py_func.__module__.startswith(f"{room}."):
+                self.is_first = False
+                logging.getLogger("transformers_mvgpt").info(
+                    "numba compiles functions for this CPU, which takes some seconds once: later processes find them on disk."
+                )
+
+        def on_end(self, event):
+            pass
+
+    events.register("numba:compile", Log())
+
+
+@functools.cache
 def scalar_functions() -> dict[str, Callable]:
     """Those above, by name, compiled."""
     numba = importlib.import_module("numba")  # an import statement would make it a requirement of the remote code
+    _log_first_compilation()
     functions, names = globals(), ("exp2", "silu", "sigmoid", "softplus")
     for name in names:
         # no "reassoc": it would cancel what rounds in `exp2`

@@ -12,6 +12,7 @@ import functools
 import importlib
 import importlib.util
 import math
+import os
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -21,7 +22,8 @@ import torch
 from .threads import share_work
 
 
-has_numba = importlib.util.find_spec("numba") is not None  # it is imported when it is needed
+# It is imported when it is needed.
+has_numba = os.environ.get("MVGPT_DISABLE_NUMBA", "0") in ("", "0") and importlib.util.find_spec("numba") is not None
 
 _CHANNELS_PER_UNIT = 64
 _LOWEST, _HIGHEST = np.float32(-126), np.float32(127)  # exponents of 2 in float32

@@ -59,6 +59,8 @@ def _end_torch_threads() -> None:
 
 @functools.cache
 def _pause_of_openmp() -> Callable[[int], int] | None:
+    if os.environ.get("MVGPT_KEEP_TORCH_THREADS", "0") not in ("", "0"):
+        return None
     try:
         return ctypes.CDLL(None).omp_pause_resource_all  # OpenMP 5.0
     except (AttributeError, OSError, TypeError):  # an older one, another than this process's, or Windows
