@@ -120,7 +120,9 @@ def exists(link: str, file: Path, members: set[str]) -> bool:
     if any(other.stem == first and others == [name] for other, names in public.items() for name in names):
         return True
     owners = [
-        ".".join(other.relative_to(PACKAGE.parent).with_suffix("").parts) for other in public if first in public[other]
+        ".".join(other.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+        for other in public
+        if first in public[other]
     ]
     return any(is_importable(f"{owner}.{link}") for owner in owners) or is_importable(f"transformers.{link}")
 
