@@ -17,27 +17,29 @@ from transformers_mvgpt import MobileVideoGPTConfig, MobileVideoGPTForConditiona
 from transformers_mvgpt.conversion import export_hub
 from transformers_mvgpt.conversion.card_metadata import CARD_FILE, read_metadata
 from transformers_mvgpt.conversion.hub_export import prepare
+from transformers_mvgpt.conversion.loading import LoadedModel
 from transformers_mvgpt.conversion.model_card import make_card
-from transformers_mvgpt.conversion.model_sources import LoadedModel
 from transformers_mvgpt.demo import CHECKPOINT
 from transformers_mvgpt.evaluation.random_models import published_size
+from transformers_mvgpt.families import family_of
 
 
 HUB_CONFIGS = Path(__file__).parents[1] / "hub_configs"
 FILES = ("README.md", "chat_template.jinja", "config.json", "generation_config.json", "processor_config.json")
 SMALL = "mobile-videogpt-shapes"
+FAMILY = family_of(MobileVideoGPTConfig.model_type)
 # The published repositories, and their sizes.
 PUBLISHED = {
     "mobile-videogpt-0.5b": ("Amshaker/Mobile-VideoGPT-0.5B", "0.5b"),
     "mobile-videogpt-1.5b": ("Amshaker/Mobile-VideoGPT-1.5B", "1.5b"),
 }
-_ENCODERS = {"image_mm_vision_tower": "openai/clip-vit-base-patch16", "mm_vision_tower": "OpenGVLab/VideoMamba"}
 
 
 def published_config(name: str) -> MobileVideoGPTConfig:
     text_config = published_size(PUBLISHED[name][1]).text_config.to_dict()
     text_config.pop("layer_types")  # follows from the number of layers
-    config = MobileVideoGPTConfig(text_config=text_config, dtype="bfloat16", **_ENCODERS)
+    encoders = {encoder.source_field: encoder.published_source for encoder in FAMILY.encoders.values()}
+    config = MobileVideoGPTConfig(text_config=text_config, dtype="bfloat16", **encoders)
     for part in (config.vision_config, config.video_config, config.text_config):
         part.dtype = "bfloat16"  # as loading sets them
     return config

@@ -19,6 +19,28 @@ from .processing.video_processing_mvgpt import MobileVideoGPTVideoProcessor
 
 
 @dataclass(frozen=True)
+class PublishedModels:
+    """
+    What is known of the published checkpoints of a family, for the cards of models that come from them.
+
+    Args:
+        repositories (`Mapping[int, str]`):
+            Their Hub ids by the width of the language model.
+        license (`str`):
+            Their license, by the Hub's name for it.
+        license_note (`str`):
+            What there is to know of it, as sentences.
+        datasets (`tuple[str, ...]`):
+            Hub ids of what they were trained on.
+    """
+
+    repositories: Mapping[int, str]
+    license: str
+    license_note: str
+    datasets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Family:
     """
     What the package knows of a family of models.
@@ -42,6 +64,14 @@ class Family:
             Models of ours that are parts of it and can also be loaded alone.
         stages (`tuple[str, ...]`):
             The stages of its training, the first one first.
+        paper (`str`):
+            Its number at arXiv.
+        summary (`str`):
+            How it works, as sentences for a model card; `{config.num_frames}` stands for a field of its config.
+        tags (`tuple[str, ...]`):
+            What it is found by on the Hub.
+        published (`PublishedModels`):
+            Its published checkpoints.
     """
 
     name: str
@@ -56,6 +86,10 @@ class Family:
     language_model_types: tuple[str, ...]
     parts: Mapping[type[PreTrainedConfig], type[PreTrainedModel]]
     stages: tuple[str, ...]
+    paper: str
+    summary: str
+    tags: tuple[str, ...]
+    published: PublishedModels
 
     @property
     def model_type(self) -> str:
@@ -91,6 +125,17 @@ FAMILIES = (
         language_model_types=("qwen2",),
         parts={VideoMambaConfig: VideoMambaModel},
         stages=("video_projector", "image_projector", "instruction"),
+        paper="2503.21782",
+        summary="CLIP sees {config.num_frames} frames of a video; the {config.video_config.num_frames} of them that draw the "
+        "most attention go through\nVideoMamba too.",
+        tags=("mobile-videogpt", "videomamba"),
+        published=PublishedModels(
+            repositories={896: "Amshaker/Mobile-VideoGPT-0.5B", 1536: "Amshaker/Mobile-VideoGPT-1.5B"},
+            license="cc-by-nc-sa-4.0",
+            license_note="The published weights are under CC BY-NC-SA 4.0 by what their authors say of them, and under CC BY "
+            "4.0 by their license file: keep to the\nstricter one, or ask the authors.",
+            datasets=("liuhaotian/LLaVA-CC3M-Pretrain-595K", "lmms-lab/LLaVA-Video-178K"),
+        ),
     ),
 )
 

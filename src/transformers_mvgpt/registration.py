@@ -15,7 +15,8 @@ from transformers import (
 )
 from transformers.pipelines import PIPELINE_REGISTRY
 
-from .conversion import complete_checkpoint, remote_code
+from .conversion import complete_checkpoint
+from .conversion.remote_code import RemoteCode
 from .families import FAMILIES, Family
 from .modeling.missing_encoders import PreTrainedModelWithEncoders
 from .processing.pipeline_video_text import VideoTextToTextPipeline
@@ -28,7 +29,7 @@ def register_all() -> None:
     for family in FAMILIES:
         for part in (family.config_class, family.processor_class, family.video_processor_class):
             if part is not None:
-                part.remote_code = remote_code
+                part.remote_code = RemoteCode(family)
         register_family(family)
     register_pipeline()
 

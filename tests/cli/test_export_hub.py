@@ -37,6 +37,14 @@ def test_export(tmp_path, checkpoint, api):
     assert api.mock_calls == []
 
 
+def test_plain(tmp_path, checkpoint, api):
+    result = run(checkpoint, tmp_path / "exported", "--plain")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"Wrote {tmp_path / 'exported'}\n"
+    assert not [file.name for file in (tmp_path / "exported").glob("*.py") if "numba" in file.name]
+    assert (tmp_path / "exported" / "modeling_mvgpt.py").is_file()
+
+
 def test_push(tmp_path, checkpoint, api):
     result = run(checkpoint, tmp_path / "exported", "--push", "me/model", "--private", "--create-pr")
     assert result.exit_code == 0, result.output

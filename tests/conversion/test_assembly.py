@@ -55,7 +55,7 @@ def read(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]
 
 
 def parts_weights() -> dict[str, torch.Tensor]:
-    natives = native_names(release_weights())
+    natives = native_names(release_weights(), "mobile_videogpt")
     return {natives[name]: tensor for name, tensor in release_weights().items() if "mm_projector." not in name}
 
 
@@ -150,7 +150,7 @@ class TestErrors:
         weights = load_file(file)
         del weights["vision_model.encoder.layers.0.mlp.fc1.bias"]
         save_file(weights, file, metadata={"format": "pt"})
-        message = r"clip lacks 1 of the \d+ weights of the image encoder, such as encoder\.layers\.0\.mlp\.fc1\.bias"
+        message = r"1 of the \d+ weights of the image encoder are missing in .*clip, such as encoder\.layers\.0\.mlp\.fc1\.bias"
         with pytest.raises(ValueError, match=message):
             assemble(tmp_path / "start", **parts, config=CONFIG)
 

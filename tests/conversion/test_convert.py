@@ -35,7 +35,7 @@ FILES = {
 
 
 def native_weights() -> dict[str, torch.Tensor]:
-    natives = native_names(release_weights())
+    natives = native_names(release_weights(), "mobile_videogpt")
     return {natives[name]: tensor for name, tensor in release_weights().items()}
 
 
@@ -106,7 +106,7 @@ class TestCheckpoints:
         weights = {name: tensor for name, tensor in release_weights().items() if not name.startswith(prefixes)}
         save_file(weights, release / "model.safetensors")
         convert(release, tmp_path / "native")
-        natives = native_names(weights)
+        natives = native_names(weights, "mobile_videogpt")
         expected = {natives[name]: tensor for name, tensor in weights.items()}
         assert_equal(load_file(tmp_path / "native" / "model.safetensors"), expected)
 

@@ -18,7 +18,7 @@ from transformers_mvgpt.processing.processing_mvgpt import CHAT_TEMPLATE
 
 NAMES = [*PUBLISHED, SMALL]
 NUM_PARAMETERS = {"mobile-videogpt-0.5b": 656_605_056, "mobile-videogpt-1.5b": 1_710_275_072, SMALL: 1_795_008}
-# hidden sizes of CLIP, VideoMamba and the language model, rows of an image and of a video, patches of a frame
+# hidden sizes of CLIP, VideoMamba and the language model, visual tokens of an image and of a video, patches of a frame
 SHAPES = {
     "mobile-videogpt-0.5b": (768, 576, 896, 144, 2402, 196),
     "mobile-videogpt-1.5b": (768, 576, 1536, 144, 2402, 196),
@@ -60,8 +60,8 @@ def test_number_of_parameters(name):
 def test_output_shapes(name):
     model = make_on_meta(name)
     config = model.config
-    vision_width, video_width, width, image_rows, video_rows, patches = SHAPES[name]
-    assert (config.num_image_tokens, config.num_video_tokens) == (image_rows, video_rows)
+    vision_width, video_width, width, image_tokens, video_tokens, patches = SHAPES[name]
+    assert (config.num_image_tokens, config.num_video_tokens) == (image_tokens, video_tokens)
     size = config.vision_config.image_size
     videos = torch.empty(2, 16, 3, size, size, device="meta")
     selected = videos[:, :8]
@@ -70,12 +70,12 @@ def test_output_shapes(name):
     assert frames.shape == (32, 1 + patches, vision_width)
     clips = model.model.video_tower(selected).last_hidden_state
     assert clips.shape == (2, 1 + 8 * patches, video_width)
-    assert model.model.image_projector(frames[:, 1:]).shape == (32, image_rows, width)
+    assert model.model.image_projector(frames[:, 1:]).shape == (32, image_tokens, width)
     features = model.get_video_features(videos, videos)
-    assert features.pooler_output.shape == (2, video_rows, width)
+    assert features.pooler_output.shape == (2, video_tokens, width)
     assert features.frame_scores.shape == (2, 16)
     assert features.selected_frames.shape == (2, 8)
-    assert model.get_image_features(videos[:, 0]).pooler_output.shape == (2, image_rows, width)
+    assert model.get_image_features(videos[:, 0]).pooler_output.shape == (2, image_tokens, width)
     embeddings = torch.empty(1, 5, width, device="meta")
     assert model(inputs_embeds=embeddings).logits.shape == (1, 5, config.text_config.vocab_size)
 

@@ -2,6 +2,7 @@
 """`export_hub` writes one complete repository that gives nothing away, or nothing."""
 
 import ast
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -11,10 +12,14 @@ import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 
+import transformers_mvgpt
 from hub_folders import read_json, write_untrained
 from release_layout import make_release
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration, MobileVideoGPTProcessor
-from transformers_mvgpt.conversion import convert, export_hub, private_content, remote_code
+from transformers_mvgpt.conversion import convert, export_hub, hub_export
+from transformers_mvgpt.conversion.code_closure import EXPORTED_ROOMS
+from transformers_mvgpt.conversion.remote_code import RemoteCode
+from transformers_mvgpt.families import family_of
 
 
 # of peft, about the model that it is given
@@ -22,7 +27,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is d
 
 ALWAYS_INSTALLED = {"torch", "torchvision", "transformers", "numpy", "PIL", "huggingface_hub"}
 Q_PROJ = "model.language_model.layers.0.self_attn.q_proj.weight"
-CODE_FILES = {file.name for file in remote_code.code_files()}
+REMOTE_CODE = RemoteCode(family_of("mobile_videogpt"))
+CODE_FILES = set(REMOTE_CODE.code())
 FILES = CODE_FILES | {
     "README.md",
     "chat_template.jinja",
@@ -71,8 +77,14 @@ class TestContent:
         assert [folder.name for folder in exported.parent.iterdir()] == ["exported"], "something was left over"
 
     def test_code_is_the_package_s(self, exported):
-        for file in remote_code.code_files():
-            assert (exported / file.name).read_bytes() == file.read_bytes()
+        package = {
+            file.name: file
+            for room in EXPORTED_ROOMS
+            for file in Path(transformers_mvgpt.__file__).parent.glob(f"{room}/*.py")
+        }
+        for name in CODE_FILES:
+            code = re.sub(r"^(\s*from )\.\.\w+(\.\w+ import)", r"\1\2", package[name].read_text("utf-8"), flags=re.M)
+            assert (exported / name).read_text("utf-8") == code
 
     def test_code_needs_no_other_packages(self, exported):
         for name in CODE_FILES:
@@ -80,8 +92,8 @@ class TestContent:
             assert needed - sys.stdlib_module_names <= ALWAYS_INSTALLED, name
 
     def test_classes_are_where_the_config_says(self, exported):
-        references = [*remote_code.config_entries["auto_map"].values()]
-        references += [task["impl"] for task in remote_code.config_entries["custom_pipelines"].values()]
+        references = [*REMOTE_CODE.config_entries["auto_map"].values()]
+        references += [task["impl"] for task in REMOTE_CODE.config_entries["custom_pipelines"].values()]
         for reference in references:
             file, name = reference.split(".")
             tree = ast.parse((exported / f"{file}.py").read_text("utf-8"))
@@ -179,7 +191,7 @@ class TestNothingPrivate:
     def test_what_would_be_published(self, tmp_path, native, monkeypatch, secret, what):
         home = str(tmp_path / "home")
         monkeypatch.setattr(Path, "home", lambda: Path(home))
-        monkeypatch.setattr(private_content, "get_token", lambda: "known-token")
+        monkeypatch.setattr(hub_export, "get_token", lambda: "known-token")
         shutil.copytree(native, tmp_path / "native")
         (tmp_path / "native" / "chat_template.jinja").write_text("{# " + secret.format(home=home) + " #}")
         with pytest.raises(
@@ -216,7 +228,10 @@ class TestTarget:
 
     def test_an_earlier_export_is_replaced_on_request(self, tmp_path, native, exported):
         shutil.copytree(exported, tmp_path / "exported")
-        (tmp_path / "exported" / "of_an_older_version_mvgpt.py").touch()
+        license_line = (exported / "modeling_mvgpt.py").read_text("utf-8").splitlines()[0]
+        assert "The transformers-mvgpt authors" in license_line
+        for name in ("of_an_older_version_mvgpt.py", "of_a_newer_version.py"):
+            (tmp_path / "exported" / name).write_text(license_line.replace("2026", "2031") + "\nimport torch\n")
         with pytest.raises(FileExistsError, match="exported is not empty: .*let it be replaced"):
             export_hub(native, tmp_path / "exported")
         export_hub(native, tmp_path / "exported", overwrite=True)
@@ -229,6 +244,14 @@ class TestTarget:
         with pytest.raises(FileExistsError, match=rf"not made by a conversion .* \(it holds {name}\)"):
             export_hub(native, tmp_path / "exported", overwrite=True)
         assert (tmp_path / "exported" / name).read_text() == "mine"
+
+    @pytest.mark.parametrize("name", ["modeling_mvgpt.py", "of_mine_mvgpt.py"])
+    def test_code_of_others_is_not_replaced_whatever_its_name(self, tmp_path, native, exported, name):
+        shutil.copytree(exported, tmp_path / "exported")
+        (tmp_path / "exported" / name).write_text("# Copyright 2026 somebody else\n")
+        with pytest.raises(FileExistsError, match=rf"not made by a conversion .* \(it holds {name}\)"):
+            export_hub(native, tmp_path / "exported", overwrite=True)
+        assert (tmp_path / "exported" / name).read_text() == "# Copyright 2026 somebody else\n"
 
     def test_an_export_is_not_replaced_by_a_conversion(self, tmp_path, native, exported):
         shutil.copytree(exported, tmp_path / "exported")

@@ -1,9 +1,11 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """An exported folder gives the same tokens without the package, with it, and saved again by either."""
 
+import ast
 import json
+import re
 import shutil
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,13 +18,21 @@ from transformers import (
     AutoVideoProcessor,
     pipeline,
 )
+from transformers.dynamic_module_utils import (
+    check_imports,
+    get_imports,
+    get_relative_import_files,
+    get_relative_imports,
+)
 
 from hub_folders import put_in_cache, read_json, run_without_package, write_untrained
 from transformers_mvgpt import VideoTextToTextPipeline
-from transformers_mvgpt.conversion import export_hub, remote_code
+from transformers_mvgpt.conversion import export_hub
+from transformers_mvgpt.conversion.remote_code import RemoteCode
 from transformers_mvgpt.demo import CHECKPOINT
 from transformers_mvgpt.demo.clip_files import write_test_clips
 from transformers_mvgpt.evaluation import read_questions
+from transformers_mvgpt.families import family_of
 
 
 AUTO_CLASSES = (
@@ -33,7 +43,9 @@ AUTO_CLASSES = (
     AutoProcessor,
     AutoVideoProcessor,
 )
+ALWAYS_INSTALLED = {"torch", "torchvision", "transformers", "numpy", "PIL", "huggingface_hub"}
 NUM_CLIPS = 10
+REMOTE_CODE = RemoteCode(family_of("mobile_videogpt"))
 
 # Loads the models that it is given in every way, answers with each, and saves all of them again.
 REMOTE_CODE_RUN = """
@@ -86,18 +98,25 @@ def exported(folder) -> Path:
 
 
 @pytest.fixture(scope="module")
+def plain(folder) -> Path:
+    export_hub(CHECKPOINT, folder / "plain", plain=True)
+    return folder / "plain"
+
+
+@pytest.fixture(scope="module")
 def expected(folder, questions) -> list[list[int]]:
     """The package's answers, from the folder that was exported."""
     return answer(CHECKPOINT, questions)
 
 
 @pytest.fixture(scope="module")
-def remote_run(tmp_path_factory, exported, questions) -> Iterator[tuple[Path, list[list[int]]]]:
-    """A folder with nothing but the exported one, and what remote code answered and saved in it."""
+def remote_run(tmp_path_factory, exported, plain, questions) -> tuple[Path, dict[str, list[list[int]]]]:
+    """A folder with nothing but the exported ones, and what remote code answered by each of them and saved beside them."""
     alone = tmp_path_factory.mktemp("alone")
     shutil.copytree(exported, alone / "model")
-    printed = run_without_package(REMOTE_CODE_RUN, alone, json.dumps([questions, "model"]))
-    yield alone, json.loads(printed.splitlines()[-1])["model"]
+    shutil.copytree(plain, alone / "plain")
+    printed = run_without_package(REMOTE_CODE_RUN, alone, json.dumps([questions, "model", "plain"]))
+    return alone, json.loads(printed.splitlines()[-1])
 
 
 def answer(model: Path | str, questions: list[tuple[str, str]], **options) -> list[list[int]]:
@@ -109,21 +128,53 @@ def answer(model: Path | str, questions: list[tuple[str, str]], **options) -> li
     ]
 
 
-def assert_complete(folder: Path) -> None:
+def assert_complete(folder: Path, plain: bool = False) -> None:
     """The code and where to find what, as export wrote it."""
-    for file in remote_code.code_files():
-        assert (folder / file.name).read_text("utf-8") == remote_code.exported_code(file), file.name
+    assert {file.name: file.read_text("utf-8") for file in folder.glob("*.py")} == REMOTE_CODE.code(plain)
     config = read_json(folder / "config.json")
-    assert {name: config[name] for name in remote_code.config_entries} == remote_code.config_entries
+    assert {name: config[name] for name in REMOTE_CODE.config_entries} == REMOTE_CODE.config_entries
     assert (
         read_json(folder / "processor_config.json")["auto_map"].items()
         >= {"AutoProcessor": "processing_mvgpt.MobileVideoGPTProcessor"}.items()
     )
 
 
+def entry_points(folder: Path) -> list[Path]:
+    """The files that transformers is told of."""
+    config, processor = read_json(folder / "config.json"), read_json(folder / "processor_config.json")
+    references = [*config["auto_map"].values(), *processor["auto_map"].values()]
+    references += [task["impl"] for task in config["custom_pipelines"].values()]
+    return [folder / f"{reference.split('.')[0]}.py" for reference in references]
+
+
+@pytest.mark.parametrize("kind", ["exported", "plain"])
+def test_transformers_finds_each_file_and_no_other(request, kind):
+    folder = request.getfixturevalue(kind)
+    files = set(folder.glob("*.py"))
+    for file in files:
+        assert {folder / f"{name}.py" for name in get_relative_imports(file)} <= files, file.name
+        assert set(get_imports(file)) <= ALWAYS_INSTALLED | set(sys.stdlib_module_names), file.name
+        check_imports(file)
+    found = set(entry_points(folder))
+    for file in entry_points(folder):
+        found |= set(map(Path, get_relative_import_files(file)))
+    assert found == files
+
+
+def test_plain_has_no_fast_paths(exported, plain):
+    names, all_names = ({file.name for file in folder.glob("*.py")} for folder in (plain, exported))
+    assert names < all_names
+    assert [name for name in names if re.search("numba|triton|graphs|prefill|decode_step|threads", name)] == []
+    for name in names:
+        modules = {
+            node for node in ast.walk(ast.parse((plain / name).read_text("utf-8"))) if isinstance(node, ast.Import)
+        }
+        assert {alias.name for node in modules for alias in node.names} & {"numba", "triton"} == set(), name
+
+
 def test_without_the_package(remote_run, expected):
     _, answers = remote_run
-    assert answers == expected
+    assert answers == {"model": expected, "plain": expected}
 
 
 @pytest.mark.parametrize(
@@ -141,8 +192,17 @@ def test_with_the_package(exported, questions, expected):
 
 def test_saved_again_without_the_package(remote_run, questions, expected):
     alone, _ = remote_run
-    assert_complete(alone / "again-0")
-    assert answer(alone / "again-0", questions) == expected
+    for name, is_plain in (("again-0", False), ("again-1", True)):
+        assert_complete(alone / name, is_plain)
+        assert answer(alone / name, questions) == expected
+
+
+def test_plain_saved_again_without_the_package(tmp_path, remote_run, questions, expected):
+    alone, _ = remote_run
+    shutil.copytree(alone / "again-1", tmp_path / "model")
+    printed = run_without_package(REMOTE_CODE_RUN, tmp_path, json.dumps([questions, "model"]))
+    assert json.loads(printed.splitlines()[-1])["model"] == expected
+    assert_complete(tmp_path / "again-0", plain=True)
 
 
 def test_saved_again_with_the_package(tmp_path, exported, questions, expected):
@@ -168,7 +228,7 @@ def test_saved_by_one_then_the_other(tmp_path, remote_run, questions, expected):
 def test_processors_alone_take_the_code_along(tmp_path, exported, auto_class):
     auto_class.from_pretrained(exported).save_pretrained(tmp_path / "saved")
     names = {file.name for file in (tmp_path / "saved").glob("*.py")}
-    assert names == {file.name for file in remote_code.code_files()}
+    assert names == set(REMOTE_CODE.code())
 
 
 def test_a_native_folder_is_saved_without_code(tmp_path):

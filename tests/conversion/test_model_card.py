@@ -50,7 +50,7 @@ class TestMetadata:
         assert card.data.base_model == ["openai/clip-vit-base-patch16", "OpenGVLab/VideoMamba"]
         assert "lmms-lab/LLaVA-Video-178K" in card.data.datasets
         assert "CC BY-NC-SA 4.0" in card.text
-        assert "CC BY 4.0 by their licence file" in card.text
+        assert "CC BY 4.0 by their license file" in card.text
         for heading in ("## Evaluation", "## Speed"):
             assert heading not in card.text
 
@@ -114,7 +114,7 @@ class TestMetadata:
 
     def test_nothing_is_made_up(self, tmp_path, native):
         card = export_card(native, tmp_path / "exported")
-        assert "Nothing is known about the licence of the weights" in card.text
+        assert "Nothing is known about the license of the weights" in card.text
         assert "## Evaluation" not in card.text
         assert "Of a model of this size" in card.text  # it has as many parameters as the one that was measured
 

@@ -48,7 +48,7 @@ def make_lora_output(folder: Path, base: Path, adapter: dict[str, torch.Tensor],
 def assert_converted(folder: Path, changed: dict[str, torch.Tensor], dtype: torch.dtype = torch.float32) -> None:
     """The folder has the release's weights, but for the changed ones, which have the release's names."""
     expected = {**release_weights(), **changed}
-    natives = native_names(expected)
+    natives = native_names(expected, "mobile_videogpt")
     weights = load_file(folder / "model.safetensors")
     assert weights.keys() == set(natives.values())
     differing = [name for name in expected if not torch.equal(weights[natives[name]], expected[name].to(dtype))]

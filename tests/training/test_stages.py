@@ -107,7 +107,7 @@ def test_images_as_video_are_what_was_measured():
     model = MobileVideoGPTForConditionalGeneration(
         MobileVideoGPTConfig.from_dict({**layout["config_saved"], **encoders})
     )
-    names = native_names(layout["state_dict"])
+    names = native_names(layout["state_dict"], "mobile_videogpt")
     weights = {names[name]: seeded_weight(name, tuple(shape)) for name, shape in layout["state_dict"].items()}
     model.load_state_dict(weights)
     model = prepare_model(model, recipe("video_projector"))

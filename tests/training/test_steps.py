@@ -6,7 +6,7 @@ import torch
 from transformers import Trainer
 
 from training_data import Recorder, tiny_recipe
-from transformers_mvgpt.conversion.model_sources import load_model
+from transformers_mvgpt.conversion.loading import load_model
 from transformers_mvgpt.training import DataCollator, InstructionDataset, run
 
 

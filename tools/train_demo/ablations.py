@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, set_seed
 
-from transformers_mvgpt.conversion.model_sources import load_model
+from transformers_mvgpt.conversion.loading import load_model
 from transformers_mvgpt.evaluation import answer_questions, guess_answers, read_questions, score_by_type
 from transformers_mvgpt.training import DataCollator, InstructionDataset, Recipe, VisionLanguageTrainer
 from transformers_mvgpt.training.arguments import training_arguments

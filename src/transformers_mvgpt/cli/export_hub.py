@@ -24,6 +24,9 @@ def export_hub(
     base_model: Annotated[
         str | None, typer.Option(help="For an adapter: the model it was trained on, if that is elsewhere now.")
     ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Leave out the code of numba, Triton and CUDA graphs: same answers, slower.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a folder that this command has written before.")
     ] = False,
@@ -40,7 +43,13 @@ def export_hub(
         hub_upload.claim_repository(push, private=private)
     with conversion_progress() as show:
         hub_export.export_hub(
-            checkpoint, folder, repository=push, base_model=base_model, overwrite=overwrite, on_progress=show
+            checkpoint,
+            folder,
+            repository=push,
+            base_model=base_model,
+            plain=plain,
+            overwrite=overwrite,
+            on_progress=show,
         )
     typer.echo(f"Wrote {folder}")
     if push is not None:

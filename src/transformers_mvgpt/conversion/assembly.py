@@ -3,55 +3,35 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, CLIPVisionConfig, GenerationConfig
+from transformers import AutoConfig, GenerationConfig, PreTrainedConfig
 from transformers.utils import CONFIG_NAME, cached_file
 
-from ..modeling.configuration_mvgpt import PUBLISHED_ENCODERS, MobileVideoGPTConfig
-from ..modeling.missing_encoders import is_read
-from ..modeling.modeling_mvgpt import MobileVideoGPTForConditionalGeneration
-from .encoder_sources import ENCODER_MODULES, read_encoder
-from .model_sources import (
+from ..families import FAMILIES, Family
+from .encoder_sources import read_encoder
+from .loading import (
     LoadedModel,
-    around_language_model,
-    by_native_name,
+    build_and_check,
     check_exists,
-    check_loaded,
-    load_generation_config,
-    load_processor,
-    open_checkpoint,
+    find_checkpoint,
 )
-from .native_folder import OWN_FILES, OnProgress, check_written, write_native_folder
+from .model_parts import around_language_model, read_parts
+from .native_folder import OnProgress, check_written, is_native_file, write_native_folder
 from .target_folder import check_target, replacing
 from .weight_files import read_json
-
-
-IMAGE_ENCODER = PUBLISHED_ENCODERS["image_mm_vision_tower"]
-VIDEO_ENCODER = PUBLISHED_ENCODERS["mm_vision_tower"]
-_PROJECTORS = ("model.image_projector", "model.video_projector")
-# The rest of a config is the language model's and its tokenizer's.
-_CONFIG_FIELDS = (
-    *(
-        "vision_config",
-        "video_config",
-        "num_frames",
-        "frames_per_chunk",
-        "num_selected_frames",
-        "select_most_attended",
-    ),
-    *("vision_feature_layer", "image_grid_size", "video_grid_size"),
-)
+from .weight_names import by_native_name
 
 
 def assemble(
     target: str | os.PathLike,
     *,
     language_model: str | os.PathLike,
-    image_encoder: str | os.PathLike = IMAGE_ENCODER,
-    video_encoder: str | os.PathLike = VIDEO_ENCODER,
+    image_encoder: str | os.PathLike | None = None,
+    video_encoder: str | os.PathLike | None = None,
     config: Mapping[str, Any] | str | os.PathLike | None = None,
     seed: int = 0,
     dtype: torch.dtype | str = torch.float32,
@@ -59,7 +39,7 @@ def assemble(
     on_progress: OnProgress | None = None,
 ) -> None:
     r"""
-    Writes a complete native folder for the first stage of training: the language model and both encoders as they are, and
+    Writes a complete native folder for the first stage of training: the language model and the encoders as they are, and
     projectors with fresh weights. Nothing else may be fresh. It is loaded again and compared with the model, tensor by
     tensor, before it gets its name.
 
@@ -67,15 +47,17 @@ def assemble(
         target (`str`):
             The folder to write; it must not exist or be empty.
         language_model (`str`):
-            Folder or Hub id of a Qwen2 language model. Tokenizer and generation config are its own, but for sampling: answers
-            are greedy, as the published models'.
-        image_encoder (`str`, defaults to `"openai/clip-vit-base-patch16"`):
-            Folder or Hub id of a CLIP model, whose config is used, or a file of its weights.
-        video_encoder (`str`, defaults to `"OpenGVLab/VideoMamba"`):
-            Hub id, `<Hub id>/<file name>`, folder or file of VideoMamba.
+            Folder or Hub id of a language model, such as Qwen2.5, which says the family of the model. Tokenizer and generation
+            config are its own, but for sampling: answers are greedy, as the published models'.
+        image_encoder (`str`, *optional*):
+            Folder or Hub id of an image encoder, such as a CLIP model, whose config is used, or a file of its weights; by
+            default that of the published models.
+        video_encoder (`str`, *optional*):
+            Hub id, `<Hub id>/<file name>`, folder or file of a video encoder, such as VideoMamba; likewise.
         config (`dict` or `str`, *optional*):
-            Fields of [`MobileVideoGPTConfig`] in which the model differs from the published ones, or a JSON file of them:
-            `{"num_frames": 64, "num_selected_frames": 1}`. `video_config` says the sizes of a VideoMamba of another size.
+            Fields of the config, such as [`MobileVideoGPTConfig`], in which the model differs from the published ones, or a
+            JSON file of them: `{"num_frames": 64, "num_selected_frames": 1}`. `video_config` says the sizes of a VideoMamba of
+            another size.
         seed (`int`, defaults to 0):
             Of the projectors. The same parts and seed give the same weights.
         dtype (`str` or `torch.dtype`, defaults to `torch.float32`):
@@ -87,17 +69,20 @@ def assemble(
 
     Raises:
         OSError: if a part is to be found nowhere, or `target` cannot be written.
-        ValueError: if a part lacks weights, parts do not fit each other, or a file holds anything but tensors.
+        ValueError: if weights of a part are missing, parts do not fit each other, or a file holds anything but tensors.
         RuntimeError: if what was written is not what was read.
     """
     target, base = Path(target), os.fspath(language_model)
-    encoders = {"image": os.fspath(image_encoder), "video": os.fspath(video_encoder)}
+    given = {"image": image_encoder, "video": video_encoder}
+    encoders = {modality: os.fspath(source) for modality, source in given.items() if source is not None}
     report = on_progress or (lambda step, completed, total: None)
-    check_target(target, base, overwrite, OWN_FILES)
-    fields = dict(config) if isinstance(config, Mapping) else {} if config is None else read_json(os.fspath(config))
+    check_target(target, base, overwrite, is_native_file)
+    own_fields = (
+        dict(config) if isinstance(config, Mapping) else {} if config is None else read_json(os.fspath(config))
+    )
 
     report(f"Loading {base}", 0, 1)
-    loaded = _load_parts(base, encoders, fields, seed, dtype)
+    loaded = _load_parts(base, encoders, own_fields, seed, dtype)
     report(f"Loading {base}", 1, 1)
     with replacing(target) as folder:
         report(f"Writing {target}", 0, 1)
@@ -107,63 +92,62 @@ def assemble(
 
 
 def _load_parts(
-    base: str, encoders: dict[str, str], fields: dict[str, Any], seed: int, dtype: torch.dtype | str
+    base: str, given: dict[str, str], own_fields: dict[str, Any], seed: int, dtype: torch.dtype | str
 ) -> LoadedModel:
-    check_exists(base)
-    checkpoint = open_checkpoint(base)
+    found = find_checkpoint(base)
     language_model = AutoConfig.from_pretrained(base)
-    if language_model.model_type != "qwen2":
-        raise ValueError(f"{base} is a {language_model.model_type} model, not a language model of the type qwen2.")
-    if unknown := sorted(fields.keys() - set(_CONFIG_FIELDS)):
-        raise ValueError(f"`config` has {', '.join(unknown)}, but only {', '.join(_CONFIG_FIELDS)} may be given.")
-    vision_config = {**_read_vision_config(encoders["image"]), **fields.get("vision_config", {})}
-    config = around_language_model(language_model, {**fields, "vision_config": vision_config})
-    weights = by_native_name(checkpoint.read())
+    family = _family_around(base, language_model)
+    if unknown := given.keys() - family.encoders.keys():
+        raise ValueError(f"`{min(unknown)}_encoder` was given, but {family.name} has no {min(unknown)} encoder.")
+    known = _config_fields(family)
+    if wrong := sorted(own_fields.keys() - set(known)):
+        raise ValueError(f"`config` has {', '.join(wrong)}, but only {', '.join(known)} may be given.")
+    encoders = {modality: encoder.published_source for modality, encoder in family.encoders.items()} | given
+    config = around_language_model(family, language_model, _with_encoder_configs(family, encoders, own_fields))
     weights = {
-        name: tensor for name, tensor in weights.items() if name.startswith(("model.language_model.", "lm_head."))
+        name: tensor
+        for name, tensor in by_native_name(found.checkpoint.read(), family.model_type).items()
+        if name.startswith(("model.language_model.", "lm_head."))
     }
-    for encoder, source in encoders.items():
-        prefix = f"model.{ENCODER_MODULES[encoder]}."
-        weights |= {prefix + name: tensor for name, tensor in read_encoder(encoder, source, config).items()}
-    processor = load_processor(base, config, is_language_model=True)
-    model, info = MobileVideoGPTForConditionalGeneration.from_pretrained(
-        None,
-        config=config,
-        generation_config=_greedy(load_generation_config(base)),
-        state_dict=weights | _fresh_projectors(config, seed),
-        dtype=dtype,
-        ignore_mismatched_sizes=True,  # they are an error here, with a better text
-        output_loading_info=True,
-    )
-    check_loaded(info["mismatched_keys"], info["missing_keys"], config, base)
-    unknown_weights = {name for name in model.state_dict() if name not in weights and not is_read(name, config)}
-    return LoadedModel(model, processor, unknown_weights)
+    for modality, encoder in family.encoders.items():
+        encoder_weights = read_encoder(modality, encoders[modality], config)
+        weights |= {f"model.{encoder.module}.{name}": tensor for name, tensor in encoder_weights.items()}
+    parts = read_parts(base, config, is_language_model=True)
+    if parts.generation_config is not None:
+        _decode_greedily(parts.generation_config)
+    return build_and_check(found, parts, weights | _fresh_projectors(family, config, seed), dtype)
 
 
-def _greedy(config: GenerationConfig | None) -> GenerationConfig | None:
-    """Without the language model's sampling: the published models decode greedily."""
-    if config is not None:
-        for name in ("do_sample", "temperature", "top_k", "top_p", "repetition_penalty"):
-            setattr(config, name, None)
-    return config
+def _family_around(base: str, language_model: PreTrainedConfig) -> Family:
+    """The first family whose language model may be of this type."""
+    for family in FAMILIES:
+        if language_model.model_type in family.language_model_types:
+            return family
+    known = " or ".join(sorted({name for family in FAMILIES for name in family.language_model_types}))
+    raise ValueError(f"{base} is a {language_model.model_type} model, not a language model of the type {known}.")
 
 
-def _fresh_projectors(config: MobileVideoGPTConfig, seed: int) -> dict[str, torch.Tensor]:
-    """As in a model that is made anew, whatever random numbers were drawn before."""
-    with torch.device("meta"):
-        model = MobileVideoGPTForConditionalGeneration(config)
-    weights: dict[str, torch.Tensor] = {}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for prefix in _PROJECTORS:
-            projector = model.get_submodule(prefix).to_empty(device="cpu")
-            projector.apply(model._init_weights)
-            weights |= {f"{prefix}.{name}": tensor for name, tensor in projector.state_dict().items()}
-    return weights
+def _config_fields(family: Family) -> list[str]:
+    """The fields of a config that are neither the language model's or its tokenizer's nor say where a part came from."""
+    names = [field.name for field in fields(family.config_class)]
+    shared = {field.name for field in fields(PreTrainedConfig)}
+    others = shared | {"text_config", "tie_word_embeddings", *family.config_class.encoder_source_fields}
+    return [name for name in names if name not in others and not name.endswith("_token_id")]
 
 
-def _read_vision_config(source: str) -> dict[str, Any]:
-    """The fields of CLIP's own config; a file of weights has none."""
+def _with_encoder_configs(family: Family, encoders: dict[str, str], own_fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of the config, with those of the encoders' own configs where they have one."""
+    all_fields = dict(own_fields)
+    for modality, encoder in family.encoders.items():
+        config_class = family.config_class.sub_configs_defaults[encoder.config_field].config_class
+        if config_class not in family.parts:  # ours come without a config
+            own = _read_encoder_config(encoders[modality], config_class)
+            all_fields[encoder.config_field] = {**own, **own_fields.get(encoder.config_field, {})}
+    return all_fields
+
+
+def _read_encoder_config(source: str, config_class: type[PreTrainedConfig]) -> dict[str, Any]:
+    """The fields of an encoder's own config; a file of weights has none."""
     if os.path.isfile(source):
         return {}
     check_exists(source)
@@ -173,4 +157,25 @@ def _read_vision_config(source: str) -> dict[str, Any]:
         return {}  # reading its weights meets the same obstacle
     if file is None:
         return {}
-    return CLIPVisionConfig.from_pretrained(source).to_diff_dict()
+    return config_class.from_pretrained(source).to_diff_dict()
+
+
+def _decode_greedily(config: GenerationConfig) -> None:
+    """Takes out the language model's sampling: the published models decode greedily."""
+    for name in ("do_sample", "temperature", "top_k", "top_p", "repetition_penalty"):
+        setattr(config, name, None)
+
+
+def _fresh_projectors(family: Family, config: PreTrainedConfig, seed: int) -> dict[str, torch.Tensor]:
+    """As in a model that is made anew, whatever random numbers were drawn before."""
+    with torch.device("meta"):
+        model = family.model_class(config)
+    weights: dict[str, torch.Tensor] = {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for name in family.projectors:
+            prefix = f"model.{name}"
+            projector = model.get_submodule(prefix).to_empty(device="cpu")
+            projector.apply(model._init_weights)
+            weights |= {f"{prefix}.{name}": tensor for name, tensor in projector.state_dict().items()}
+    return weights

@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""What the head of a model card says about a checkpoint: its licence, what it was made of, and its scores."""
+"""What the head of a model card says about a checkpoint: its license, what it was made of, and its scores."""
 
 import os
 import re
@@ -8,6 +8,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from transformers import PreTrainedConfig
 
+from ..families import family_of
 from ..modeling.missing_encoders import is_published
 from .weight_files import read_json
 
@@ -16,10 +17,6 @@ CARD_FILE = "README.md"
 SCORES_FILE = "scores.json"
 TASK = "video-text-to-text"
 DRAWN_CLIPS = "drawn-clips"
-PUBLISHED_LICENSE = "cc-by-nc-sa-4.0"
-# by the width of their language model
-_PUBLISHED_MODELS = {896: "Amshaker/Mobile-VideoGPT-0.5B", 1536: "Amshaker/Mobile-VideoGPT-1.5B"}
-_PUBLISHED_DATASETS = ["liuhaotian/LLaVA-CC3M-Pretrain-595K", "lmms-lab/LLaVA-Video-178K"]
 # What a checkpoint's own card may say of it.
 _OWN_FIELDS = ("license", "license_name", "license_link", "language", "eval_results")
 
@@ -35,17 +32,19 @@ def read_metadata(source: str, config: PreTrainedConfig, name: str) -> ModelCard
 
     Args:
         source (`str`): folder or Hub id.
-        config ([`MobileVideoGPTConfig`]): of the checkpoint.
+        config (`PreTrainedConfig`): of the checkpoint.
         name (`str`): what the model is called beside its results.
 
     Raises:
         ValueError: if a file of scores is damaged.
     """
     metadata: dict[str, Any] = {}
+    family = family_of(config)
     if is_published(config):
-        parts = [_PUBLISHED_MODELS.get(config.text_config.hidden_size)]
-        parts += [config.image_mm_vision_tower, config.mm_vision_tower]
-        metadata = {"license": PUBLISHED_LICENSE, "language": ["en"], "datasets": _PUBLISHED_DATASETS}
+        published = family.published
+        parts = [published.repositories.get(config.text_config.hidden_size)]
+        parts += [getattr(config, name) for name in config.encoder_source_fields]
+        metadata = {"license": published.license, "language": ["en"], "datasets": list(published.datasets)}
         metadata |= _repositories("base_model", parts)
     if os.path.isfile(scores := os.path.join(source, SCORES_FILE)):
         # the model is `make train-demo`'s, trained from nothing
@@ -58,7 +57,7 @@ def read_metadata(source: str, config: PreTrainedConfig, name: str) -> ModelCard
     return ModelCardData(
         pipeline_tag=TASK,
         library_name="transformers",
-        tags=["mobile-videogpt", "videomamba", "custom_code"],
+        tags=[*family.tags, "custom_code"],
         **metadata,
     )
 

@@ -5,17 +5,22 @@ import os
 import re
 from pathlib import Path
 
-from . import remote_code
+from huggingface_hub import get_token
+
+from ..families import family_of
 from .card_metadata import CARD_FILE, is_repository_id, read_metadata
+from .code_closure import is_own_code
+from .loading import LoadedModel, load_model
 from .model_card import is_as_made, make_card
-from .model_sources import LoadedModel, load_model
-from .native_folder import OWN_FILES, OnProgress, check_written, write_native_folder
-from .private_content import check_nothing_private
+from .native_folder import OnProgress, check_written, is_native_file, write_native_folder
+from .remote_code import RemoteCode
 from .target_folder import check_target, replacing
 
 
-# The code of an older version of this package may have had other files.
-_OWN_FILES = re.compile(rf"{OWN_FILES.pattern}|{re.escape(CARD_FILE)}|\w+_(mvgpt|videomamba)\.py")
+_TEXT_FILES = {".json", ".jinja", ".md", ".py", ".txt"}
+# Their words come from the texts that a tokenizer was trained on.
+_VOCABULARIES = {"tokenizer.json", "vocab.json", "merges.txt"}
+_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{30,}\b")
 
 
 def export_hub(
@@ -24,6 +29,7 @@ def export_hub(
     *,
     repository: str | None = None,
     base_model: str | os.PathLike | None = None,
+    plain: bool = False,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> None:
@@ -40,6 +46,9 @@ def export_hub(
             What the examples in the card load; by default the name of `target`.
         base_model (`str`, *optional*):
             For a LoRA adapter: folder or Hub id of the model that it was trained on, by default what it names.
+        plain (`bool`, defaults to `False`):
+            Leave out the code of the faster paths: what numba or Triton compiles, and CUDA graphs. The answers are the same, and
+            there is less code to read before it is trusted. The package, which has all of it, does not save it plain again.
         overwrite (`bool`, defaults to `False`):
             Replace `target` if it is a folder that was exported before.
         on_progress (`Callable[[str, int, int], None]`, *optional*):
@@ -54,7 +63,7 @@ def export_hub(
     """
     source, target = os.fspath(source), Path(target)
     report = on_progress or (lambda step, completed, total: None)
-    check_target(target, source, overwrite, _OWN_FILES)
+    check_target(target, source, overwrite, _is_own_file)
     if (card_file := target / CARD_FILE).exists() and not is_as_made(card_file):
         raise FileExistsError(
             f"{card_file} was edited after the export and is not replaced: move it out of the folder first."
@@ -66,22 +75,62 @@ def export_hub(
     repository = repository or target.absolute().name
     metadata = read_metadata(source, loaded.model.config, repository.rpartition("/")[2])
     card = make_card(loaded.model, metadata, repository)
-    prepare(loaded)
+    code = prepare(loaded)
     with replacing(target) as folder:
         report(f"Writing {target}", 0, 1)
         written = write_native_folder(folder, loaded)
+        if plain:
+            for file in folder.glob("*.py"):
+                file.unlink()
+            code.write(folder, plain=True)
         card.save(folder / CARD_FILE)
-        check_nothing_private(folder, source)
+        _check_nothing_private(folder, source)
         report(f"Writing {target}", 1, 1)
         check_written(folder, loaded, written, report)
 
 
-def prepare(loaded: LoadedModel) -> None:
-    """Gives a model and its processor what they need in a Hub repository, and takes out what does not belong there."""
-    for name in ("image_mm_vision_tower", "mm_vision_tower"):
-        encoder = getattr(loaded.model.config, name)
-        if encoder is not None and not is_repository_id(encoder):
-            setattr(loaded.model.config, name, None)
+def prepare(loaded: LoadedModel) -> RemoteCode:
+    """
+    Gives a model and its processor what they need in a Hub repository, and takes out what does not belong there.
+
+    Returns:
+        [`RemoteCode`]: the code that they are saved with.
+    """
+    config = loaded.model.config
+    for name in config.encoder_source_fields:
+        source = getattr(config, name)
+        if source is not None and not is_repository_id(source):
+            setattr(config, name, None)
     # what is written is not made up of the config any more
     loaded.model.generation_config._from_model_config = False
-    remote_code.attach(loaded)
+    code = RemoteCode(family_of(config))
+    code.attach(loaded)
+    return code
+
+
+def _is_own_file(file: Path) -> bool:
+    """Whether an export writes such a file, of whatever version: code is recognized by what it says, not by its name."""
+    return is_native_file(file) or file.name == CARD_FILE or is_own_code(file)
+
+
+def _check_nothing_private(folder: Path, source: str) -> None:
+    """
+    Args:
+        folder (`Path`): the folder.
+        source (`str`): where its model came from.
+
+    Raises:
+        ValueError: if a file holds a path of this computer or an access token.
+    """
+    paths = [str(Path.home()), str(folder.parent), os.path.abspath(source) if os.path.isdir(source) else ""]
+    for file in sorted(folder.iterdir()):
+        if file.suffix not in _TEXT_FILES or file.name in _VOCABULARIES:
+            continue
+        text = file.read_text(encoding="utf-8")
+        if _TOKEN.search(text) or ((token := get_token()) and token in text):
+            raise ValueError(f"{file.name} would publish an access token: remove it from {source}.")
+        for path in paths:
+            if len(path) > 1 and re.search(rf"{re.escape(path)}(?!\w)", text):
+                raise ValueError(
+                    f"{file.name} would publish a path of this computer, {path}: remove it from {source}."
+                )

@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 from huggingface_hub import ModelCard, ModelCardData
+from transformers import PreTrainedModel
 
+from ..families import family_of
 from ..modeling.missing_encoders import is_published
-from ..modeling.modeling_mvgpt import MobileVideoGPTForConditionalGeneration
-from .card_metadata import DRAWN_CLIPS, PUBLISHED_LICENSE
+from .card_metadata import DRAWN_CLIPS
 from .card_speed import read_speed
 
 
@@ -18,27 +19,31 @@ _TEMPLATE = Path(__file__).with_name("model_card.md")
 _SEAL = "<!-- mvgpt export-hub {} -->\n"
 
 
-def make_card(model: MobileVideoGPTForConditionalGeneration, metadata: ModelCardData, repository: str) -> ModelCard:
+def make_card(model: PreTrainedModel, metadata: ModelCardData, repository: str) -> ModelCard:
     """
     Args:
-        model ([`MobileVideoGPTForConditionalGeneration`]): the model, on whatever device.
+        model ([`PreTrainedModel`]): the model, on whatever device.
         metadata ([`~huggingface_hub.ModelCardData`]): the head of the card.
         repository (`str`): what the examples load.
     """
+    family = family_of(model.config)
     is_drawn = any(result.dataset_type == DRAWN_CLIPS for result in metadata.eval_results or [])
     card = ModelCard.from_template(
         metadata,
         template_path=str(_TEMPLATE),
         name=repository.rpartition("/")[2],
         repository=repository,
+        family=family,
+        summary=family.summary.format(config=model.config),
         config=model.config,
         num_parameters=f"{model.num_parameters() / 1e6:,.1f} million",
         base_models=metadata.base_model or [],
         is_published=is_published(model.config),
-        has_published_license=metadata.license == PUBLISHED_LICENSE,
+        has_published_license=metadata.license == family.published.license,
         results=metadata.eval_results or [],
         speed=read_speed(model.num_parameters()),
         is_drawn=is_drawn,
+        selects_frames=hasattr(model.config, "num_selected_frames"),
         question="What happens in the video?" if is_drawn else "What is happening?",
     )
     return ModelCard(f"{card.content.rstrip()}\n\n{_SEAL.format(_digest(card.content))}")

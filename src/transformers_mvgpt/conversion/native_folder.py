@@ -9,19 +9,22 @@ from typing import Any
 
 import torch
 
-from ..modeling.modeling_mvgpt import MobileVideoGPTForConditionalGeneration
-from ..processing.processing_mvgpt import MobileVideoGPTProcessor
-from .model_sources import LoadedModel, load_model
+from ..families import family_of
+from .loading import LoadedModel, load_model
 from .target_folder import check_target, replacing
 
 
-# What a conversion writes, and so may replace.
-OWN_FILES = re.compile(
+_OWN_FILES = re.compile(
     r"(config|generation_config|processor_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
     r"|merges\.txt|chat_template\.jinja|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json"
 )
 
 OnProgress = Callable[[str, int, int], None]
+
+
+def is_native_file(file: Path) -> bool:
+    """Whether a conversion writes a file of this name, and so may replace it."""
+    return _OWN_FILES.fullmatch(file.name) is not None
 
 
 def convert(
@@ -46,10 +49,10 @@ def convert(
         target (`str`):
             The folder to write; it must not exist or be empty.
         image_encoder, video_encoder (`str`, *optional*):
-            As for [`MobileVideoGPTForConditionalGeneration.from_pretrained`].
+            As for [`PreTrainedModelWithEncoders.from_pretrained`].
         base_model (`str`, *optional*):
-            For outputs of training: folder or Hub id of the model that they belong to, or of a Qwen2 language model. By
-            default what a LoRA adapter names.
+            For outputs of training: folder or Hub id of the model that they belong to, or of a language model, such as
+            Qwen2.5. By default what a LoRA adapter names.
         dtype (`str` or `torch.dtype`, defaults to `"auto"`):
             Of the weights written; `"auto"` is the dtype that the config names.
         overwrite (`bool`, defaults to `False`):
@@ -65,7 +68,7 @@ def convert(
     """
     source, target = os.fspath(source), Path(target)
     report = on_progress or (lambda step, completed, total: None)
-    check_target(target, source, overwrite, OWN_FILES)
+    check_target(target, source, overwrite, is_native_file)
     encoders = {"image": image_encoder, "video": video_encoder}
     given = {encoder: os.fspath(path) for encoder, path in encoders.items() if path is not None}
 
@@ -115,8 +118,9 @@ def check_written(
         RuntimeError: if what was read is not what was written.
     """
     report = on_progress or (lambda step, completed, total: None)
-    processor = MobileVideoGPTProcessor.from_pretrained(folder)
-    model = MobileVideoGPTForConditionalGeneration.from_pretrained(folder)
+    family = family_of(loaded.model.config)
+    processor = family.processor_class.from_pretrained(folder)
+    model = family.model_class.from_pretrained(folder)
     differences = []
     for name, before, after in (
         ("config", loaded.model.config, model.config),

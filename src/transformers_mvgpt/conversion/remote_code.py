@@ -1,61 +1,108 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""What makes a folder work without this package: its code, and where transformers finds which class."""
+"""What makes a folder work without this package: a family's code, and where transformers finds which class."""
 
+import functools
 import os
-import re
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .model_sources import LoadedModel
+from ..families import Family
+from ..processing.pipeline_video_text import VideoTextToTextPipeline
+from .code_closure import LICENSE_LINE, import_closure
+from .loading import LoadedModel
 
 
-_ROOMS = [Path(__file__).parents[1] / name for name in ("compat", "kernels", "modeling", "video", "processing")]
-_IMPORT_ACROSS_ROOMS = re.compile(r"^(\s*from )\.\.\w+\.(\w+ import)", re.MULTILINE)
-_MODEL = "modeling_mvgpt.MobileVideoGPTForConditionalGeneration"
-_PROCESSOR = "processing_mvgpt.MobileVideoGPTProcessor"
-_VIDEO_PROCESSOR = "video_processing_mvgpt.MobileVideoGPTVideoProcessor"
+# The only file of `kernels/` that imports the fast implementations, as it is where they are left out.
+_WITHOUT_FAST_PATHS = {
+    "fast_paths.py": f'''{LICENSE_LINE}
+"""Nothing stands in for plain PyTorch here: this folder was exported without the faster paths."""
 
-# The entries of `config.json`. transformers itself would only write those of the classes that it saves.
-config_entries: dict[str, Any] = {
-    "auto_map": {
-        "AutoConfig": "configuration_mvgpt.MobileVideoGPTConfig",
-        "AutoModel": "modeling_mvgpt.MobileVideoGPTModel",
-        "AutoModelForImageTextToText": _MODEL,
-        "AutoModelForMultimodalLM": _MODEL,
-        "AutoProcessor": _PROCESSOR,
-        "AutoVideoProcessor": _VIDEO_PROCESSOR,
-    },
-    "custom_pipelines": {
-        "video-text-to-text": {
-            "impl": "pipeline_video_text.VideoTextToTextPipeline",
-            "pt": ["AutoModelForImageTextToText"],
-            "type": "multimodal",
-        }
-    },
+fast = None
+'''
 }
 
 
-def code_files() -> list[Path]:
-    """The package's files that are exported, in the order of their names."""
-    files = [file for room in _ROOMS for file in room.glob("*.py") if file.name != "__init__.py"]
-    return sorted(files, key=lambda file: file.name)
+@dataclass(frozen=True)
+class RemoteCode:
+    """
+    The remote code of a family.
+
+    Args:
+        family ([`Family`]): the family.
+    """
+
+    family: Family
+
+    @property
+    def config_entries(self) -> dict[str, Any]:
+        """The entries of `config.json`. transformers itself would only write those of the classes that it saves."""
+        auto_map = {name: _reference(known) for name, known in self._classes().items()}
+        entries: dict[str, Any] = {"auto_map": auto_map}
+        if self.family.video_processor_class is not None:
+            entries["custom_pipelines"] = {
+                "video-text-to-text": {
+                    "impl": _reference(VideoTextToTextPipeline),
+                    "pt": ["AutoModelForImageTextToText"],
+                    "type": "multimodal",
+                }
+            }
+        return entries
+
+    def code(self, plain: bool = False) -> dict[str, str]:
+        """
+        The files of code by their names: those of the family's classes, and all that they import.
+
+        Args:
+            plain (`bool`, defaults to `False`): without what numba or Triton compiles, and without CUDA graphs.
+        """
+        classes = list(self._classes().values())
+        if self.family.video_processor_class is not None:
+            classes.append(VideoTextToTextPipeline)
+        files = frozenset(Path(str(sys.modules[known.__module__].__file__)) for known in classes)
+        return dict(_read_closure(files, plain))
+
+    def write(self, folder: str | os.PathLike, plain: bool = False) -> None:
+        """Writes the code into a folder, flat, as transformers wants it."""
+        os.makedirs(folder, exist_ok=True)
+        for name, code in self.code(plain).items():
+            Path(folder, name).write_text(code, "utf-8")
+
+    def attach(self, loaded: LoadedModel) -> None:
+        """Lets a model and its processor be saved with what says where their classes are."""
+        auto_map = self.config_entries["auto_map"]
+        loaded.model.config.auto_map = dict(auto_map)
+        processors = {name: auto_map[name] for name in auto_map if name.endswith("Processor")}
+        loaded.processor.auto_map = dict(processors)
+        # transformers reads a processor's part of their common file alone
+        for name, part in (("AutoImageProcessor", "image_processor"), ("AutoVideoProcessor", "video_processor")):
+            if name in processors:
+                getattr(loaded.processor, part).auto_map = {name: processors[name]}
+
+    def _classes(self) -> dict[str, type]:
+        """By the Auto classes that find them; those of transformers are found without."""
+        family = self.family
+        classes: dict[str, type | None] = {
+            "AutoConfig": family.config_class,
+            "AutoModel": family.base_model_class,
+            "AutoModelForImageTextToText": family.model_class,
+            "AutoModelForMultimodalLM": family.model_class,
+            "AutoProcessor": family.processor_class,
+            "AutoImageProcessor": next(iter(family.image_processor_classes.values()), None),
+            "AutoVideoProcessor": family.video_processor_class,
+        }
+        package = __name__.partition(".")[0]
+        return {
+            name: known for name, known in classes.items() if known and known.__module__.partition(".")[0] == package
+        }
 
 
-def exported_code(file: Path) -> str:
-    """The content of a file of the package, as it stands beside all others in one folder."""
-    return _IMPORT_ACROSS_ROOMS.sub(r"\1.\2", file.read_text("utf-8"))
+def _reference(known: type) -> str:
+    """How remote code names a class: by its file in a flat folder."""
+    return f"{known.__module__.rpartition('.')[2]}.{known.__name__}"
 
 
-def write(folder: str | os.PathLike) -> None:
-    """Writes the code into a folder, flat, as transformers wants it."""
-    os.makedirs(folder, exist_ok=True)
-    for file in code_files():
-        Path(folder, file.name).write_text(exported_code(file), "utf-8")
-
-
-def attach(loaded: LoadedModel) -> None:
-    """Lets a model and its processor be saved with the code."""
-    loaded.model.config.auto_map = dict(config_entries["auto_map"])
-    loaded.processor.auto_map = {"AutoProcessor": _PROCESSOR, "AutoVideoProcessor": _VIDEO_PROCESSOR}
-    # transformers reads the video processor's part of the processor's file alone
-    loaded.processor.video_processor.auto_map = {"AutoVideoProcessor": _VIDEO_PROCESSOR}
+@functools.cache  # a saved model, its config and its processors each ask for it
+def _read_closure(files: frozenset[Path], plain: bool) -> dict[str, str]:
+    return import_closure(files, _WITHOUT_FAST_PATHS if plain else None)

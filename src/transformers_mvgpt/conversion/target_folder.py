@@ -2,26 +2,25 @@
 """The folder that a command writes: nobody else's is replaced, and it is there whole or not at all."""
 
 import os
-import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from transformers.utils import CONFIG_NAME
 
-from ..modeling.configuration_mvgpt import MobileVideoGPTConfig
+from ..families import FAMILIES
 from .weight_files import read_json
 
 
-def check_target(target: Path, source: str, overwrite: bool, own_files: re.Pattern[str]) -> None:
+def check_target(target: Path, source: str, overwrite: bool, is_own: Callable[[Path], bool]) -> None:
     """
     Args:
         target (`Path`): the folder to write.
         source (`str`): folder or Hub id of what is written.
         overwrite (`bool`): whether an earlier folder of the same making may be replaced.
-        own_files (`re.Pattern`): names of the files that such a folder has.
+        is_own (`Callable[[Path], bool]`): whether a file is one that such a folder has.
 
     Raises:
         FileExistsError: if there is something that must not be replaced.
@@ -30,7 +29,7 @@ def check_target(target: Path, source: str, overwrite: bool, own_files: re.Patte
         return
     if not target.is_dir():
         raise FileExistsError(f"{target} is a file: choose a folder that does not exist yet.")
-    files = sorted(file.name for file in target.iterdir())
+    files = sorted(target.iterdir())
     if not files:
         return
     if os.path.isdir(source) and os.path.samefile(source, target):
@@ -39,12 +38,12 @@ def check_target(target: Path, source: str, overwrite: bool, own_files: re.Patte
         raise FileExistsError(
             f"{target} is not empty: choose another folder, or let it be replaced (`overwrite=True`, `--overwrite`)."
         )
-    foreign = [name for name in files if not own_files.fullmatch(name)]
-    model_type = read_json(str(target / CONFIG_NAME)).get("model_type") if CONFIG_NAME in files else None
-    if foreign or model_type != MobileVideoGPTConfig.model_type:
-        what = (
-            f"it holds {', '.join(foreign[:3])}" if foreign else f"it holds no {MobileVideoGPTConfig.model_type} model"
-        )
+    foreign = [file.name for file in files if not is_own(file)]
+    config_file = target / CONFIG_NAME
+    model_type = read_json(str(config_file)).get("model_type") if config_file in files else None
+    known = [family.model_type for family in FAMILIES]
+    if foreign or model_type not in known:
+        what = f"it holds {', '.join(foreign[:3])}" if foreign else f"it holds no {' or '.join(known)} model"
         raise FileExistsError(
             f"{target} was not made by a conversion and is not replaced ({what}): choose another folder."
         )

@@ -10,6 +10,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils import cached_file
 
+from ..families import Family
 from .weight_files import read_json, read_weights
 from .weight_names import native_names
 
@@ -25,37 +26,51 @@ class TrainingOutput:
     """
     Args:
         source (`str`): folder or Hub id.
-        weights (`dict[str, torch.Tensor]`): fully trained weights, by native names.
-        lora_weights (`dict[str, torch.Tensor]`): the adapter's weights, by native names.
+        files (`list[str]`): its files of weights.
+        has_adapter (`bool`): whether one of them is a LoRA adapter.
         base_model (`str`, *optional*): what the adapter says that it was trained on.
-        original_names (`dict[str, str]`): native names to those in the files.
+
+    Attributes:
+        weights (`dict[str, torch.Tensor]`): fully trained weights, by native names; empty until [`TrainingOutput.read`].
+        lora_weights (`dict[str, torch.Tensor]`): the adapter's weights, by native names; likewise.
     """
 
     source: str
-    weights: dict[str, torch.Tensor] = field(default_factory=dict)
-    lora_weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+    has_adapter: bool = False
     base_model: str | None = None
-    original_names: dict[str, str] = field(default_factory=dict)
+    weights: dict[str, torch.Tensor] = field(default_factory=dict, init=False)
+    lora_weights: dict[str, torch.Tensor] = field(default_factory=dict, init=False)
+    # native names to those in the files
+    _original_names: dict[str, str] = field(default_factory=dict, init=False)
+    _family_name: str = field(default="", init=False)
 
     @property
     def is_empty(self) -> bool:
-        return not self.original_names
+        return not self.files
 
-    def add(self, file: str) -> None:
+    def read(self, family: Family) -> None:
         """
+        Reads the weights, which are those of a model of this family.
+
         Raises:
-            ValueError: if the file holds anything but tensors, or a weight for the second time.
+            ValueError: if a file holds anything but tensors, or a weight for the second time.
         """
+        self._family_name = family.name
+        for file in self.files:
+            self._read_file(file, family)
+
+    def _read_file(self, file: str, family: Family) -> None:
         weights = read_weights(file)
         plain = {name: _without_wrappers(name) for name in weights}
-        natives = native_names(plain.values())
+        natives = native_names(plain.values(), family.model_type)
         for name, tensor in weights.items():
             native = natives[plain[name]]
             if not isinstance(tensor, torch.Tensor):
                 raise ValueError(f"{name} in {file} is a {type(tensor).__name__}, not a tensor.")
-            if native in self.original_names:
-                raise ValueError(f"{name} in {file} is there a second time, as {self.original_names[native]}.")
-            self.original_names[native] = name
+            if native in self._original_names:
+                raise ValueError(f"{name} in {file} is there a second time, as {self._original_names[native]}.")
+            self._original_names[native] = name
             kind = self.lora_weights if ".lora_" in native else self.weights
             kind[native] = tensor
 
@@ -64,19 +79,19 @@ class TrainingOutput:
         Raises:
             ValueError: if weights of this output are among the unknown native names.
         """
-        if names := sorted(self.original_names[name] for name in unknown if name in self.original_names):
+        if names := sorted(self._original_names[name] for name in unknown if name in self._original_names):
             raise ValueError(
-                f"{self.source} has weights that are none of Mobile-VideoGPT's, and none may be lost: "
+                f"{self.source} has weights that are none of {self._family_name}'s, and none may be lost: "
                 f"{', '.join(names[:10])} ({len(names)} in all)."
             )
 
 
-def read_training_output(source: str) -> TrainingOutput:
+def find_training_output(source: str) -> TrainingOutput:
     """
-    Reads `mm_projector.bin`, or `non_lora_trainables.bin` and a LoRA adapter. The output is empty if there are none.
+    Looks for `mm_projector.bin`, or `non_lora_trainables.bin` and a LoRA adapter. The output is empty if there are none.
 
     Raises:
-        ValueError: if a file holds anything but tensors, or the adapter is none of LoRA.
+        ValueError: if there is an adapter of another kind.
         OSError: if the adapter has no weights.
     """
     output = TrainingOutput(source)
@@ -90,9 +105,10 @@ def read_training_output(source: str) -> TrainingOutput:
         adapter = _find(source, *_ADAPTER_FILES)
         if adapter is None:
             raise OSError(f"{source} has {_ADAPTER_CONFIG_FILE}, but neither {' nor '.join(_ADAPTER_FILES)}.")
-        output.add(adapter)
+        output.has_adapter = True
+        output.files.append(adapter)
     if file := _find(source, _FULL_WEIGHTS_FILE, _PROJECTOR_FILE):
-        output.add(file)
+        output.files.append(file)
     return output
 
 

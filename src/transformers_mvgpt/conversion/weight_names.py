@@ -1,33 +1,60 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""The release's names of weights <-> these models' names, by the mappings that transformers applies."""
+"""The releases' names of weights <-> these models' names, by the mappings that transformers applies."""
 
 from collections.abc import Iterable
 
+import torch
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
-
-_VIDEO_TOWER = "model.video_tower."
-
-
-def native_names(names: Iterable[str]) -> dict[str, str]:
-    """`{name: native name}` of weights of the whole model; native names stay as they are."""
-    model, videomamba = (get_checkpoint_conversion_mapping(kind) for kind in ("mobile_videogpt", "videomamba"))
-    return {name: _within_video_tower(_rename(name, model), videomamba) for name in names}
+from ..families import Family, family_of
 
 
-def release_names(names: Iterable[str]) -> dict[str, str]:
-    """`{native name: release's name}` of weights of the whole model."""
-    model, videomamba = (
-        [renaming.reverse_transform() for renaming in reversed(get_checkpoint_conversion_mapping(kind))]
-        for kind in ("mobile_videogpt", "videomamba")
-    )
-    return {name: _rename(_within_video_tower(name, videomamba), model) for name in names}
+def native_names(names: Iterable[str], model_type: str) -> dict[str, str]:
+    """`{name: native name}` of weights of a whole model of this type; native names stay as they are."""
+    family = family_of(model_type)
+    model, parts = _mapping(family.model_type), _mappings_of_parts(family)
+    return {name: _rename_within(_rename(name, model), parts) for name in names}
 
 
-def native_videomamba_names(names: Iterable[str]) -> dict[str, str]:
-    """`{name: native name}` of weights of a VideoMamba on its own."""
-    videomamba = get_checkpoint_conversion_mapping("videomamba")
-    return {name: _rename(name, videomamba) for name in names}
+def release_names(names: Iterable[str], model_type: str) -> dict[str, str]:
+    """`{native name: release's name}` of weights of a whole model of this type."""
+    family = family_of(model_type)
+    model = _reversed(_mapping(family.model_type))
+    parts = {prefix: _reversed(renamings) for prefix, renamings in _mappings_of_parts(family).items()}
+    return {name: _rename(_rename_within(name, parts), model) for name in names}
+
+
+def native_part_names(names: Iterable[str], model_type: str) -> dict[str, str]:
+    """`{name: native name}` of weights of a part of a model on its own, such as a VideoMamba."""
+    renamings = _mapping(model_type)
+    return {name: _rename(name, renamings) for name in names}
+
+
+def by_native_name(weights: dict[str, torch.Tensor], model_type: str) -> dict[str, torch.Tensor]:
+    """The weights of a whole model of this type by their native names."""
+    natives = {}
+    for name, native in native_names(weights, model_type).items():
+        # the model without its head was saved without the prefix
+        natives[native if native.startswith(("model.", "lm_head.")) else f"model.{native}"] = weights[name]
+    return natives
+
+
+def _mapping(model_type: str) -> list:
+    return get_checkpoint_conversion_mapping(model_type) or []
+
+
+def _mappings_of_parts(family: Family) -> dict[str, list]:
+    """By prefix, those of the encoders that are this package's: they lie in the model as they are alone."""
+    return {
+        f"model.{encoder.module}.": _mapping(config_class.model_type)
+        for encoder in family.encoders.values()
+        if (config_class := family.config_class.sub_configs_defaults[encoder.config_field].config_class)
+        in family.parts
+    }
+
+
+def _reversed(renamings: list) -> list:
+    return [renaming.reverse_transform() for renaming in reversed(renamings)]
 
 
 def _rename(name: str, renamings: list) -> str:
@@ -36,7 +63,8 @@ def _rename(name: str, renamings: list) -> str:
     return name
 
 
-def _within_video_tower(name: str, renamings: list) -> str:
-    if not name.startswith(_VIDEO_TOWER):
-        return name
-    return _VIDEO_TOWER + _rename(name.removeprefix(_VIDEO_TOWER), renamings)
+def _rename_within(name: str, parts: dict[str, list]) -> str:
+    for prefix, renamings in parts.items():
+        if name.startswith(prefix):
+            return prefix + _rename(name.removeprefix(prefix), renamings)
+    return name

@@ -19,16 +19,18 @@ _TRANSFORMERS_4_MAX_LENGTH = 20
 @dataclass(frozen=True)
 class Encoder:
     """
-    An encoder of a family of models, which a published checkpoint may lack.
+    An encoder of a family of models, which may be missing in a published checkpoint.
 
     Args:
         module (`str`): its name in the base model, such as `"vision_tower"`.
+        config_field (`str`): the field of the config with its own config, such as `"vision_config"`.
         source_field (`str`): the field of the config in which a published checkpoint says where it comes from.
         published_source (`str`): where the published checkpoints take it from.
         example (`str`): what may be given for it, for messages.
     """
 
     module: str
+    config_field: str
     source_field: str
     published_source: str
     example: str
@@ -59,7 +61,7 @@ def missing_encoder_message(
 
 
 class PreTrainedModelWithEncoders(PreTrainedModel):
-    """A model whose checkpoints may lack an encoder, as the published ones do."""
+    """A model in whose checkpoints an encoder may be missing, as in the published ones."""
 
     # by modality, `"image"` or `"video"`
     encoders: ClassVar[dict[str, Encoder]] = {}
@@ -79,7 +81,7 @@ class PreTrainedModelWithEncoders(PreTrainedModel):
         **kwargs,
     ):
         r"""
-        As [`~PreTrainedModel.from_pretrained`]. Published repositories are completed with the encoders that they lack,
+        As [`~PreTrainedModel.from_pretrained`]. Published repositories are completed with the encoders that are missing,
         taken from where their config says. Quantization leaves encoders and projectors out, unless the
         `quantization_config` itself says which modules to leave out.
 
@@ -156,7 +158,7 @@ class PreTrainedModelWithEncoders(PreTrainedModel):
 
 
 def is_published(config: PreTrainedConfig) -> bool:
-    """Whether the checkpoint came in the published layout, whose repositories lack encoders."""
+    """Whether the checkpoint came in the published layout, in whose repositories encoders are missing."""
     return any(getattr(config, field) is not None for field in config.encoder_source_fields)
 
 

@@ -45,12 +45,14 @@ class MobileVideoGPTPreTrainedModel(VisionLanguagePreTrainedModel):
     encoders = {
         "image": Encoder(
             module="vision_tower",
+            config_field="vision_config",
             source_field="image_mm_vision_tower",
             published_source=PUBLISHED_ENCODERS["image_mm_vision_tower"],
             example="a Hub id or folder of a CLIP model, such as openai/clip-vit-base-patch16",
         ),
         "video": Encoder(
             module="video_tower",
+            config_field="video_config",
             source_field="mm_vision_tower",
             published_source=PUBLISHED_ENCODERS["mm_vision_tower"],
             example="a Hub id, folder or .pth file of VideoMamba, such as OpenGVLab/VideoMamba",

@@ -10,7 +10,7 @@ import torch
 from transformers import PrinterCallback, TrainerCallback, set_seed
 from transformers.integrations import unset_hf_deepspeed_config
 
-from ..conversion.model_sources import LoadedModel, load_model
+from ..conversion.loading import LoadedModel, load_model
 from ..conversion.native_folder import check_written, write_native_folder
 from .arguments import training_arguments
 from .checkpoints import list_checkpoints

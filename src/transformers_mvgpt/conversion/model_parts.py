@@ -1,0 +1,101 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Config, processor and generation config of a model, from a checkpoint or from around a language model."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import AutoTokenizer, GenerationConfig, PreTrainedConfig, ProcessorMixin
+from transformers.utils import CONFIG_NAME, PROCESSOR_NAME, cached_file
+
+from ..families import FAMILIES, Family, family_of
+from ..modeling.vision_language_model import placeholder_ids
+
+
+@dataclass(frozen=True)
+class Parts:
+    """
+    A model, but for its weights.
+
+    Args:
+        family ([`Family`]): its family.
+        config, processor, generation_config: its own; without a generation config, the model makes one of its config.
+    """
+
+    family: Family
+    config: PreTrainedConfig
+    processor: ProcessorMixin
+    generation_config: GenerationConfig | None
+
+
+def read_parts(base: str, config: PreTrainedConfig, is_language_model: bool = False) -> Parts:
+    """
+    Reads what stands beside a config.
+
+    Args:
+        base (`str`): folder or Hub id with a processor or a tokenizer.
+        config (`PreTrainedConfig`):
+            Of the whole model. It gets the tokenizer's placeholders where that is a language model's, and forgets where it came
+            from.
+        is_language_model (`bool`): whether `base` is a language model alone.
+
+    Raises:
+        ValueError: if tokenizer and config do not name the same placeholders.
+    """
+    family = family_of(config)
+    if cached_file(base, PROCESSOR_NAME, _raise_exceptions_for_missing_entries=False):
+        processor = family.processor_class.from_pretrained(base)
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(base, padding_side="left")
+        processor = family.processor_class.from_config(config, tokenizer)
+    for modality, expected in placeholder_ids(config).items():
+        name = f"{modality}_token_id"
+        if is_language_model:
+            setattr(config, name, getattr(processor, name))
+        elif getattr(processor, name) != expected:
+            raise ValueError(
+                f"`{name}` is {expected} in the config of {base}, but {getattr(processor, name)} in its tokenizer."
+            )
+    _forget_origin(config, processor)
+    return Parts(family, config, processor, load_generation_config(base))
+
+
+def around_language_model(
+    family: Family, language_model: PreTrainedConfig, fields: Mapping[str, Any]
+) -> PreTrainedConfig:
+    """The config of this family with these fields around this language model."""
+    return family.config_class.from_dict(
+        {
+            **fields,
+            "text_config": language_model.to_dict(),
+            "tie_word_embeddings": language_model.tie_word_embeddings,
+            "dtype": language_model.dtype,
+        }
+    )
+
+
+def read_fields_around(source: str, usual: Family) -> tuple[Family, dict[str, Any]]:
+    """What an output of training says of the model around its language model; the usual family's defaults if nothing."""
+    if cached_file(source, CONFIG_NAME, _raise_exceptions_for_missing_entries=False) is None:
+        return usual, usual.config_class().to_dict()
+    model_type = PreTrainedConfig.get_config_dict(source)[0].get("model_type")
+    family = next((family for family in FAMILIES if model_type in family.model_types), usual)
+    return family, family.config_class.from_pretrained(source).to_dict()
+
+
+def _forget_origin(config: PreTrainedConfig, processor: ProcessorMixin) -> None:
+    """Lets them be saved without the remote code that they came with, and without how they were loaded."""
+    parts = [getattr(processor, name, None) for name in ("image_processor", "video_processor")]
+    for part in (config, processor, *parts):
+        if hasattr(part, "auto_map"):
+            del part.auto_map
+    for name in ("auto_map", "dtype", "is_local", "local_files_only"):
+        processor.tokenizer.init_kwargs.pop(name, None)
+
+
+def load_generation_config(path: str | os.PathLike, **hub_options) -> GenerationConfig | None:
+    try:
+        return GenerationConfig.from_pretrained(path, **hub_options)
+    except OSError:
+        return None  # the model makes one of its config
