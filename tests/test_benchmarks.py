@@ -14,7 +14,7 @@ from benchmark_tables import (
     speed_records,
     with_tables,
 )
-from transformers_mvgpt.conversion.card_speed import SPEED_FILE, read_speed
+from transformers_mvgpt.conversion.model_card import SPEED_FILE, read_speed
 
 
 RESULT = {
@@ -87,7 +87,7 @@ def test_quantized_results_say_so():
 def test_card_of_a_model_of_this_size(monkeypatch, tmp_path):
     file = tmp_path / "speed.json"
     file.write_text(json.dumps(speed_records([RESULT])))
-    monkeypatch.setattr("transformers_mvgpt.conversion.card_speed.SPEED_FILE", file)
+    monkeypatch.setattr("transformers_mvgpt.conversion.model_card.SPEED_FILE", file)
     [record] = read_speed(656_605_056)
     assert record["machine"].startswith("ABC, 2 threads, float32")
     assert (record["first_token"], record["decode_step"], record["memory"]) == ("3 s", "20 ms", "5.1 GB")

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from transformers_mvgpt.conversion.card_speed import SPEED_FILE
+from transformers_mvgpt.conversion.model_card import SPEED_FILE
 from transformers_mvgpt.evaluation.speed_report import ours_to_theirs, seconds_of
 
 

@@ -25,7 +25,8 @@ def export_hub(
         str | None, typer.Option(help="For an adapter: the model it was trained on, if that is elsewhere now.")
     ] = None,
     plain: Annotated[
-        bool, typer.Option("--plain", help="Leave out the code of numba, Triton and CUDA graphs: same answers, slower.")
+        bool,
+        typer.Option("--plain", help="Leave out the code of numba, Triton and CUDA graphs: same answers, slower."),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a folder that this command has written before.")

@@ -2,6 +2,7 @@
 """The model card of a Hub repository. Its text is in `model_card.md`."""
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from transformers import PreTrainedModel
 from ..families import family_of
 from ..modeling.missing_encoders import is_published
 from .card_metadata import DRAWN_CLIPS
-from .card_speed import read_speed
 
 
 _TEMPLATE = Path(__file__).with_name("model_card.md")
 # The last line of a card: what stands above it was written by no one else if its digest is this.
 _SEAL = "<!-- mvgpt export-hub {} -->\n"
+# made of the results of `mvgpt bench` in the source repository
+SPEED_FILE = Path(__file__).with_name("speed.json")
 
 
 def make_card(model: PreTrainedModel, metadata: ModelCardData, repository: str) -> ModelCard:
@@ -54,6 +56,29 @@ def is_as_made(file: Path) -> bool:
     text = file.read_text(encoding="utf-8")
     found = re.search(_SEAL.format("([0-9a-f]{16})").strip() + r"\s*$", text)
     return found is not None and found[1] == _digest(text[: found.start()])
+
+
+def read_speed(num_parameters: int) -> list[dict[str, str]]:
+    """
+    What was measured of speed and memory of a model of this size.
+
+    Args:
+        num_parameters (`int`): of the model, by which its size is known.
+
+    Returns:
+        `list[dict[str, str]]`: for each machine `machine`, `first_token`, `decode_step` and `memory`; empty if none measured
+        such a model.
+    """
+    return [
+        {
+            "machine": record["machine"],
+            "first_token": f"{record['first_token_seconds']:.3g} s",
+            "decode_step": f"{1000 * record['decode_step_seconds']:.3g} ms",
+            "memory": "" if record["peak_memory_bytes"] is None else f"{record['peak_memory_bytes'] / 1e9:.1f} GB",
+        }
+        for record in json.loads(SPEED_FILE.read_text(encoding="utf-8"))
+        if record["num_parameters"] == num_parameters
+    ]
 
 
 def _digest(text: str) -> str:
