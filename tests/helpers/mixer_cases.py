@@ -4,8 +4,7 @@
 import torch
 from torch.nn import functional as F
 
-from transformers_mvgpt.kernels.scan_inputs import Direction
-from transformers_mvgpt.kernels.selective_scan import selective_scan
+from transformers_mvgpt.kernels.naive_scan import ScanInputs, naive_scan
 
 
 # relative error of one rounding; sums of float32 in another order
@@ -41,12 +40,12 @@ def make_scans(size, states, dtype, device="cpu"):
         return (scale * torch.randn(*shape)).to(device, dtype)
 
     directions = [
-        Direction(
+        ScanInputs(
             x=random(*size),
             dt=random(*size, scale=20),  # far into both ends of the softplus
             A=-16 * torch.rand(channels, states).to(device),
-            B=random(batch, length, states),
-            C=random(batch, length, states),
+            B=random(batch, 1, length, states),
+            C=random(batch, 1, length, states),
             D=torch.randn(channels).to(device),
         )
         for _ in range(2)
@@ -59,12 +58,9 @@ def scanned_both_ways(forward, backward, gate):
 
 
 def _scanned(direction, is_backward):
-    x, dt, B, C = (
-        flipped(tensor.float(), is_backward).transpose(1, 2)
-        for tensor in (direction.x, direction.dt, direction.B, direction.C)
-    )
-    y = selective_scan(x, dt, direction.A, B[:, None], C[:, None], direction.D, implementation="torch")
-    return flipped(y.transpose(1, 2), is_backward)
+    x, dt = (flipped(tensor.float(), is_backward) for tensor in (direction.x, direction.dt))
+    B, C = (tensor.float().flip(2) if is_backward else tensor.float() for tensor in (direction.B, direction.C))
+    return flipped(naive_scan(ScanInputs(x, dt, direction.A, B, C, direction.D)), is_backward)
 
 
 def assert_scan_close(found, wanted, dtype):

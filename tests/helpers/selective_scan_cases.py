@@ -1,7 +1,18 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""Inputs of the selective scan, what comes out by the formula, and how the two are compared."""
+"""Inputs of the selective scan, its implementations by name, and how they are compared."""
+
+from functools import partial
 
 import torch
+
+from transformers_mvgpt.kernels.naive_scan import ScanInputs, naive_scan
+from transformers_mvgpt.kernels.selective_scan import selective_scan
+
+
+selective_scan_torch = partial(selective_scan, implementation="torch")
+selective_scan_numba = partial(selective_scan, implementation="numba")
+selective_scan_triton = partial(selective_scan, implementation="triton")
+selective_scan_cuda = partial(selective_scan, implementation="mamba_ssm")
 
 
 def make_inputs(batch=2, groups=2, channels_per_group=3, states=4, length=7, dtype=torch.float64, device="cpu"):
@@ -24,15 +35,8 @@ def make_inputs(batch=2, groups=2, channels_per_group=3, states=4, length=7, dty
 
 
 def scan_by_the_formula(x, dt, A, B, C, D, z, dt_bias):
-    """One token after the other, one einsum per line of the formula."""
-    dt = torch.logaddexp(dt + dt_bias[:, None], torch.zeros_like(dt))  # softplus
-    B, C = (matrix.repeat_interleave(x.shape[1] // B.shape[1], dim=1) for matrix in (B, C))  # (B, D, N, L)
-    h = x.new_zeros(x.shape[0], *A.shape)
-    ys = []
-    for t in range(x.shape[-1]):
-        h = torch.exp(dt[:, :, t, None] * A) * h + torch.einsum("bd,bdn,bd->bdn", dt[..., t], B[..., t], x[..., t])
-        ys.append(torch.einsum("bdn,bdn->bd", C[..., t], h) + D * x[..., t])
-    return torch.stack(ys, dim=-1) * z * torch.sigmoid(z)
+    """[`naive_scan`] of what [`selective_scan`] takes."""
+    return naive_scan(ScanInputs(x.mT, dt.mT, A, B.mT, C.mT, D, z.mT, dt_bias)).mT
 
 
 def output_and_grads(scan, inputs):

@@ -16,8 +16,7 @@ from mixer_cases import (
     scanned_both_ways,
 )
 from transformers_mvgpt import VideoMambaConfig, VideoMambaModel
-from transformers_mvgpt.kernels import triton_mixer
-from transformers_mvgpt.kernels.mixer_kernels import mixer_kernels
+from transformers_mvgpt.kernels import gates, triton_mixer
 from transformers_mvgpt.kernels.triton_mixer import convolve, scan_both_ways
 from triton_runs import DEVICE, IS_INTERPRETED, use_small_blocks
 
@@ -97,6 +96,6 @@ def test_gradients_are_those_of_plain_pytorch():
 
 
 def test_float64_goes_the_plain_way():
-    assert mixer_kernels("triton", DEVICE, torch.float64) is None
-    assert mixer_kernels("triton", DEVICE, torch.float16) is not None
-    assert mixer_kernels("torch", DEVICE, torch.float32) is None
+    assert gates._mixer_kernels("triton", DEVICE, torch.float64) is None
+    assert gates._mixer_kernels("triton", DEVICE, torch.float16) is not None
+    assert gates._mixer_kernels("torch", DEVICE, torch.float32) is None

@@ -8,15 +8,19 @@ import pytest
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from selective_scan_cases import assert_all_close, double, make_inputs, output_and_grads, scan_by_the_formula
-from tiny_models import make_videos, tiny_video_config, with_seeded_weights
-from transformers_mvgpt import VideoMambaModel
-from transformers_mvgpt.kernels import triton_scan
-from transformers_mvgpt.kernels.selective_scan import (
-    selective_scan,
+from selective_scan_cases import (
+    assert_all_close,
+    double,
+    make_inputs,
+    output_and_grads,
+    scan_by_the_formula,
     selective_scan_torch,
     selective_scan_triton,
 )
+from tiny_models import make_videos, tiny_video_config, with_seeded_weights
+from transformers_mvgpt import VideoMambaModel
+from transformers_mvgpt.kernels import triton_scan
+from transformers_mvgpt.kernels.selective_scan import selective_scan
 from triton_runs import DEVICE, IS_INTERPRETED, use_small_blocks
 
 

@@ -16,7 +16,6 @@ from tiny_models import make_sample, tiny_config, tiny_model
 from tiny_models import tiny_language_model as make_model
 from transformers_mvgpt.compat.cache_name import CACHE_NAME
 from transformers_mvgpt.kernels import decode_step, gates, numba_decode_step
-from transformers_mvgpt.kernels.decode_step import decode_on_cpu
 from transformers_mvgpt.kernels.numba_decode_step import multiply_row
 
 
@@ -36,6 +35,12 @@ def read_prompt(model: Qwen2Model, length: int) -> DynamicCache:
 def make_token(model: Qwen2Model, seed: int = 0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(1, 1, model.config.hidden_size, generator=generator).to(model.dtype)
+
+
+def decode_on_cpu(model, inputs_embeds, **inputs):
+    """By the compiled step, or `None` where that would not do the same."""
+    weights = gates.weights_for_decode_step(model, inputs_embeds, **inputs)
+    return None if weights is None else decode_step.decode_step(model, weights, inputs_embeds, **inputs)
 
 
 @torch.no_grad()
@@ -114,8 +119,8 @@ def test_places_are_those_given():
     assert not torch.allclose(decode(model, token, read_prompt(model, 5)), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_full_room_is_exchanged_for_a_larger_one(monkeypatch):
-    monkeypatch.setattr(decode_step, "_TOKENS_OF_ROOM", 2)
+def test_full_buffer_is_exchanged_for_a_larger_one(monkeypatch):
+    monkeypatch.setattr(decode_step, "_MORE_TOKENS", 2)
     model = make_model()
     cache = read_prompt(model, 3)
     expected_cache, kept = copy.deepcopy(cache), []
@@ -354,7 +359,7 @@ def test_row_times_matrix(shape, has_bias, dtype, num_threads):
     assert ((found.double() - exact).abs() <= tolerance).all()
 
 
-def test_nothing_is_written_beyond_the_room():
+def test_nothing_is_written_beyond_the_buffer():
     """Keys and values are written by their address."""
     model = make_model()
     cache = read_prompt(model, 3)

@@ -15,8 +15,9 @@ from transformers import DynamicCache, PreTrainedModel, StaticCache
 from tiny_models import make_prompt, make_sample, make_videos, pad_left, tiny_config, tiny_model
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
 from transformers_mvgpt.compat.cache_name import CACHE_NAME, OLD_NAME
+from transformers_mvgpt.kernels.dispatch import run_language_model, usable_cuda_graphs
 from transformers_mvgpt.kernels.graphs_function import GraphedFunction
-from transformers_mvgpt.kernels.graphs_model import CudaGraphs
+from transformers_mvgpt.kernels.graphs_model import CudaGraphs, recordings
 
 
 on_gpu_too = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.needs_cuda)])
@@ -29,7 +30,7 @@ def model(device, monkeypatch):
     if device == "cpu":
         monkeypatch.setattr(GraphedFunction, "__call__", lambda self, *tensors: self._function(*tensors))
         monkeypatch.setattr(GraphedFunction, "record", lambda self, *tensors: self._function(*tensors))
-        model.model._cuda_graphs = CudaGraphs(model.model.language_model, model.model._encode_videos)
+        recordings[model.model] = CudaGraphs(model.model)
     else:
         model.cuda_graphs_enable()
     return model
@@ -51,9 +52,9 @@ def on(device, sample):
 
 
 def without_graphs(model, call):
-    graphs, model.model._cuda_graphs = model.model._cuda_graphs, None
+    graphs = recordings.pop(model.model)
     result = call()
-    model.model._cuda_graphs = graphs
+    recordings[model.model] = graphs
     return result
 
 
@@ -157,14 +158,14 @@ def test_hidden_states_that_the_config_asks_for(device, model):
     model.config.text_config.output_hidden_states = True
     with torch.no_grad():
         assert model.model.language_model(inputs_embeds=torch.zeros(1, 70, 32, device=device)).hidden_states
-        assert model.model._cuda_graphs.language_model(torch.zeros(1, 70, 32, device=device)).hidden_states
+        assert run_language_model(model.model, inputs_embeds=torch.zeros(1, 70, 32, device=device)).hidden_states
 
 
 @on_gpu_too
 def test_no_cache_that_the_config_does_not_want(device, model, calls):
     model.config.text_config.use_cache = False
     with torch.no_grad():
-        output = model.model._cuda_graphs.language_model(torch.zeros(1, 70, 32, device=device))
+        output = run_language_model(model.model, inputs_embeds=torch.zeros(1, 70, 32, device=device))
     assert len(calls) == 1
     assert output.get(CACHE_NAME) is None
 
@@ -177,16 +178,28 @@ def test_layers_that_forget_go_the_plain_way(device, monkeypatch):
     prompt = make_prompt(*range(5, 85))
     wanted = model.generate(prompt, max_new_tokens=6)
     monkeypatch.setattr(GraphedFunction, "__call__", lambda self, *tensors: pytest.fail("a recording was used"))
-    model.model._cuda_graphs = CudaGraphs(model.model.language_model, model.model._encode_videos)
+    recordings[model.model] = CudaGraphs(model.model)
     assert torch.equal(model.generate(prompt, max_new_tokens=6), wanted)
+
+
+@pytest.mark.parametrize("device", ["cpu"])
+def test_recordings_do_not_keep_their_model(device, monkeypatch):
+    monkeypatch.setattr(GraphedFunction, "__call__", lambda self, *tensors: self._function(*tensors))
+    model = tiny_model()
+    recordings[model.model] = CudaGraphs(model.model)
+    model.generate(make_prompt(*range(5, 85)), max_new_tokens=2)
+    kept = weakref.ref(model.model)
+    del model
+    gc.collect()
+    assert kept() is None
 
 
 @on_gpu_too
 def test_copies_have_none(device, model):
     with torch.no_grad():
         model.get_video_features(**on(device, make_videos("a")))
-        assert model.model.usable_cuda_graphs() is not None
-        assert copy.deepcopy(model).model.usable_cuda_graphs() is None
+        assert usable_cuda_graphs(model.model) is not None
+        assert usable_cuda_graphs(copy.deepcopy(model).model) is None
 
 
 @pytest.mark.needs_cuda
@@ -194,7 +207,7 @@ def test_autocast_goes_the_plain_way():
     model = tiny_model().cuda()
     model.cuda_graphs_enable()
     with torch.no_grad(), torch.autocast("cuda", dtype=torch.bfloat16):
-        assert model.model.usable_cuda_graphs() is None
+        assert usable_cuda_graphs(model.model) is None
 
 
 @pytest.mark.needs_cuda
@@ -282,7 +295,7 @@ def test_disabled_again():
     model.cuda_graphs_enable()
     model.cuda_graphs_disable()
     with torch.no_grad():
-        assert model.model.usable_cuda_graphs() is None
+        assert usable_cuda_graphs(model.model) is None
 
 
 @pytest.mark.needs_cuda

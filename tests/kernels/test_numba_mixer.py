@@ -10,9 +10,8 @@ from mixer_cases import (
     scanned_both_ways,
 )
 from transformers_mvgpt import VideoMambaConfig, VideoMambaModel
-from transformers_mvgpt.kernels.mixer_kernels import mixer_kernels
+from transformers_mvgpt.kernels.fast_paths import FastPaths
 from transformers_mvgpt.kernels.numba_mixer import scan_both_ways
-from transformers_mvgpt.modeling import modeling_videomamba
 
 
 pytest.importorskip("numba")
@@ -46,11 +45,8 @@ def calls(monkeypatch):
         calls.append(1)
         return scan_both_ways(*arguments)
 
-    def kernels_that_count(*arguments):
-        kernels = mixer_kernels(*arguments)
-        return None if kernels is None else kernels._replace(scan_both_ways=counted)
-
-    monkeypatch.setattr(modeling_videomamba, "mixer_kernels", kernels_that_count)
+    kernels = FastPaths.mixers["numba"]._replace(scan_both_ways=counted)
+    monkeypatch.setitem(FastPaths.mixers, "numba", kernels)
     return calls
 
 

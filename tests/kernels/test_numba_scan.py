@@ -1,16 +1,24 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 import subprocess
 import sys
+from types import FunctionType
 
 import numba
 import pytest
 import torch
 
-from selective_scan_cases import assert_all_close, double, make_inputs, output_and_grads, scan_by_the_formula
+from selective_scan_cases import (
+    assert_all_close,
+    double,
+    make_inputs,
+    output_and_grads,
+    scan_by_the_formula,
+    selective_scan_numba,
+    selective_scan_torch,
+)
 from tiny_models import VIDEO_SIZE, tiny_video_config
 from transformers_mvgpt import VideoMambaModel
-from transformers_mvgpt.kernels import numba_scan, selective_scan
-from transformers_mvgpt.kernels.selective_scan import selective_scan_numba, selective_scan_torch
+from transformers_mvgpt.kernels import gates, numba_compile, numba_scan
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -99,18 +107,18 @@ def test_works_without_a_place_for_the_cache(monkeypatch):
         return function
 
     monkeypatch.setattr(numba, "njit", njit)
-    numba_scan._compiled_kernel.cache_clear()
-    try:
-        inputs = make_inputs(length=5, dtype=torch.float32)
-        expected = selective_scan_torch(**inputs)
-        torch.testing.assert_close(selective_scan_numba(**inputs), expected)
-    finally:
-        numba_scan._compiled_kernel.cache_clear()
+    monkeypatch.setattr(numba_compile, "memory_functions", lambda: {"prefetch": lambda address: None})
+    monkeypatch.setattr(numba_compile, "_scalar_functions", lambda: {})
+    again = numba_compile.CompiledFunctions((numba_scan.scan_unit,), (numba_scan.load,), fastmath=set())
+    assert isinstance(again.scan_unit, FunctionType)
+    monkeypatch.setattr(numba_scan, "compiled", again)
+    inputs = make_inputs(length=5, dtype=torch.float32)
+    torch.testing.assert_close(selective_scan_numba(**inputs), selective_scan_torch(**inputs))
 
 
 def test_without_numba(monkeypatch):
-    monkeypatch.setattr(selective_scan, "has_numba", False)
-    with pytest.raises(ImportError, match="needs the package numba; selective_scan_torch runs without it"):
+    monkeypatch.setattr(gates, "has_numba", False)
+    with pytest.raises(ImportError, match="'numba' needs the package numba; 'torch' runs without it"):
         selective_scan_numba(**make_inputs(dtype=torch.float32))
 
 

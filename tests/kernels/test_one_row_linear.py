@@ -29,7 +29,7 @@ def products(monkeypatch):
 def test_same_as_linear_layer(shape, has_bias, with_numba, products, monkeypatch):
     if with_numba:
         pytest.importorskip("numba")
-    monkeypatch.setattr(one_row_linear, "has_numba", with_numba)
+    monkeypatch.setattr(gates, "has_numba", with_numba)
     torch.manual_seed(0)
     layer = torch.nn.Linear(24, 40, bias=has_bias, dtype=torch.bfloat16)
     x = torch.randn(shape, dtype=torch.bfloat16)
@@ -82,7 +82,6 @@ def test_generation_uses_it_for_every_token_after_the_first(products, monkeypatc
 
 def test_compiled_generation_is_the_same(monkeypatch):
     monkeypatch.setattr(gates, "has_numba", False)
-    monkeypatch.setattr(one_row_linear, "has_numba", False)
     model = tiny_model().to(torch.bfloat16)
     ids = torch.randint(3, 30, (1, 5))
     options = {"max_new_tokens": 3, "min_new_tokens": 3, "do_sample": False, "output_logits": True}

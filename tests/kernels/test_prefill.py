@@ -14,7 +14,6 @@ from tiny_models import make_sample, tiny_config, tiny_model
 from tiny_models import tiny_language_model as make_model
 from transformers_mvgpt.compat.cache_name import CACHE_NAME
 from transformers_mvgpt.kernels import gates, prefill
-from transformers_mvgpt.kernels.prefill import read_prompt_on_cpu
 
 
 pytest.importorskip("numba")
@@ -27,10 +26,16 @@ def make_prompt(model: Qwen2Model, batch_size: int = 1, length: int = 7, seed: i
     return torch.randn(batch_size, length, model.config.hidden_size, generator=generator).to(model.dtype)
 
 
+def prefill_on_cpu(model, inputs_embeds, last_token_only=False, **inputs):
+    """By the compiled parts, or `None` where they would not do the same."""
+    if not gates.may_prefill(model, inputs_embeds, **inputs):
+        return None
+    return prefill.prefill(model, inputs_embeds, last_token_only=last_token_only, **inputs)
+
+
 @torch.no_grad()
 def read(model, prompt, **inputs):
-    """By the compiled parts."""
-    output = read_prompt_on_cpu(model, prompt, **inputs)
+    output = prefill_on_cpu(model, prompt, **inputs)
     assert output is not None
     return output
 
@@ -47,7 +52,7 @@ def assert_same_cache(actual: DynamicCache, expected: DynamicCache) -> None:
 
 
 @pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("last_row_only", [False, True], ids=["all rows", "last row"])
+@pytest.mark.parametrize("last_token_only", [False, True], ids=["all tokens", "last token"])
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 @pytest.mark.parametrize("is_padded", [False, True], ids=["whole", "padded"])
 @pytest.mark.parametrize(
@@ -55,7 +60,7 @@ def assert_same_cache(actual: DynamicCache, expected: DynamicCache) -> None:
     [{}, {"num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 10, "num_hidden_layers": 1}],
     ids=["three layers", "one layer"],
 )
-def test_same_as_language_model(fields, is_padded, implementation, last_row_only):
+def test_same_as_language_model(fields, is_padded, implementation, last_token_only):
     model = make_model(**fields, attn_implementation=implementation)
     prompt, more = make_prompt(model, 2), make_prompt(model, 2, 3, seed=1)
     before, cache, expected_cache = prompt.clone(), None, None
@@ -63,14 +68,14 @@ def test_same_as_language_model(fields, is_padded, implementation, last_row_only
         mask = torch.ones(2, length, dtype=torch.long)
         mask[0, :2] = 0 if is_padded else 1
         inputs = {"attention_mask": mask, "use_cache": True}
-        found = read(model, rows, last_row_only=last_row_only, **inputs, **{CACHE_NAME: cache})
+        found = read(model, rows, last_token_only=last_token_only, **inputs, **{CACHE_NAME: cache})
         expected = read_plainly(model, rows, **inputs, **{CACHE_NAME: expected_cache})
         cache, expected_cache = found[CACHE_NAME], expected[CACHE_NAME]
         assert_same_cache(cache, expected_cache)
         hidden = expected.last_hidden_state
-        if not last_row_only and is_padded and length == 7:  # where there is nothing, it may be anything
+        if not last_token_only and is_padded and length == 7:  # where there is nothing, it may be anything
             hidden, found.last_hidden_state = hidden[:, 2:], found.last_hidden_state[:, 2:]
-        torch.testing.assert_close(found.last_hidden_state, hidden[:, -1:] if last_row_only else hidden, **CLOSE)
+        torch.testing.assert_close(found.last_hidden_state, hidden[:, -1:] if last_token_only else hidden, **CLOSE)
     assert torch.equal(prompt, before)
 
 
@@ -92,7 +97,7 @@ def test_places_are_those_given():
     model = make_model()
     prompt, positions = make_prompt(model), torch.tensor([[0, 1, 5, 6, 7, 20, 21]])
     expected = read_plainly(model, prompt, position_ids=positions).last_hidden_state
-    found = read(model, prompt, position_ids=positions, use_cache=True, last_row_only=True).last_hidden_state
+    found = read(model, prompt, position_ids=positions, use_cache=True, last_token_only=True).last_hidden_state
     torch.testing.assert_close(found, expected[:, -1:], **CLOSE)
     assert not torch.allclose(read(model, prompt).last_hidden_state, expected, rtol=1e-3, atol=1e-3)
 
@@ -104,14 +109,14 @@ def test_cache_is_made_where_it_is_wanted(use_cache):
     assert type(getattr(found, CACHE_NAME)) is type(getattr(expected, CACHE_NAME))
 
 
-def test_sliding_caches_get_all_rows(rows_of_last_layer):
+def test_sliding_caches_get_all_tokens(tokens_of_last_layer):
     model = make_model()
     sizes = {"num_hidden_layers": 3, "max_window_layers": 0}
     cache = DynamicCache(config=Qwen2Config(use_sliding_window=True, sliding_window=99, **sizes))
     assert any(cache.is_sliding)
-    output = read(model, make_prompt(model), use_cache=True, last_row_only=True, **{CACHE_NAME: cache})
+    output = read(model, make_prompt(model), use_cache=True, last_token_only=True, **{CACHE_NAME: cache})
     assert output.last_hidden_state.shape[1] == 7
-    assert rows_of_last_layer == []
+    assert tokens_of_last_layer == []
 
 
 def test_default_device_is_not_asked():
@@ -127,7 +132,7 @@ def test_cache_of_fixed_size():
     for seed in range(2):
         prompt = make_prompt(model, length=4, seed=seed)
         inputs = [{"use_cache": True, CACHE_NAME: cache} for cache in caches]
-        found = read(model, prompt, last_row_only=True, **inputs[0]).last_hidden_state
+        found = read(model, prompt, last_token_only=True, **inputs[0]).last_hidden_state
         torch.testing.assert_close(found, read_plainly(model, prompt, **inputs[1]).last_hidden_state, **CLOSE)
     assert_same_cache(*caches)
 
@@ -142,10 +147,10 @@ def test_linear_layers_may_be_anything():
     torch.testing.assert_close(read(model, make_prompt(model)).last_hidden_state, expected, **CLOSE)
 
 
-def test_hooks_of_the_last_layer_see_all_rows():
+def test_hooks_of_the_last_layer_see_all_tokens():
     model, seen = make_model(), []
     model.layers[2].self_attn.q_proj.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
-    output = read(model, make_prompt(model), use_cache=True, last_row_only=True)
+    output = read(model, make_prompt(model), use_cache=True, last_token_only=True)
     assert seen == [(1, 7, WIDTH)]
     expected = read_plainly(model, make_prompt(model)).last_hidden_state
     torch.testing.assert_close(output.last_hidden_state, expected, **CLOSE)
@@ -179,7 +184,7 @@ def test_changed_language_model_runs_itself(change):
     read(model, make_prompt(model))
     change(model)
     with torch.no_grad():
-        assert read_prompt_on_cpu(model, make_prompt(model)) is None
+        assert prefill_on_cpu(model, make_prompt(model)) is None
 
 
 INPUTS = {
@@ -195,41 +200,41 @@ INPUTS = {
 def test_other_inputs_are_the_language_models(inputs):
     model = make_model()
     with torch.no_grad():
-        assert read_prompt_on_cpu(model, **{"inputs_embeds": make_prompt(model), **inputs}) is None
+        assert prefill_on_cpu(model, **{"inputs_embeds": make_prompt(model), **inputs}) is None
 
 
 def test_gradients_autocast_and_other_tensors_are_the_language_models(monkeypatch):
     model = make_model()
     prompt = make_prompt(model)
-    assert read_prompt_on_cpu(model, prompt) is None
+    assert prefill_on_cpu(model, prompt) is None
     with torch.no_grad():
         with torch.autocast("cpu", torch.bfloat16):
-            assert read_prompt_on_cpu(model, prompt) is None
+            assert prefill_on_cpu(model, prompt) is None
         with FakeTensorMode(allow_non_fake_inputs=True) as mode:
-            assert read_prompt_on_cpu(model, mode.from_tensor(prompt)) is None
+            assert prefill_on_cpu(model, mode.from_tensor(prompt)) is None
         with forward_ad.dual_level():
-            assert read_prompt_on_cpu(model, prompt) is None
-        assert torch.func.vmap(lambda rows: torch.tensor(read_prompt_on_cpu(model, rows) is None))(prompt[None]).all()
+            assert prefill_on_cpu(model, prompt) is None
+        assert torch.func.vmap(lambda rows: torch.tensor(prefill_on_cpu(model, rows) is None))(prompt[None]).all()
         monkeypatch.setattr(gates, "has_numba", False)
-        assert read_prompt_on_cpu(model, prompt) is None
+        assert prefill_on_cpu(model, prompt) is None
 
 
 @pytest.fixture
-def rows_of_last_layer(monkeypatch):
-    """How many rows were left for the last layer, where they became fewer."""
-    counts, keep_last_row = [], prefill._keep_last_row
+def tokens_of_last_layer(monkeypatch):
+    """How many tokens were left for the last layer, where they became fewer."""
+    counts, keep_last_token = [], prefill._keep_last_token
 
     def record(*arguments):
-        kept = keep_last_row(*arguments)
+        kept = keep_last_token(*arguments)
         counts.append((arguments[1].shape[1], kept[0].shape[1]))
         return kept
 
-    monkeypatch.setattr(prefill, "_keep_last_row", record)
+    monkeypatch.setattr(prefill, "_keep_last_token", record)
     return counts
 
 
 @torch.no_grad()
-def test_last_layer_makes_what_the_logits_need(rows_of_last_layer):
+def test_last_layer_makes_what_the_logits_need(tokens_of_last_layer):
     model = tiny_model(tiny_config(text_config={"num_hidden_layers": 3}))
     sample = make_sample(5, "video:a", 6)
     length = sample["input_ids"].shape[1]
@@ -237,15 +242,15 @@ def test_last_layer_makes_what_the_logits_need(rows_of_last_layer):
     assert expected.logits.shape[1] == length
     for logits_to_keep in (2, torch.tensor([0, 3])):
         model(**sample, use_cache=True, logits_to_keep=logits_to_keep)
-    assert rows_of_last_layer == []
+    assert tokens_of_last_layer == []
     found = model(**sample, use_cache=True, logits_to_keep=1)
-    assert rows_of_last_layer == [(length, 1)]
+    assert tokens_of_last_layer == [(length, 1)]
     torch.testing.assert_close(found.logits, expected.logits[:, -1:], rtol=1e-4, atol=1e-4)
     assert_same_cache(found[CACHE_NAME], expected[CACHE_NAME])
 
 
 @torch.no_grad()
-def test_hooks_of_the_base_model_see_all_rows(rows_of_last_layer):
+def test_hooks_of_the_base_model_see_all_tokens(tokens_of_last_layer):
     model, shapes = tiny_model(), []
     hook = model.model.register_forward_hook(
         lambda module, inputs, output: shapes.append(output.last_hidden_state.shape)
@@ -255,15 +260,15 @@ def test_hooks_of_the_base_model_see_all_rows(rows_of_last_layer):
     assert shapes[0][1] == 3
     hook.remove()
     model(**inputs)
-    assert rows_of_last_layer == [(3, 1)]
+    assert tokens_of_last_layer == [(3, 1)]
 
 
-def test_generates_the_same(rows_of_last_layer, monkeypatch):
+def test_generates_the_same(tokens_of_last_layer, monkeypatch):
     model = tiny_model(tiny_config(text_config={"num_hidden_layers": 3}))
     sample = make_sample(5, "video:a", 6)
     options = {"max_new_tokens": 4, "output_logits": True, "return_dict_in_generate": True}
     found = model.generate(**sample, **options)
-    assert rows_of_last_layer == [(sample["input_ids"].shape[1], 1)]
+    assert tokens_of_last_layer == [(sample["input_ids"].shape[1], 1)]
     monkeypatch.setattr(gates, "has_numba", False)
     expected = model.generate(**sample, **options)
     assert torch.equal(found.sequences, expected.sequences)

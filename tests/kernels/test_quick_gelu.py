@@ -6,13 +6,14 @@ from torch.autograd import forward_ad
 from transformers.activations import QuickGELUActivation
 
 from tiny_models import make_sample, tiny_config, tiny_model
-from transformers_mvgpt.kernels import gates, quick_gelu
-from transformers_mvgpt.kernels.quick_gelu import CompiledQuickGELU, compile_quick_gelu
+from transformers_mvgpt.kernels import gates
+from transformers_mvgpt.kernels.dispatch import QuickGELU, use_quick_gelu
+from transformers_mvgpt.kernels.fast_paths import FastPaths
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
 def test_activation_takes_all_that_transformers_takes(dtype):
-    activation, x = CompiledQuickGELU().eval(), torch.randn(2, 5, dtype=dtype, requires_grad=True)
+    activation, x = QuickGELU().eval(), torch.randn(2, 5, dtype=dtype, requires_grad=True)
     assert activation(x).requires_grad
     with torch.no_grad():
         assert torch.equal(activation(x), QuickGELUActivation()(x))
@@ -31,10 +32,10 @@ def test_image_encoder_has_it(monkeypatch):
     model = tiny_model(tiny_config(vision_config={"hidden_act": "quick_gelu"}))
     activations = [module for module in model.modules() if isinstance(module, QuickGELUActivation)]
     assert len(activations) == model.config.vision_config.num_hidden_layers
-    assert {type(activation) for activation in activations} == {CompiledQuickGELU}
+    assert {type(activation) for activation in activations} == {QuickGELU}
     sample, calls = make_sample(5, "video:a", 6), []
-    compiled = quick_gelu.quick_gelu
-    monkeypatch.setattr(quick_gelu, "quick_gelu", lambda x: calls.append(1) or compiled(x))
+    compiled = FastPaths.quick_gelu
+    monkeypatch.setattr(FastPaths, "quick_gelu", lambda x: calls.append(1) or compiled(x))
     found = model(**sample).logits
     assert calls
     calls.clear()
@@ -45,5 +46,5 @@ def test_image_encoder_has_it(monkeypatch):
 
 def test_other_activations_stay():
     model = tiny_model(tiny_config(vision_config={"hidden_act": "gelu"}))
-    compile_quick_gelu(model)
+    use_quick_gelu(model)
     assert not any(isinstance(module, QuickGELUActivation) for module in model.modules())

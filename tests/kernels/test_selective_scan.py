@@ -8,16 +8,21 @@ from torch._subclasses import FakeTensorMode
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.checkpoint import checkpoint
 
-from selective_scan_cases import assert_all_close, double, make_inputs, output_and_grads, scan_by_the_formula
-from tiny_models import VIDEO_SIZE, tiny_video_config
-from transformers_mvgpt import VideoMambaModel
-from transformers_mvgpt.kernels import selective_scan as selection
-from transformers_mvgpt.kernels import torch_scan
-from transformers_mvgpt.kernels.selective_scan import (
-    selective_scan,
+from selective_scan_cases import (
+    assert_all_close,
+    double,
+    make_inputs,
+    output_and_grads,
+    scan_by_the_formula,
     selective_scan_cuda,
     selective_scan_torch,
 )
+from tiny_models import VIDEO_SIZE, tiny_video_config
+from transformers_mvgpt import VideoMambaModel
+from transformers_mvgpt.kernels import dispatch, gates, mamba_ssm_scan, torch_scan
+from transformers_mvgpt.kernels.fast_paths import FastPaths
+from transformers_mvgpt.kernels.naive_scan import ScanInputs
+from transformers_mvgpt.kernels.selective_scan import selective_scan
 from transformers_mvgpt.modeling import modeling_videomamba
 
 
@@ -188,23 +193,23 @@ def recurrence_inputs(length):
 
 
 def test_operators_keep_the_contract_of_torch_library():
-    forward, backward = torch_scan._forward, torch_scan._backward
+    forward, backward = torch_scan.recurrence_forward, torch_scan._backward
     inputs = recurrence_inputs(40)
-    torch.library.opcheck(forward, (*inputs, True, False))
+    torch.library.opcheck(forward, (inputs, True))
     inputs = [tensor.detach() for tensor in inputs]
-    torch.library.opcheck(forward, (*inputs, False, False))
-    y, saved_states = forward(*inputs, True, False)
-    torch.library.opcheck(backward, (y, *inputs, saved_states))
+    torch.library.opcheck(forward, (inputs, False))
+    y, saved_states = forward(inputs, True)
+    torch.library.opcheck(backward, (y, inputs, saved_states))
 
 
 def test_a_second_copy_of_the_file_leaves_the_first_alone():
     spec = importlib.util.spec_from_file_location("transformers_mvgpt.kernels.copy-1", torch_scan.__file__)
     copy = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(copy)
-    operators = [module._forward._qualname for module in (copy, torch_scan)]
+    operators = [module.recurrence_forward._qualname for module in (copy, torch_scan)]
     assert operators[0] != operators[1]
     inputs = recurrence_inputs(40)
-    torch.testing.assert_close(copy.recurrence(*inputs), torch_scan.recurrence(*inputs))
+    torch.testing.assert_close(*(module.recurrence_forward(inputs, True) for module in (copy, torch_scan)))
 
 
 def peak_and_largest_allocation(function):
@@ -253,8 +258,8 @@ def test_shapes_that_do_not_fit(name, shape, message):
 
 
 def test_cuda_implementation_without_mamba_ssm(monkeypatch):
-    monkeypatch.setattr(selection, "selective_scan_fn", None)
-    with pytest.raises(ImportError, match="needs the package mamba-ssm; selective_scan_torch runs without it"):
+    monkeypatch.setattr(mamba_ssm_scan, "selective_scan_fn", None)
+    with pytest.raises(ImportError, match="needs the package mamba-ssm; 'torch' runs without it"):
         selective_scan_cuda(**make_inputs())
 
 
@@ -272,30 +277,27 @@ def test_cuda_implementation_without_mamba_ssm(monkeypatch):
     ],
 )
 def test_choice_of_the_implementation(monkeypatch, installed, device, dtype, expected):
-    monkeypatch.setattr(selection, "selective_scan_fn", object() if "mamba_ssm" in installed else None)
-    monkeypatch.setattr(selection, "has_numba", "numba" in installed)
-    monkeypatch.setattr(selection, "SUITS_AUTO", "triton" in installed)
+    monkeypatch.setattr(gates, "selective_scan_fn", object() if "mamba_ssm" in installed else None)
+    monkeypatch.setattr(gates, "has_numba", "numba" in installed)
+    monkeypatch.setattr(gates, "SUITS_AUTO", "triton" in installed)
     name_implementations(monkeypatch)
     with FakeTensorMode():  # has CUDA tensors without a GPU
-        assert selective_scan(torch.empty(2, 6, 7, device=device, dtype=dtype), *[None] * 5) == expected
+        x = torch.empty(2, 7, 6, device=device, dtype=dtype)
+        assert dispatch.scan(ScanInputs(x, *[None] * 5)) == expected
 
 
 def name_implementations(monkeypatch):
     """Each implementation returns its name instead of a scan."""
-    functions = {
-        "torch": "selective_scan_torch",
-        "numba": "selective_scan_numba",
-        "triton": "selective_scan_triton",
-        "mamba_ssm": "selective_scan_cuda",
-    }
-    for name, function in functions.items():
-        monkeypatch.setattr(selection, function, lambda *args, name=name: name)
+    monkeypatch.setattr(dispatch, "scan_with_torch", lambda inputs: "torch")
+    monkeypatch.setattr(FastPaths, "check_scan", lambda *arguments: None)
+    for name in FastPaths.scans:
+        monkeypatch.setitem(FastPaths.scans, name, lambda inputs, name=name: name)
 
 
 @pytest.mark.parametrize("name", ["torch", "numba", "triton", "mamba_ssm"])
 def test_implementation_by_name(monkeypatch, name):
     name_implementations(monkeypatch)
-    assert selective_scan(*[torch.empty(2, 6, 7)] * 6, implementation=name) == name
+    assert dispatch.scan(ScanInputs(*[torch.empty(2, 7, 6)] * 6), name) == name
 
 
 def test_unknown_implementation():
@@ -311,8 +313,8 @@ def test_config_of_a_model_names_the_implementation(monkeypatch, name):
     calls = []
     monkeypatch.setattr(
         modeling_videomamba,
-        "selective_scan",
-        lambda *args: calls.append(args[-1]) or selective_scan_torch(*args[:-1]),
+        "scan",
+        lambda inputs, implementation: calls.append(implementation) or dispatch.scan(inputs, "torch"),
     )
     frames = torch.zeros(1, 1, 3, VIDEO_SIZE, VIDEO_SIZE)
     model(frames)
@@ -333,7 +335,7 @@ def test_cuda_implementation_speaks_to_the_kernel_in_its_layout_and_dtypes(monke
         assert {tensor.dtype for tensor in (A, D, delta_bias)} == {torch.float32}
         return selective_scan_torch(u, delta, A, B, C, D, z, delta_bias)
 
-    monkeypatch.setattr(selection, "selective_scan_fn", kernel)
+    monkeypatch.setattr(mamba_ssm_scan, "selective_scan_fn", kernel)
     inputs = make_inputs(length=65, dtype=torch.float32) | {"x": make_inputs(length=65)["x"].bfloat16()}
     y = selective_scan_cuda(**inputs)
     rounded = {name: tensor.bfloat16() if name in ("dt", "B", "C", "z") else tensor for name, tensor in inputs.items()}

@@ -9,9 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from selective_scan_cases import make_inputs
-from transformers_mvgpt.kernels import selective_scan, triton_scan, triton_support
-from transformers_mvgpt.kernels.selective_scan import selective_scan_triton
+from selective_scan_cases import make_inputs, selective_scan_triton
+from transformers_mvgpt.kernels import triton_scan, triton_support
 from transformers_mvgpt.kernels.triton_scan_backward import backward_kernel
 from transformers_mvgpt.kernels.triton_scan_forward import forward_kernel
 
@@ -78,15 +77,15 @@ def test_kernels_compile_for_nvidia_gpus(direction, capability, dtype):
 
 
 def test_without_triton(monkeypatch):
-    monkeypatch.setattr(selective_scan, "triton", None)
-    with pytest.raises(ImportError, match="needs triton 3.3 or newer; selective_scan_torch runs without it"):
+    monkeypatch.setattr(triton_support, "triton", None)
+    with pytest.raises(ImportError, match="needs triton 3.3 or newer; 'torch' runs without it"):
         selective_scan_triton(**make_inputs(dtype=torch.float32))
 
 
 @needs_triton
 def test_a_cpu_is_refused(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
-    with pytest.raises(ValueError, match="takes tensors on a GPU, x is on cpu: selective_scan_torch takes all"):
+    with pytest.raises(ValueError, match="takes tensors on a GPU, x is on cpu: 'torch' takes all"):
         selective_scan_triton(**make_inputs(dtype=torch.float32))
 
 

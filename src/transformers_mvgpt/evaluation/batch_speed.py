@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from ..kernels.graphs_model import recordings
 from ..modeling.vision_language_model import VisionLanguageForConditionalGeneration
 from .machine_limits import median_seconds
 
@@ -47,7 +48,7 @@ def measure_batches(
     if model.device.type != "cuda":
         return [_measure(model, prompt, pixels, size, runs, num_new_tokens) for size in batch_sizes]
     body = model.base_model
-    graphs = body._cuda_graphs
+    graphs = recordings.get(body)
     # of one size for all, so that nothing is compiled anew
     options = {"cache_implementation": "static", "max_cache_len": prompt.shape[1] + num_new_tokens}
     results = []
@@ -59,7 +60,9 @@ def measure_batches(
             results.append(_measure(model, prompt, pixels, size, runs, num_new_tokens, **options))
             results[-1]["reserved_memory_bytes"] = torch.cuda.max_memory_reserved(model.device)
     finally:
-        body._cuda_graphs = graphs
+        model.cuda_graphs_disable()
+        if graphs is not None:
+            recordings[body] = graphs
     return results
 
 

@@ -3,39 +3,30 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch.nn.functional import silu
 
-from ..kernels.mixer_kernels import MixerKernels, mixer_kernels
-from ..kernels.scan_inputs import Direction
+from ..kernels.fast_paths import FastPaths
+from ..kernels.naive_scan import ScanInputs
 from ..modeling import modeling_videomamba
 
 
-def _input_of_scan(x: torch.Tensor, *others: object) -> torch.Tensor:
-    return x
+def _input_of_scan(inputs: ScanInputs, implementation: str) -> torch.Tensor:
+    return inputs.x
 
 
-def _inputs_of_scans(forward: Direction, backward: Direction, gate: torch.Tensor) -> torch.Tensor:
+def _inputs_of_scans(forward: ScanInputs, backward: ScanInputs, gate: torch.Tensor) -> torch.Tensor:
     return (forward.x + backward.x) * silu(gate)
-
-
-def _kernels_without_scan(*arguments: Any) -> MixerKernels | None:
-    kernels = mixer_kernels(*arguments)
-    return None if kernels is None else kernels._replace(scan_both_ways=_inputs_of_scans)
-
-
-_STAND_INS = {"selective_scan": _input_of_scan, "mixer_kernels": _kernels_without_scan}
 
 
 @contextmanager
 def scan_left_out() -> Iterator[None]:
     """While it is entered, every scan gives back its input. What stands around it stays: the sum of the directions, the gate."""
-    functions = vars(modeling_videomamba)
-    scans = {name: functions[name] for name in _STAND_INS}
-    functions.update(_STAND_INS)
+    functions, scan, mixers = vars(modeling_videomamba), modeling_videomamba.scan, FastPaths.mixers
+    functions["scan"] = _input_of_scan
+    FastPaths.mixers = {name: kernels._replace(scan_both_ways=_inputs_of_scans) for name, kernels in mixers.items()}
     try:
         yield
     finally:
-        functions.update(scans)
+        functions["scan"], FastPaths.mixers = scan, mixers

@@ -12,9 +12,10 @@ from transformers import StaticCache
 from transformers.modeling_outputs import CausalLMOutputWithPast, ModelOutput
 
 from ..compat.cache_name import CACHE_NAME
+from .gates import makes_one_token
 
 
-# Of other shapes, the one that was used longest ago makes room.
+# Of other shapes, the one that was used longest ago is dropped.
 _MOST_RECORDINGS = 8
 
 TensorFunction = Callable[..., dict[str, torch.Tensor]]
@@ -90,7 +91,7 @@ class GraphedStep:
         leaves, structure = tree_flatten({name: value for name, value in inputs.items() if name != CACHE_NAME})
         places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
         kind = (structure, [getattr(leaf, "shape", leaf) for leaf in leaves], id(cache))
-        if self._graph is None and _makes_one_token(inputs):
+        if self._graph is None and makes_one_token(inputs):
             self._record(leaves, structure, places, cache)
             self._recorded = kind
         if self._graph is None or self._recorded != kind:
@@ -98,9 +99,8 @@ class GraphedStep:
         return CausalLMOutputWithPast(**self._graph(*(leaves[place] for place in places)), **{CACHE_NAME: cache})
 
     def _record(self, leaves: list[Any], structure: Any, places: list[int], cache: StaticCache) -> None:
-        compiled = (
-            self._step
-        )  # that it refers to this object would keep both, and the cache, until Python looks for cycles
+        # a reference to this object would keep both, and the cache, until Python looks for cycles
+        compiled = self._step
 
         def step(*tensors: torch.Tensor) -> dict[str, torch.Tensor]:
             now = list(leaves)
@@ -115,16 +115,3 @@ class GraphedStep:
         for length, value in zip(lengths, before, strict=True):
             length.copy_(value)  # recording has written the token, which is written again
         self._graph = graph
-
-
-def _makes_one_token(inputs: dict[str, Any]) -> bool:
-    """Whether a call has one token of each prompt, a cache whose length is a tensor, and is asked for nothing but logits."""
-    cache, ids = inputs[CACHE_NAME], inputs.get("input_ids")
-    return (
-        type(cache) is StaticCache
-        and not any(cache.is_sliding)
-        and all(layer.is_initialized for layer in cache.layers)
-        and ids is not None
-        and ids.shape[1] == 1
-        and not (inputs.get("output_hidden_states") or inputs.get("output_attentions"))
-    )

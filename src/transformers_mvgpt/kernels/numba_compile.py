@@ -1,21 +1,26 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-How numba compiles the functions of a module, and functions of a float32 for loops that it makes into vector instructions:
-without branches, and without a call of a library for each value.
+How functions are compiled by numba, and functions of a float32 for loops that it turns into vector instructions: without
+branches, and without a call of a library for each value.
 """
 
 import functools
+import hashlib
 import importlib
-import logging
+import inspect
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
+from .numba_intrinsics import memory_functions
 
-COMPILING = threading.RLock()  # for whoever compiles what others share
+
+_COMPILING = threading.RLock()
 LOG2_E = np.float32(math.log2(math.e))
 _LOWEST = np.float32(-126)  # exponent of 2 in float32
 # What is added to it loses its fraction, and is found in the lowest bits, as the exponent of a float32 has it.
@@ -57,69 +62,82 @@ def softplus(value):
     return max(value, np.float32(0)) + np.float32(2) * s * (np.float32(1) + q * series)
 
 
-@functools.cache
-def _log_first_compilation() -> None:
-    """Has the first compilation in a process logged: it takes seconds in which nothing else is to be seen."""
-    events = importlib.import_module("numba.core.event")
-    room, _, _ = __name__.rpartition(".")
-
-    class Log(events.Listener):  # type: ignore[name-defined]
-        is_first = True
-
-        def on_start(self, event):
-            if self.is_first and event.data["dispatcher"].py_func.__module__.startswith(f"{room}."):
-                self.is_first = False
-                logging.getLogger("transformers_mvgpt").info(
-                    "numba compiles functions for this CPU, which takes some seconds once: later processes find them on disk."
-                )
-
-        def on_end(self, event):
-            pass
-
-    events.register("numba:compile", Log())
-
-
-@functools.cache
-def scalar_functions() -> dict[str, Callable]:
-    """Those above, by name, compiled."""
-    numba = importlib.import_module("numba")  # an import statement would make it a requirement of the remote code
-    _log_first_compilation()
-    functions, names = globals(), ("exp2", "silu", "sigmoid", "softplus")
-    for name in names:
-        # no "reassoc": it would cancel what rounds in `exp2`
-        functions[name] = numba.njit(functions[name], nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
-    return {name: functions[name] for name in names}
-
-
-def compile_in_place(
-    functions: dict[str, Any],
-    helpers: Iterable[str],
-    kernels: Iterable[str],
-    fastmath: set[str],
-    **helper_options: Any,
-) -> dict[str, Callable[..., None]]:
+class CompiledFunctions:
     """
-    Puts compiled functions in the place of those of a module. numba keeps what it has made of the kernels for later processes;
-    of a change in another file than theirs it learns nothing.
+    Functions compiled by numba, as attributes: all of them when the first is asked for. They call each other, the functions
+    above and those of `numba_intrinsics.py` in the place of the Python functions of the same names. numba keeps the machine
+    code of kernels on disk for later processes, as long as none of these files changes.
 
     Args:
-        functions (`dict`): `globals()` of the module; those of [`scalar_functions`] come to it.
-        helpers (`Iterable[str]`): names of the functions that kernels call.
-        kernels (`Iterable[str]`): names of those that Python calls.
+        kernels (`Sequence[Callable]`): functions that Python calls.
+        helpers (`Sequence[Callable]`): functions that kernels call.
         fastmath (`set[str]`): which rules of floating point numbers may be broken.
         helper_options: more options of `numba.njit`, for helpers.
-
-    Returns:
-        `dict[str, Callable]`: the kernels, by name.
     """
+
+    def __init__(
+        self,
+        kernels: Sequence[Callable],
+        helpers: Sequence[Callable] = (),
+        *,
+        fastmath: set[str],
+        **helper_options: Any,
+    ):
+        self._kernels, self._helpers = kernels, helpers
+        self._options = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
+        self._helper_options = helper_options
+
+    def __getattr__(self, name: str) -> Callable:
+        """Only for what is not there yet: all functions at once."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        with _COMPILING:
+            if name not in self.__dict__:
+                self.__dict__.update(self._compile())
+        return self.__dict__[name]
+
+    def _compile(self) -> dict[str, Callable]:
+        numba = importlib.import_module("numba")  # an import statement would make it a requirement of the remote code
+        compiled = {**_scalar_functions(), **memory_functions()}
+        digest = _digest_of_sources([*self._kernels, *self._helpers, exp2, memory_functions])
+        helpers, kernels = (
+            [_copy(function) for function in functions] for functions in (self._helpers, self._kernels)
+        )
+        for helper in helpers:
+            compiled[helper.__name__] = numba.njit(helper, **self._helper_options, **self._options)
+        for kernel in kernels:
+            # numba's file for it has this name, and so another one after a change of another file than the kernel's own
+            kernel.__qualname__ = f"{kernel.__name__}_{digest}"
+            try:
+                compiled[kernel.__name__] = numba.njit(kernel, cache=True, **self._options)
+            except RuntimeError:  # there is no place for a cache
+                compiled[kernel.__name__] = numba.njit(kernel, **self._options)
+        for function in (*helpers, *kernels):
+            function.__globals__.update(compiled)
+        return compiled
+
+
+@functools.cache
+def _scalar_functions() -> dict[str, Callable]:
     numba = importlib.import_module("numba")
-    options = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
-    functions.update(scalar_functions())
-    for name in helpers:
-        functions[name] = numba.njit(functions[name], **helper_options, **options)
-    for name in kernels:
-        try:
-            functions[name] = numba.njit(functions[name], cache=True, **options)
-        except RuntimeError:  # there is no place for a cache
-            functions[name] = numba.njit(functions[name], **options)
-    return {name: functions[name] for name in kernels}
+    functions = [_copy(function) for function in (exp2, silu, sigmoid, softplus)]
+    # no "reassoc": it would cancel what rounds in `exp2`
+    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
+    compiled = {function.__name__: numba.njit(function, **options) for function in functions}
+    for function in functions:
+        function.__globals__.update(compiled)
+    return compiled
+
+
+def _copy(function: Callable) -> FunctionType:
+    """With global names of its own, so that compiled functions can take the place of those of its file."""
+    assert isinstance(function, FunctionType)
+    return FunctionType(function.__code__, {**function.__globals__}, function.__name__)
+
+
+def _digest_of_sources(functions: Iterable[Callable]) -> str:
+    """Of the content of the files of these functions."""
+    digest = hashlib.sha256()
+    for file in sorted({inspect.getfile(inspect.unwrap(function)) for function in functions}):
+        digest.update(Path(file).read_bytes())
+    return digest.hexdigest()[:16]

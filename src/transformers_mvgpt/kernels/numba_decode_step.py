@@ -1,6 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-A step of decoding on CPU, compiled by numba: one token through all layers of a Qwen2 language model.
+A step of decoding on CPU, compiled by numba: one token through all layers of a Qwen2 or Llama language model.
 
 A token needs every weight once, so that it can be as fast as memory is read. What keeps PyTorch from that: some 1,700 short
 operations, and rows of matrices shorter than what a core must have on its way to keep memory busy. Here threads stay in one
@@ -16,15 +16,13 @@ Symbols in the shape comments: N layers, h width, I width inside the MLP, H head
 head, P threads.
 """
 
-import functools
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from .numba_compile import COMPILING, LOG2_E, compile_in_place, exp2, silu
-from .numba_intrinsics import array_at, fetch, fetch_add, memory_functions, prefetch, widen
+from .numba_compile import LOG2_E, CompiledFunctions, exp2, silu
+from .numba_intrinsics import array_at, fetch, fetch_add, prefetch, widen
 from .threads import share_work
 
 
@@ -33,10 +31,11 @@ LAYER_WEIGHTS = (
     "input_layernorm.weight",
     *(f"self_attn.{name}_proj.{part}" for name in "qkv" for part in ("weight", "bias")),
     "self_attn.o_proj.weight",
+    "self_attn.o_proj.bias",
     "post_attention_layernorm.weight",
     *(f"mlp.{name}_proj.weight" for name in ("gate", "up", "down")),
 )
-_NORM, _Q, _Q_BIAS, _K, _K_BIAS, _V, _V_BIAS, _O, _NORM_2, _GATE, _UP, _DOWN, _KEYS, _VALUES = range(14)
+_NORM, _Q, _Q_BIAS, _K, _K_BIAS, _V, _V_BIAS, _O, _O_BIAS, _NORM_2, _GATE, _UP, _DOWN, _KEYS, _VALUES = range(15)
 
 # A counter is two numbers, what has been taken and what is finished, each in a line of the cache for itself.
 _COUNTERS_PER_LAYER, _COUNTER_BYTES = 8, 128
@@ -49,13 +48,13 @@ _COLUMNS = 128  # of four rows, multiplied before more is asked for
 class TokenStep(NamedTuple):
     """
     Args:
-        addresses (`np.ndarray` of shape `(N, 14)`, int64): of `LAYER_WEIGHTS`, keys and values; 0 where there is no bias.
+        addresses (`np.ndarray` of shape `(N, 15)`, int64): of `LAYER_WEIGHTS`, keys and values; 0 where there is no bias.
         hidden (`np.ndarray` of shape `(h,)`, float32): the token's embedding.
         cosine, sine (`np.ndarray` of shape `(D,)`, float32): of its position.
         num_heads, num_key_heads (`int`): H, G.
         inner_width (`int`): I.
         num_cached (`int`): tokens before this one.
-        capacity (`int`): tokens for which keys and values, `(G, capacity, D)` in memory, have room.
+        capacity (`int`): tokens for which keys and values, `(G, capacity, D)` in memory, have a place.
         scaling (`float`): of the products of queries and keys.
         epsilon (`float`): of the norms.
     """
@@ -84,7 +83,7 @@ def decode_token(step: TokenStep, dtype: torch.dtype) -> np.ndarray:
     Returns:
         `np.ndarray` of shape `(h,)`, float32: the hidden state before the last norm.
     """
-    kernel, num_threads = _kernel("_step"), torch.get_num_threads()
+    kernel, num_threads = _compiled._step, torch.get_num_threads()
     num_layers, width, head_width = len(step.addresses), step.hidden.size, step.cosine.size
     num_projected = (step.num_heads + 2 * step.num_key_heads) * head_width
     widths = (num_projected, step.num_heads * head_width, width, step.inner_width, step.inner_width, width)
@@ -110,7 +109,7 @@ def multiply_row(weight: torch.Tensor, row: torch.Tensor, bias: torch.Tensor | N
     Returns:
         `torch.Tensor` of shape `(rows,)`, in the dtype of `weight`.
     """
-    kernel, num_threads = _kernel("_multiply"), torch.get_num_threads()
+    kernel, num_threads = _compiled._multiply, torch.get_num_threads()
     values, counters = as_array(row), _new_counters(1)
     result = np.empty(weight.shape[0], np.float32)
     bias_address = 0 if bias is None else bias.data_ptr()
@@ -133,20 +132,6 @@ def _like(dtype: torch.dtype) -> np.ndarray:
     return np.empty(0, np.uint16 if dtype == torch.bfloat16 else np.float32)
 
 
-def _kernel(name: str) -> Callable[..., None]:
-    with COMPILING:
-        return _compiled_kernels()[name]
-
-
-@functools.cache
-def _compiled_kernels() -> dict[str, Callable[..., None]]:
-    functions = globals()
-    functions.update(memory_functions())
-    helpers = ("_round", "_normalize", "_multiply_rows", "_wait", "_add_product", "_store", "_rotate", "_attend")
-    # "reassoc": a sum runs in as many parts as a vector register has
-    return compile_in_place(functions, helpers, ("_multiply", "_step"), {"contract", "nsz", "reassoc"})
-
-
 def _round(like, values):
     """In place, to the nearest value of a dtype, ties to even."""
     if like.itemsize == 2:
@@ -157,7 +142,7 @@ def _round(like, values):
 
 
 def _normalize(like, weight_address, values, epsilon, result):
-    """Qwen2's RMSNorm."""
+    """The RMSNorm of Qwen2 and Llama."""
     weight = array_at(weight_address, values.size, like)
     square = np.float32(0)
     for k in range(values.size):
@@ -237,9 +222,9 @@ def _wait(counter, total):
         pass
 
 
-def _add_product(like, address, x, product, counter, num_threads, hidden):
-    """Adds a matrix times x to the hidden state, as soon as all threads have made it."""
-    _multiply(like, address, 0, x, product, counter, num_threads)
+def _add_product(like, address, bias_address, x, product, counter, num_threads, hidden):
+    """Adds a matrix times x (+ a bias) to the hidden state, as soon as all threads have made it."""
+    _multiply(like, address, bias_address, x, product, counter, num_threads)
     _wait(counter, product.size)
     for k in range(hidden.size):
         hidden[k] += product[k]
@@ -378,7 +363,7 @@ def _step(
         _wait(counter, num_heads)
 
         counter += _COUNTER_BYTES
-        _add_product(like, at[_O], attended, returned, counter, num_threads, hidden)
+        _add_product(like, at[_O], at[_O_BIAS], attended, returned, counter, num_threads, hidden)
 
         _normalize(like, at[_NORM_2], hidden, epsilon, normed)
         counter += _COUNTER_BYTES
@@ -395,5 +380,13 @@ def _step(
         _round(like, inner)
 
         counter += _COUNTER_BYTES
-        _add_product(like, at[_DOWN], inner, downs, counter, num_threads, hidden)
+        _add_product(like, at[_DOWN], 0, inner, downs, counter, num_threads, hidden)
         counter += _COUNTER_BYTES
+
+
+# "reassoc": a sum runs in as many parts as a vector register has
+_compiled = CompiledFunctions(
+    (_multiply, _step),
+    (_round, _normalize, _multiply_rows, _wait, _add_product, _store, _rotate, _attend),
+    fastmath={"contract", "nsz", "reassoc"},
+)

@@ -8,14 +8,11 @@ Results are rounded to bfloat16 where transformers' modules do it.
 Symbols in the shape comments: R rows, W values of a row.
 """
 
-import functools
-from collections.abc import Callable
-
 import numpy as np
 import torch
 
-from .numba_compile import COMPILING, compile_in_place, sigmoid, silu
-from .numba_intrinsics import memory_functions, shared_array, widen
+from .numba_compile import CompiledFunctions, sigmoid, silu
+from .numba_intrinsics import shared_array, widen
 from .threads import share_work
 
 
@@ -80,24 +77,12 @@ def _as_rows(tensor: torch.Tensor) -> np.ndarray:
 
 
 def _share_rows(name: str, arrays: tuple, num_rows: int) -> None:
-    with COMPILING:
-        kernel = _compiled_kernels()[name]
+    kernel = getattr(_compiled, name)
     if arrays[0].size <= _MOST_VALUES_ALONE:
         kernel(*arrays, 0, num_rows)
         return
     size = -(-num_rows // (_PARTS_PER_THREAD * torch.get_num_threads()))
     share_work(lambda first: kernel(*arrays, first, min(first + size, num_rows)), range(0, num_rows, size))
-
-
-@functools.cache
-def _compiled_kernels() -> dict[str, Callable[..., None]]:
-    functions = globals()
-    functions.update(memory_functions())
-    kernels = ("_normalize", "_silu_times", "_quick_gelu")
-    # "reassoc": a sum runs in as many parts as a vector register has
-    return compile_in_place(
-        functions, ("_rounded", "_write"), kernels, {"contract", "nsz", "reassoc"}, inline="always"
-    )
 
 
 def _rounded(like, value):
@@ -162,3 +147,12 @@ def _quick_gelu(x, result, first, last):
         for k in range(values.size):
             values[k] = _rounded(x, values[k]) * widen(x[row, k])
         _write(result, row, values)
+
+
+# "reassoc": a sum runs in as many parts as a vector register has
+_compiled = CompiledFunctions(
+    (_normalize, _silu_times, _quick_gelu),
+    (_rounded, _write),
+    fastmath={"contract", "nsz", "reassoc"},
+    inline="always",
+)

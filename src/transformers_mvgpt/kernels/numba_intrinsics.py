@@ -2,7 +2,7 @@
 """
 What numba lacks: memory of tensors, and by its address, asked for ahead of time, and counters that threads share.
 
-The functions without a body say what they do; a kernel gets those of [`memory_functions`] in their place, before it is compiled.
+The functions without a body say what they do; kernels are compiled with those of [`memory_functions`] in their place.
 """
 
 import functools

@@ -1,6 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-The recurrence of the selective scan in plain PyTorch, forward and backward. The forward pass may be numba's instead.
+The selective scan in plain PyTorch, forward and backward.
 
 Every state of every channel decays at its own rate, so this is elementwise work, bound by memory. It goes through the
 tokens in parts that fit the cache: a few large operations prepare a part, then a token is one fused multiply-add.
@@ -20,15 +20,16 @@ works on the same channels in every operation and finds them in its own cache.
 
 import math
 import re
+from collections.abc import Callable
 
 import torch
-from torch.nn.functional import softplus
+from torch.nn.functional import silu, softplus
 
-from .numba_scan import scan_on_cpu
+from .naive_scan import ScanInputs
 
 
 # Longer blocks leave the cache; shorter ones cost more calls and, in training, more saved states.
-_TOKENS_PER_BLOCK = 32
+TOKENS_PER_BLOCK = 32
 # The states of as many leave the cache of a CPU's core. Elsewhere, calls cost more than memory.
 _TOKENS_PER_PART_ON_CPU = 8
 
@@ -36,51 +37,55 @@ _TOKENS_PER_PART_ON_CPU = 8
 _NAMESPACE = re.sub(r"\W", "_", __name__, flags=re.ASCII)
 
 
-def recurrence(
-    x: torch.Tensor,
-    dt: torch.Tensor,
-    A: torch.Tensor,
-    B: torch.Tensor,
-    C: torch.Tensor,
-    D: torch.Tensor,
-    with_numba: bool = False,
-) -> torch.Tensor:
+def scan_with_torch(inputs: ScanInputs, forward: Callable | None = None) -> torch.Tensor:
+    """
+    The selective scan in plain PyTorch, for every device.
+
+    On CPU its threads meet after each of thousands of short operations. Where other processes keep the cores busy, it is
+    therefore several times faster after `torch.set_num_threads(1)`.
+
+    Args:
+        inputs ([`ScanInputs`]): of any floating point dtypes. Computes in float32, or in float64 if x is.
+        forward (`Callable`, *optional*): an operator that takes the place of the forward pass, `recurrence_forward` below.
+
+    Returns:
+        `torch.Tensor` of shape `(S, L, E)`, in the dtype of x.
+    """
+    dtype, num_groups = torch.promote_types(inputs.x.dtype, torch.float32), inputs.B.shape[1]
+    dt = inputs.dt if inputs.dt_bias is None else inputs.dt.to(dtype) + inputs.dt_bias.to(dtype)
+    tensors = [
+        inputs.x.unflatten(2, (num_groups, -1)).transpose(1, 2),  # (S, L, E) -> (S, G, L, K)
+        dt.unflatten(2, (num_groups, -1)).transpose(1, 2),
+        inputs.A.to(dtype).unflatten(0, (num_groups, -1)).transpose(1, 2).contiguous(),  # (E, N) -> (G, N, K)
+        inputs.B.to(dtype).contiguous(),
+        inputs.C.to(dtype).contiguous(),
+        inputs.D.to(dtype).unflatten(0, (num_groups, -1)),  # (E,) -> (G, K)
+    ]
+    save_states = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    y = (forward or recurrence_forward)(tensors, save_states)[0].transpose(1, 2).flatten(2)  # (S, L, E)
+    if inputs.z is not None:
+        y = y * silu(inputs.z.to(dtype))
+    return y.to(inputs.x.dtype)
+
+
+@torch.library.custom_op(f"{_NAMESPACE}::recurrence_forward", mutates_args=())
+def recurrence_forward(inputs: list[torch.Tensor], save_states: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """
     h_t = exp(dt_t A) h_{t-1} + (dt_t B_t) x_t from h = 0, y_t = C_t . h_t + D x_t, with dt = softplus(dt).
 
     Args:
-        x (`torch.Tensor` of shape `(S, G, L, K)`): Input, of any floating point dtype.
-        dt (`torch.Tensor` of shape `(S, G, L, K)`): Step sizes before the softplus, of any floating point dtype.
-        A (`torch.Tensor` of shape `(G, N, K)`): Decay rates, negative. Its dtype, float32 or float64, is computed in.
-        B (`torch.Tensor` of shape `(S, G, L, N)`): From the input into the states, in the dtype of A.
-        C (`torch.Tensor` of shape `(S, G, L, N)`): From the states to the output, in the dtype of A.
-        D (`torch.Tensor` of shape `(G, K)`): From the input straight to the output, in the dtype of A.
-        with_numba (`bool`, defaults to `False`): Run the forward pass compiled by numba, for CPU tensors in float32.
+        inputs (`list[torch.Tensor]`): x and dt, before the softplus, `(S, G, L, K)`, of any floating point dtype; A
+            `(G, N, K)`, whose dtype, float32 or float64, is computed in; B and C `(S, G, L, N)` and D `(G, K)`, in the dtype
+            of A.
+        save_states (`bool`): whether there will be a backward pass.
 
     Returns:
-        `torch.Tensor` of shape `(S, G, L, K)`: y in the dtype of A, laid out in memory as (S, L, G, K).
+        y `(S, G, L, K)` in the dtype of A, laid out in memory as (S, L, G, K), and the states before each block of tokens,
+        `(blocks, S, G, N, K)`; no blocks without `save_states`.
     """
-    save_states = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, dt, A, B, C, D))
-    return _forward(x, dt, A, B, C, D, save_states, with_numba)[0]
-
-
-@torch.library.custom_op(f"{_NAMESPACE}::recurrence_forward", mutates_args=())
-def _forward(
-    x: torch.Tensor,
-    dt: torch.Tensor,
-    A: torch.Tensor,
-    B: torch.Tensor,
-    C: torch.Tensor,
-    D: torch.Tensor,
-    save_states: bool,
-    with_numba: bool,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    y, saved_states = _empty_outputs(x, dt, A, B, C, D, save_states, with_numba)
-    if with_numba:
-        x, dt = (tensor.transpose(1, 2).to(A.dtype).contiguous() for tensor in (x, dt))  # (S, L, G, K)
-        scan_on_cpu(x, softplus(dt), A, B, C, D, y.transpose(1, 2), saved_states, _TOKENS_PER_BLOCK)
-        return y, saved_states
-    part_size = _TOKENS_PER_PART_ON_CPU if x.device.type == "cpu" else _TOKENS_PER_BLOCK
+    x, dt, A, B, C, D = inputs
+    y, saved_states = empty_outputs(inputs, save_states)
+    part_size = _TOKENS_PER_PART_ON_CPU if x.device.type == "cpu" else TOKENS_PER_BLOCK
     decays, states = (_empty_states(x, A, part_size) for _ in range(2))
     steps = list(zip(decays.unbind(2), states.unbind(2), strict=True))
     products = torch.empty_like(states[:, :, :, 0])
@@ -102,38 +107,24 @@ def _forward(
     return y, saved_states
 
 
-@_forward.register_fake
-def _empty_outputs(
-    x: torch.Tensor,
-    dt: torch.Tensor,
-    A: torch.Tensor,
-    B: torch.Tensor,
-    C: torch.Tensor,
-    D: torch.Tensor,
-    save_states: bool,
-    with_numba: bool,
-) -> tuple[torch.Tensor, torch.Tensor]:
+@recurrence_forward.register_fake
+def empty_outputs(inputs: list[torch.Tensor], save_states: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of the same shapes, dtypes and layout as those of [`recurrence_forward`]."""
+    x, _, A, *_ = inputs
     num_samples, num_groups, length, num_channels = x.shape
-    num_blocks = -(-length // _TOKENS_PER_BLOCK) if save_states else 0
+    num_blocks = -(-length // TOKENS_PER_BLOCK) if save_states else 0
     y = A.new_empty(num_samples, length, num_groups, num_channels).transpose(1, 2)
     return y, A.new_empty(num_blocks, num_samples, *A.shape)
 
 
 @torch.library.custom_op(f"{_NAMESPACE}::recurrence_backward", mutates_args=())
-def _backward(
-    grad_y: torch.Tensor,
-    x: torch.Tensor,
-    dt: torch.Tensor,
-    A: torch.Tensor,
-    B: torch.Tensor,
-    C: torch.Tensor,
-    D: torch.Tensor,
-    saved_states: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    grad_x, grad_dt, grad_A, grad_B, grad_C, grad_D = _empty_grads(grad_y, x, dt, A, B, C, D, saved_states)
+def _backward(grad_y: torch.Tensor, inputs: list[torch.Tensor], saved_states: torch.Tensor) -> list[torch.Tensor]:
+    x, dt, A, B, C, D = inputs
+    grads_of_inputs = _empty_grads(grad_y, inputs, saved_states)
+    grad_x, grad_dt, grad_A, grad_B, grad_C, grad_D = grads_of_inputs
     grad_A.zero_()
     grad_D.zero_()
-    decays, states, grads = (_empty_states(x, A, _TOKENS_PER_BLOCK) for _ in range(3))
+    decays, states, grads = (_empty_states(x, A, TOKENS_PER_BLOCK) for _ in range(3))
     decay_steps, grad_steps = decays.unbind(2), grads.unbind(2)
     steps = list(zip(decay_steps, states.unbind(2), strict=True))
     grad_from_later_blocks = A.new_zeros(x.shape[0], *A.shape)
@@ -166,41 +157,35 @@ def _backward(
         decay[:, :, 1:].mul_(state[:, :, :-1])
         grad_A += torch.mul(decay, dt_block.unsqueeze(-2), out=grad).sum((0, 2))
         grad_dt[block] = decay.mul_(A.unsqueeze(1)).sum(-2).addcmul_(grad_u, x_block).mul_(softplus_slope)
-    return grad_x, grad_dt, grad_A, grad_B, grad_C, grad_D
+    return grads_of_inputs
 
 
 @_backward.register_fake
-def _empty_grads(
-    grad_y: torch.Tensor,
-    x: torch.Tensor,
-    dt: torch.Tensor,
-    A: torch.Tensor,
-    B: torch.Tensor,
-    C: torch.Tensor,
-    D: torch.Tensor,
-    saved_states: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    x, dt, A, B, C, D = (torch.empty_like(tensor) for tensor in (x, dt, A, B, C, D))
-    return x, dt, A, B, C, D
+def _empty_grads(grad_y: torch.Tensor, inputs: list[torch.Tensor], saved_states: torch.Tensor) -> list[torch.Tensor]:
+    return [torch.empty_like(tensor) for tensor in inputs]
 
 
-def _setup_context(ctx, inputs: tuple, output: tuple[torch.Tensor, torch.Tensor]) -> None:
+def setup_context(ctx, inputs: tuple, output: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """For the backward pass of [`recurrence_forward`], or of what takes its place."""
     ctx.set_materialize_grads(False)  # for the saved states, that would be as many zeros
-    ctx.save_for_backward(*inputs[:6], output[1])
+    ctx.save_for_backward(*inputs[0], output[1])
 
 
-def _autograd_backward(ctx, grad_y: torch.Tensor | None, grad_saved_states: None) -> tuple[torch.Tensor | None, ...]:
-    grads = (None,) * 6 if grad_y is None else _backward(grad_y, *ctx.saved_tensors)
-    return *grads, None, None
+def backward(
+    ctx, grad_y: torch.Tensor | None, grad_saved_states: None
+) -> tuple[list[torch.Tensor] | list[None], None]:
+    """The gradients of [`recurrence_forward`], or of what takes its place."""
+    *inputs, saved_states = ctx.saved_tensors
+    return [None] * 6 if grad_y is None else _backward(grad_y, inputs, saved_states), None
 
 
-_forward.register_autograd(_autograd_backward, setup_context=_setup_context)
+recurrence_forward.register_autograd(backward, setup_context=setup_context)
 
 
 def _blocks(x: torch.Tensor) -> list[tuple[slice, ...]]:
     """The index of each block of tokens in a `(S, G, L, ...)` tensor."""
-    starts = range(0, x.shape[2], _TOKENS_PER_BLOCK)
-    return [(slice(None), slice(None), slice(start, start + _TOKENS_PER_BLOCK)) for start in starts]
+    starts = range(0, x.shape[2], TOKENS_PER_BLOCK)
+    return [(slice(None), slice(None), slice(start, start + TOKENS_PER_BLOCK)) for start in starts]
 
 
 def _empty_states(x: torch.Tensor, A: torch.Tensor, num_tokens: int) -> torch.Tensor:

@@ -1,18 +1,18 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-What stands between the projections of a VideoMamba mixer on a GPU without gradients, as Triton kernels.
+The inner part of a VideoMamba mixer on a GPU without gradients, as Triton kernels: convolutions, scans and gate.
 
-As on the CPU, the tokens' rows stay as the projections write them: nothing is transposed, flipped or joined.
+As on the CPU, tokens stay in memory as the projections write them: nothing is transposed, flipped or joined.
 
-Symbols are those of the CPU's kernels: `numba_mixer`.
+Symbols are those of the CPU's kernels: `numba_mixer.py`.
 """
 
 import math
 
 import torch
 
-from .scan_inputs import Direction
-from .triton_scan import ScanInputs, walk_tokens
+from .naive_scan import ScanInputs
+from .triton_scan import walk_tokens
 from .triton_scan_backward import sigmoid
 from .triton_support import jit, tl, triton
 
@@ -37,14 +37,14 @@ def convolve(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, is_backw
     return result
 
 
-def scan_both_ways(forward: Direction, backward: Direction, gate: torch.Tensor) -> torch.Tensor:
+def scan_both_ways(forward: ScanInputs, backward: ScanInputs, gate: torch.Tensor) -> torch.Tensor:
     """
     As [`numba_mixer.scan_both_ways`], for tensors on a GPU of at most 32 bits, with channels side by side. Each
     direction is rounded to the dtype of the gate before they are added.
     """
     num_samples, length, num_channels = gate.shape
     y = gate.new_empty(2, *gate.shape)
-    walk_tokens(_scan_inputs(forward), y, reversed_inputs=_scan_inputs(backward))
+    walk_tokens(_prepare(forward), y, reversed_inputs=_prepare(backward))
     result = torch.empty_like(gate, memory_format=torch.contiguous_format)
     grid = num_samples, triton.cdiv(length, _TOKENS), triton.cdiv(num_channels, _CHANNELS)
     with torch.cuda.device_of(gate):
@@ -54,11 +54,9 @@ def scan_both_ways(forward: Direction, backward: Direction, gate: torch.Tensor) 
     return result
 
 
-def _scan_inputs(direction: Direction) -> ScanInputs:
-    rates = direction.A.float() * math.log2(math.e)
-    return ScanInputs(
-        direction.x, direction.dt, rates, direction.B[:, None], direction.C[:, None], direction.D.float()
-    )
+def _prepare(inputs: ScanInputs) -> ScanInputs:
+    """As [`walk_tokens`] takes them."""
+    return inputs._replace(A=inputs.A.float() * math.log2(math.e), D=inputs.D.float())
 
 
 @jit

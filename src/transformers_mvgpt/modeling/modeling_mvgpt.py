@@ -18,7 +18,7 @@ from transformers.utils import TransformersKwargs
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 
 from ..compat.cache_name import takes_cache
-from ..kernels.quick_gelu import compile_quick_gelu
+from ..kernels.dispatch import encode_videos, use_quick_gelu
 from .checkpoint_mapping_mvgpt import register_checkpoint_mappings
 from .configuration_mvgpt import PUBLISHED_ENCODERS, MobileVideoGPTConfig
 from .frame_scoring_mvgpt import score_frames, select_frames
@@ -68,7 +68,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, VisionLanguageModel):
         config.validate_architecture()  # fields may have been set one by one since it was made
         hidden_size = config.text_config.hidden_size
         self.vision_tower = CLIPVisionModel(config.vision_config)
-        compile_quick_gelu(self.vision_tower)
+        use_quick_gelu(self.vision_tower)
         self.video_tower = VideoMambaModel(config.video_config)
         self.image_projector: nn.Module = PooledProjector(
             config.vision_config.hidden_size, hidden_size, config.image_grid_size
@@ -135,10 +135,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, VisionLanguageModel):
         """
         check_both_streams(pixel_values_videos, context_pixel_values_videos)
         frames, context = fill_videos(self.config, pixel_values_videos, context_pixel_values_videos)
-        is_recorded = kwargs.get("output_hidden_states") or kwargs.get("output_attentions")
-        if (graphs := self.usable_cuda_graphs()) is not None and not is_recorded:
-            return VideoFeatures(**graphs.encode_videos(frames, context))
-        return self._encode_videos(frames, context, **kwargs)
+        return VideoFeatures(**encode_videos(self, frames, context, plain=self._encode_videos, **kwargs))
 
     def _encode_videos(
         self, frames: torch.Tensor, context: torch.Tensor, **kwargs: Unpack[TransformersKwargs]

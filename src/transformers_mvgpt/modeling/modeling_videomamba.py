@@ -10,6 +10,7 @@ import math
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.activations import ACT2FN
@@ -20,12 +21,7 @@ from transformers.utils import TransformersKwargs
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
-from ..kernels.gates import may_be_compiled
-from ..kernels.mixer_kernels import MixerKernels, mixer_kernels
-from ..kernels.numba_elementwise import add_and_normalize
-from ..kernels.scan_inputs import Direction
-from ..kernels.selective_scan import selective_scan
-from ..kernels.torch_convolution import VideoMambaConv1d
+from ..kernels.dispatch import ScanInputs, mix, normalize, scan
 from .configuration_videomamba import VideoMambaConfig
 
 
@@ -43,10 +39,9 @@ class VideoMambaRMSNorm(nn.Module):
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         hidden_states = _at_least_float32(hidden_states)
-        is_known = self.weight.dtype in (torch.float32, torch.bfloat16)
-        # in training, what is checkpointed runs without gradients at first, and must give the same then
-        if is_known and not self.training and may_be_compiled(hidden_states):
-            return add_and_normalize(hidden_states.contiguous(), None, self.weight, self.eps)
+        return normalize(hidden_states, self.weight, self.eps, self.training, plain=self._normalize)
+
+    def _normalize(self, hidden_states: torch.Tensor) -> torch.Tensor:
         variance = hidden_states.square().mean(-1, keepdim=True)
         return (hidden_states * torch.rsqrt(variance + self.eps) * self.weight).to(self.weight.dtype)
 
@@ -93,6 +88,24 @@ class VideoMambaEmbeddings(nn.Module):
         return torch.cat([class_token, patches.flatten(1, 2)], dim=1)  # (B, L, D)
 
 
+class VideoMambaConv1d(nn.Conv1d):
+    """
+    `nn.Conv1d` of (B, E, L) for one channel at a time, with zeros on both sides. On CPU, its result lies in memory as its
+    input does.
+    """
+
+    def __init__(self, channels: int, kernel_size: int):
+        super().__init__(channels, channels, kernel_size, groups=channels, padding=kernel_size - 1)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if input.device.type != "cpu":
+            return super().forward(input)
+        # only images may have their channels last in memory, as the projections write and read them
+        images, weight = input.unsqueeze(2), self.weight.unsqueeze(2)
+        padding = (0, self.kernel_size[0] - 1)
+        return F.conv2d(images, weight, self.bias, padding=padding, groups=self.groups).squeeze(2)
+
+
 class VideoMambaMixer(nn.Module):
     """
     A Mamba mixer that scans the tokens forwards and backwards and adds the two.
@@ -101,18 +114,20 @@ class VideoMambaMixer(nn.Module):
     step, B, C, A and D.
     """
 
+    convolution_class = VideoMambaConv1d
+
     def __init__(self, config: VideoMambaConfig):
         super().__init__()
         self.config = config
         hidden_size, channels, states = config.hidden_size, config.intermediate_size, config.state_size
         rank, kernel = config.time_step_rank, config.conv_kernel
         self.in_proj = nn.Linear(hidden_size, 2 * channels, bias=False)
-        self.conv1d = VideoMambaConv1d(channels, kernel)
+        self.conv1d = self.convolution_class(channels, kernel)
         self.x_proj = nn.Linear(channels, rank + 2 * states, bias=False)
         self.dt_proj = nn.Linear(rank, channels)
         self.A_log = nn.Parameter(torch.empty(channels, states))
         self.D = nn.Parameter(torch.empty(channels))
-        self.conv1d_b = VideoMambaConv1d(channels, kernel)
+        self.conv1d_b = self.convolution_class(channels, kernel)
         self.x_proj_b = nn.Linear(channels, rank + 2 * states, bias=False)
         self.dt_proj_b = nn.Linear(rank, channels)
         self.A_b_log = nn.Parameter(torch.empty(channels, states))
@@ -121,22 +136,26 @@ class VideoMambaMixer(nn.Module):
         self.act = ACT2FN[config.hidden_act]
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        if (kernels := self._kernels(hidden_states)) is not None:
-            return self.out_proj(self._mix_by_kernels(hidden_states, kernels))
+        return self.out_proj(mix(self, hidden_states, plain=self._mix))
+
+    def _mix(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """Hidden states (B, L, D) -> what `out_proj` takes, (B, L, E)."""
         x, gate = self.in_proj(hidden_states).transpose(1, 2).chunk(2, dim=1)  # (B, E, L) each
         forward = self._scan_inputs(x, self.conv1d, self.x_proj, self.dt_proj)
         backward = self._scan_inputs(x.flip(-1), self.conv1d_b, self.x_proj_b, self.dt_proj_b)
         # one scan for both: the directions are groups of its channels
         xs, dts, Bs, Cs = zip(forward, backward, strict=True)
-        x = torch.cat(xs, dim=2).transpose(1, 2)  # (B, 2 E, L), the row of a token in one piece
-        dt = torch.cat(dts, dim=2).transpose(1, 2)
-        B, C = (torch.stack(pair, dim=1).transpose(2, 3) for pair in (Bs, Cs))  # (B, 2, N, L)
-        A = -torch.exp(_at_least_float32(torch.cat([self.A_log, self.A_b_log])))  # (2 E, N)
-        D = torch.cat([self.D, self.D_b])
-        y = selective_scan(x, dt, A, B, C, D, None, None, self.config.scan_implementation)
-        y_forward, y_backward = y.chunk(2, dim=1)
+        inputs = ScanInputs(
+            x=torch.cat(xs, dim=2),  # (B, L, 2 E)
+            dt=torch.cat(dts, dim=2),
+            A=-torch.exp(_at_least_float32(torch.cat([self.A_log, self.A_b_log]))),  # (2 E, N)
+            B=torch.stack(Bs, dim=1),  # (B, 2, L, N)
+            C=torch.stack(Cs, dim=1),
+            D=torch.cat([self.D, self.D_b]),
+        )
+        y_forward, y_backward = scan(inputs, self.config.scan_implementation).mT.chunk(2, dim=1)  # (B, E, L) each
         y = (y_forward + y_backward.flip(-1)) * self.act(gate)
-        return self.out_proj(y.transpose(1, 2))
+        return y.transpose(1, 2)
 
     def _scan_inputs(
         self, x: torch.Tensor, conv1d: nn.Conv1d, x_proj: nn.Linear, dt_proj: nn.Linear
@@ -147,39 +166,6 @@ class VideoMambaMixer(nn.Module):
         sizes = [self.config.time_step_rank, self.config.state_size, self.config.state_size]
         dt, B, C = x_proj(x).split(sizes, dim=-1)
         return x, dt_proj(dt), B, C
-
-    def _kernels(self, hidden_states: torch.Tensor) -> MixerKernels | None:
-        """The kernels of the inner part, if it may be compiled as a whole: where nothing asks for its gradient."""
-        if torch.compiler.is_compiling() or self.config.hidden_act != "silu":
-            return None
-        device, dtype = hidden_states.device, hidden_states.dtype
-        kernels = mixer_kernels(self.config.scan_implementation, device, dtype)
-        if kernels is None:
-            return None
-        if any(type(conv) is not VideoMambaConv1d for conv in (self.conv1d, self.conv1d_b)):  # wrapped by an adapter
-            return None
-        tensors = (hidden_states, *self.parameters())
-        if any(tensor.device != device for tensor in tensors) or self.conv1d.weight.dtype != dtype:
-            return None
-        # as in the norm
-        has_gradients = torch.is_grad_enabled() or self.training
-        if has_gradients and any(tensor.requires_grad for tensor in tensors):
-            return None
-        return None if torch.is_autocast_enabled(device.type) else kernels
-
-    def _mix_by_kernels(self, hidden_states: torch.Tensor, kernels: MixerKernels) -> torch.Tensor:
-        """Hidden states (B, L, D) -> what `out_proj` takes, (B, L, E)."""
-        x, gate = self.in_proj(hidden_states).chunk(2, dim=-1)  # (B, L, E) each
-        sizes = [self.config.time_step_rank, self.config.state_size, self.config.state_size]
-        directions = []
-        for conv1d, x_proj, dt_proj, A_log, D, is_backward in (
-            (self.conv1d, self.x_proj, self.dt_proj, self.A_log, self.D, False),
-            (self.conv1d_b, self.x_proj_b, self.dt_proj_b, self.A_b_log, self.D_b, True),
-        ):
-            convolved = kernels.convolve(x, conv1d.weight, conv1d.bias, is_backward)
-            dt, B, C = x_proj(convolved).split(sizes, dim=-1)
-            directions.append(Direction(convolved, dt_proj(dt), -torch.exp(A_log.float()), B, C, D))
-        return kernels.scan_both_ways(*directions, gate)
 
 
 class VideoMambaBlock(GradientCheckpointingLayer):

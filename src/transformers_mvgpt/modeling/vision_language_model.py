@@ -6,27 +6,31 @@ in the prompt, and a language model goes on from there. A family adds its encode
 Symbols in the shape comments: B prompts, L tokens of a prompt, h width of the language model.
 """
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
-from transformers import Cache, GenerationMixin, PreTrainedConfig
-from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers import Cache, CompileConfig, GenerationMixin, PreTrainedConfig
+from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
 from transformers.modeling_utils import slice_logits_to_keep
 from transformers.utils import torch_compilable_check
 
 from ..compat.cache_name import CACHE_NAME
-from ..kernels.gates import is_watched
-from ..kernels.graphs_model import PreTrainedModelWithCudaGraphs
-from ..kernels.language_model import run_language_model
-from ..kernels.one_row_linear import one_row_products
+from ..kernels.dispatch import (
+    compiled_call,
+    disable_cuda_graphs,
+    enable_cuda_graphs,
+    last_token_only,
+    linear_of_one_token,
+    run_language_model,
+)
 from .generation_inputs import prepare_generation_inputs
 from .missing_encoders import PreTrainedModelWithEncoders
 from .outputs import VisionLanguageCausalLMOutputWithPast, VisionLanguageModelOutputWithPast
 
 
-class VisionLanguagePreTrainedModel(PreTrainedModelWithCudaGraphs, PreTrainedModelWithEncoders):
+class VisionLanguagePreTrainedModel(PreTrainedModelWithEncoders):
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _skip_keys_device_placement = [CACHE_NAME]
@@ -43,6 +47,41 @@ class VisionLanguagePreTrainedModel(PreTrainedModelWithCudaGraphs, PreTrainedMod
         # transformers expects of custom code that it initializes weights that were loaded, and in return leaves out
         # modules without weights of their own, such as CLIP's attention. This code uses transformers.initialization.
         return False
+
+    def cuda_graphs_enable(self):
+        """
+        Records what leads to the first token as CUDA graphs: the video encoders, for each number of videos, and the prefill of
+        prompts without padding, for each number of prompts and length in steps of 64 tokens, when they first come. Later calls
+        without gradients replay them, which saves most of the time that Python takes.
+
+        With a cache of fixed size (`cache_implementation="static"`), the compiled decode steps are recorded too, anew for each
+        answer.
+
+        A recording reads the weights from where they are. `model.to(...)` ends it; after adapters have been added or
+        switched, or a config has been changed, call this again. Each recording keeps the memory of all that it computes, of
+        the 8 shapes used last.
+
+        Raises:
+            ValueError: if the model is not on one GPU.
+        """
+        devices = sorted({str(parameter.device) for parameter in self.parameters()})
+        if len(devices) > 1 or not devices[0].startswith("cuda"):
+            raise ValueError(
+                f"CUDA graphs need a model on one GPU, and this one is on {', '.join(devices)}: `model.to('cuda')`."
+            )
+        enable_cuda_graphs(self.base_model)
+
+    def cuda_graphs_disable(self):
+        """Forgets the CUDA graphs."""
+        disable_cuda_graphs(self.base_model)
+
+    def get_compiled_call(self, compile_config: CompileConfig | None) -> Callable[..., ModelOutput]:
+        """As [`~PreTrainedModel.get_compiled_call`]; the decode steps are recorded too."""
+        return compiled_call(self, compile_config, plain=super().get_compiled_call)
+
+    def _apply(self, *args, **kwargs):
+        disable_cuda_graphs(self)  # the weights go somewhere else
+        return super()._apply(*args, **kwargs)
 
 
 def placeholder_ids(config: PreTrainedConfig) -> dict[str, int]:
@@ -69,7 +108,6 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
         inputs_embeds: torch.Tensor | None,
         mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None,
         cache: Cache | None,
-        last_row_only: bool = False,
         **kwargs: Any,
     ) -> VisionLanguageModelOutputWithPast:
         """
@@ -99,9 +137,7 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
         for modality, mask in placeholders.items():
             inputs_embeds = self._scatter(modality, visual_tokens.get(modality), mask, inputs_embeds)
 
-        graphs = self.usable_cuda_graphs()
-        call = graphs.language_model if graphs else partial(run_language_model, self.language_model, last_row_only)
-        outputs = call(inputs_embeds=inputs_embeds, **{CACHE_NAME: cache}, **kwargs)
+        outputs = run_language_model(self, inputs_embeds=inputs_embeds, **{CACHE_NAME: cache}, **kwargs)
         video_outputs = encoded.get("video")
         return VisionLanguageModelOutputWithPast(
             **outputs,
@@ -244,16 +280,10 @@ class VisionLanguageForConditionalGeneration(VisionLanguagePreTrainedModel, Gene
             inputs (`dict[str, Any]`): what else the base model's `forward` names.
             kwargs: options of the base model and of the loss.
         """
-        outputs = self.model(
-            **inputs,
-            last_row_only=isinstance(logits_to_keep, int) and logits_to_keep == 1 and not is_watched(self.model),
-            return_dict=True,
-            **{CACHE_NAME: cache},
-            **kwargs,
-        )
+        with last_token_only(self.model, logits_to_keep):
+            outputs = self.model(**inputs, return_dict=True, **{CACHE_NAME: cache}, **kwargs)
         hidden_states = slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep)
-        with one_row_products(hidden_states):
-            logits = self.lm_head(hidden_states)
+        logits = linear_of_one_token(hidden_states, plain=self.lm_head)
         loss = None
         if labels is not None:
             loss = self.loss_function(

@@ -6,7 +6,8 @@ import torch
 from torch.nn.functional import conv1d, silu
 
 from mixer_cases import TOLERANCES, convolved, make_convolution
-from transformers_mvgpt.kernels.torch_convolution import VideoMambaConv1d, convolve
+from transformers_mvgpt.kernels.numba_mixer import convolve
+from transformers_mvgpt.modeling.modeling_videomamba import VideoMambaConv1d
 
 
 SIZES = [(1, 1, 64), (2, 37, 150), (1, 5, 200), (3, 8, 4)]

@@ -1,0 +1,240 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""
+The seam between the model and what is faster than plain PyTorch.
+
+Each function here takes the plain code as `plain`, and calls it wherever `gates.py` does not say that a fast path does the same.
+Nothing else of this folder is imported by the model. Without `fast_paths.py`'s files (`fast` is `None`), all that is plain runs.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from transformers import CompileConfig, PreTrainedModel
+from transformers.activations import QuickGELUActivation
+from transformers.modeling_outputs import BaseModelOutputWithPast, ModelOutput
+
+from .fast_paths import fast
+from .naive_scan import ScanInputs
+from .torch_scan import scan_with_torch
+
+
+ScanImplementation = Literal["auto", "torch", "numba", "triton", "mamba_ssm"]
+
+# The base model of whose output nobody will look at other tokens than the last.
+_LAST_TOKEN_ONLY: ContextVar[nn.Module | None] = ContextVar("last_token_only", default=None)
+
+
+def run_language_model(model: PreTrainedModel, **inputs: Any) -> BaseModelOutputWithPast:
+    """
+    `model.language_model(**inputs)`: a prefill or a decode step.
+
+    Args:
+        model (`PreTrainedModel`): a base model, whose `language_model` has no head.
+        inputs: as the language model takes them, `inputs_embeds` among them.
+
+    Returns:
+        `BaseModelOutputWithPast`. Inside [`last_token_only`] of the same model, its `last_hidden_state` may be `(B, 1, h)`.
+    """
+    language_model = model.language_model
+    if fast is None:
+        return language_model(**inputs)
+    graphs = usable_cuda_graphs(model)
+    if graphs is not None and fast.may_replay_prefill(language_model, **inputs):
+        return graphs.prefill(**inputs)
+    weights = fast.weights_for_decode_step(language_model, **inputs)
+    if weights is not None:
+        return fast.decode_step(language_model, weights, **inputs)
+    if fast.may_prefill(language_model, **inputs):
+        return fast.prefill(language_model, last_token_only=_LAST_TOKEN_ONLY.get() is model, **inputs)
+    return linear_of_one_token(inputs["inputs_embeds"], plain=lambda _: language_model(**inputs))
+
+
+def last_token_only(model: nn.Module, logits_to_keep: int | torch.Tensor) -> AbstractContextManager[None]:
+    """
+    While it is entered, the language model may leave out of its last layer what other tokens than the last would need.
+
+    Args:
+        model (`nn.Module`): a base model that is about to be called.
+        logits_to_keep (`int` or `torch.Tensor`): as the model with a head takes it.
+    """
+    is_enough = fast is not None and fast.needs_last_token_only(model, logits_to_keep)
+    return _last_token_only(model) if is_enough else nullcontext()
+
+
+@contextmanager
+def _last_token_only(model: nn.Module) -> Iterator[None]:
+    token = _LAST_TOKEN_ONLY.set(model)
+    try:
+        yield
+    finally:
+        _LAST_TOKEN_ONLY.reset(token)
+
+
+def linear_of_one_token(x: torch.Tensor, *, plain: Callable[[torch.Tensor], Any]) -> Any:
+    """
+    `plain(x)`, with the linear layers in it as products of a matrix and a vector where x is a single token.
+
+    Args:
+        x (`torch.Tensor` of shape `(..., h)`): hidden states.
+        plain (`Callable`): a linear layer, or what is made of some.
+    """
+    if fast is None or not fast.gains_from_row_products(x):
+        return plain(x)
+    with fast.OneRowProducts():
+        return plain(x)
+
+
+def mix(
+    mixer: nn.Module, hidden_states: torch.Tensor, *, plain: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """
+    What stands between the first and the last projection of a VideoMamba mixer, with the first: convolutions, scans and gate of
+    both directions.
+
+    Args:
+        mixer (`VideoMambaMixer`): whose parts these are.
+        hidden_states (`torch.Tensor` of shape `(S, L, h)`): what the mixer takes.
+
+    Returns:
+        `torch.Tensor` of shape `(S, L, E)`: what `mixer.out_proj` takes.
+    """
+    implementation = None if fast is None else fast.mixer_implementation(mixer, hidden_states)
+    if fast is None or implementation is None:
+        return plain(hidden_states)
+    return fast.mixers[implementation].mix(mixer, hidden_states)
+
+
+def scan(inputs: ScanInputs, implementation: ScanImplementation = "auto") -> torch.Tensor:
+    """
+    The selective scan, see [`selective_scan`]. Its plain code is `torch_scan.py`.
+
+    Args:
+        inputs ([`ScanInputs`]): whose shapes fit together.
+        implementation (`str`, defaults to `"auto"`): see [`selective_scan`].
+
+    Returns:
+        `torch.Tensor` of shape `(S, L, E)`, in the dtype of x.
+
+    Raises:
+        ValueError: if the implementation is unknown or cannot take x.
+        ImportError: if the implementation is not installed.
+    """
+    if implementation == "auto":
+        implementation = "torch" if fast is None else fast.fastest_scan(inputs.x)
+    if implementation == "torch":
+        return scan_with_torch(inputs)
+    if implementation not in ("numba", "triton", "mamba_ssm"):
+        raise ValueError(
+            f"implementation ({implementation!r}) must be 'auto', 'torch', 'numba', 'triton' or 'mamba_ssm'."
+        )
+    if fast is None:
+        raise ImportError(f"The implementation {implementation!r} is not among these files; 'torch' is.")
+    fast.check_scan(implementation, inputs.x)
+    return fast.scans[implementation](inputs)
+
+
+def normalize(
+    hidden_states: torch.Tensor,
+    weight: torch.Tensor,
+    epsilon: float,
+    training: bool,
+    *,
+    plain: Callable[[torch.Tensor], torch.Tensor],
+) -> torch.Tensor:
+    """
+    VideoMamba's root mean square norm.
+
+    Args:
+        hidden_states (`torch.Tensor` of shape `(..., h)`): at least float32.
+        weight (`torch.Tensor` of shape `(h,)`): in whose dtype the result is.
+        epsilon (`float`): is added to the mean of squares.
+        training (`bool`): of the norm.
+    """
+    if fast is not None and fast.may_normalize(hidden_states, weight, training):
+        return fast.add_and_normalize(hidden_states.contiguous(), None, weight, epsilon)
+    return plain(hidden_states)
+
+
+def activate(x: torch.Tensor, training: bool, *, plain: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """x * sigmoid(1.702 x), CLIP's activation, of (..., h)."""
+    if fast is not None and fast.may_activate(x, training):
+        return fast.quick_gelu(x)
+    return plain(x)
+
+
+class QuickGELU(QuickGELUActivation):
+    """transformers' own, in one go over its input where it can be compiled."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return activate(input, self.training, plain=super().forward)
+
+
+def use_quick_gelu(encoder: nn.Module) -> None:
+    """Puts [`QuickGELU`] in the place of transformers' own activations of a CLIP encoder."""
+    for module in encoder.modules():
+        if type(getattr(module, "activation_fn", None)) is QuickGELUActivation:
+            module.activation_fn = QuickGELU()
+
+
+def enable_cuda_graphs(model: PreTrainedModel) -> None:
+    """
+    Lets [`run_language_model`], [`encode_videos`] and [`compiled_call`] of a base model record CUDA kernels, and replay them.
+
+    Raises:
+        ImportError: if they are not among these files.
+    """
+    if fast is None:
+        raise ImportError("CUDA graphs are not among these files.")
+    fast.recordings[model] = fast.CudaGraphs(model)
+
+
+def disable_cuda_graphs(model: nn.Module) -> None:
+    """Forgets the recordings of a base model: weights have gone somewhere else, or nobody wants them."""
+    if fast is not None:
+        fast.recordings.pop(model, None)
+
+
+def encode_videos(
+    model: PreTrainedModel, *streams: torch.Tensor, plain: Callable[..., ModelOutput], **kwargs: Any
+) -> dict[str, torch.Tensor]:
+    """
+    `plain(*streams, **kwargs)`, which is `model._encode_videos`, as a recording if there is one.
+
+    Args:
+        model (`PreTrainedModel`): a base model.
+        streams (`torch.Tensor`): pixels of videos.
+        kwargs: what is asked for beside the videos' features, which a recording does not have.
+    """
+    graphs = usable_cuda_graphs(model)
+    if graphs is None or kwargs.get("output_hidden_states") or kwargs.get("output_attentions"):
+        return plain(*streams, **kwargs)
+    return graphs.encode_videos(*streams)
+
+
+def compiled_call(
+    model: PreTrainedModel,
+    compile_config: CompileConfig | None,
+    *,
+    plain: Callable[[CompileConfig | None], Callable[..., ModelOutput]],
+) -> Callable[..., ModelOutput]:
+    """
+    What `generate` takes for the steps after the first token, with a cache of fixed size: recorded, if the model's kernels are.
+
+    Args:
+        model (`PreTrainedModel`): with or without a head.
+        compile_config (`CompileConfig`, *optional*): asks for something else.
+        plain (`Callable`): transformers' own `get_compiled_call`.
+    """
+    graphs = usable_cuda_graphs(model.base_model)
+    if fast is None or graphs is None or compile_config is not None or fast.wants_more_than_logits(model.config):
+        return plain(compile_config)
+    return fast.GraphedStep(plain(CompileConfig(mode="default")))
+
+
+def usable_cuda_graphs(model: nn.Module) -> Any:
+    """The recordings of a base model, if there are any and they may be replayed now."""
+    return fast.recordings.get(model) if fast is not None and fast.may_replay_graphs(model) else None
