@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedModel, Qwen2Config, Qwen2Model
+from transformers import LlamaConfig, LlamaModel, PreTrainedModel, Qwen2Config, Qwen2Model
 
 from seeded_weights import seeded_pixels, seeded_weight
 from transformers_mvgpt import MobileVideoGPTConfig, MobileVideoGPTForConditionalGeneration, VideoMambaConfig
@@ -144,8 +144,10 @@ def pad_left(*prompts: torch.Tensor) -> dict[str, torch.Tensor]:
     return {"input_ids": pad(rows), "attention_mask": pad(masks)}
 
 
-def tiny_language_model(dtype: torch.dtype = torch.float32, **fields) -> Qwen2Model:
-    """A language model alone, with groups of keys."""
+def tiny_language_model(
+    dtype: torch.dtype = torch.float32, family: str = "qwen2", **fields: Any
+) -> Qwen2Model | LlamaModel:
+    """A language model alone, with groups of keys. The family is `"qwen2"` or `"llama"`."""
     sizes = {
         "vocab_size": 9,
         "hidden_size": 24,
@@ -154,4 +156,5 @@ def tiny_language_model(dtype: torch.dtype = torch.float32, **fields) -> Qwen2Mo
         "num_attention_heads": 6,
         "num_key_value_heads": 2,
     }
-    return with_seeded_weights(Qwen2Model(Qwen2Config(**{**sizes, **fields}))).to(dtype)
+    model_class, config_class = {"qwen2": (Qwen2Model, Qwen2Config), "llama": (LlamaModel, LlamaConfig)}[family]
+    return with_seeded_weights(model_class(config_class(**{**sizes, **fields}))).to(dtype)

@@ -77,8 +77,25 @@ def num_threads(request):
         {"num_attention_heads": 4, "num_key_value_heads": 4, "intermediate_size": 5},
         {"num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 10},
         {"hidden_size": 272, "intermediate_size": 301, "num_attention_heads": 2, "num_key_value_heads": 1},
+        {"family": "llama"},
+        {
+            "family": "llama",
+            "attention_bias": True,
+            "num_attention_heads": 3,
+            "num_key_value_heads": 1,
+            "head_dim": 10,
+        },
+        {"family": "llama", "rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e4}},
     ],
-    ids=["groups", "a key for each head", "width of a head", "rows longer than a block"],
+    ids=[
+        "groups",
+        "a key for each head",
+        "width of a head",
+        "rows longer than a block",
+        "Llama",
+        "Llama with biases",
+        "Llama with scaled positions",
+    ],
 )
 def test_same_as_language_model(fields, length, num_threads):
     model = make_model(**fields)
@@ -92,9 +109,10 @@ def test_same_as_language_model(fields, length, num_threads):
     assert_same_cache(cache, expected_cache, rtol=1e-5, atol=2e-5)
 
 
-def test_bfloat16_is_as_exact_as_the_language_model(num_threads):
+@pytest.mark.parametrize("fields", [{}, {"family": "llama", "attention_bias": True}], ids=["Qwen2", "Llama"])
+def test_bfloat16_is_as_exact_as_the_language_model(num_threads, fields):
     """Both round at the same places; only the order of sums differs."""
-    model = make_model(torch.bfloat16, num_hidden_layers=1)
+    model = make_model(torch.bfloat16, num_hidden_layers=1, **fields)
     exact_model = copy.deepcopy(model).double()
     errors: dict[str, list[torch.Tensor]] = {"step": [], "plain": []}
     for seed in range(20):
@@ -243,9 +261,10 @@ CHANGES = {
 }
 
 
+@pytest.mark.parametrize("family", ["qwen2", "llama"])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_changed_language_model_runs_itself(change):
-    model = make_model()
+def test_changed_language_model_runs_itself(change, family):
+    model = make_model(family=family)
     cache, token = read_prompt(model, 4), make_token(model)
     decode(model, token, cache)
     before = copy.deepcopy(cache)
@@ -256,6 +275,26 @@ def test_changed_language_model_runs_itself(change):
     assert (found is None) == (change is not CHANGES["a hook before"])
     if found is None:
         assert_same_cache(cache, before, rtol=0, atol=0)
+
+
+LLAMAS = {
+    "biases of the MLP": {"mlp_bias": True},
+    "another activation": {"hidden_act": "gelu"},
+}
+
+
+@pytest.mark.parametrize("fields", LLAMAS.values(), ids=LLAMAS)
+def test_other_llamas_run_themselves(fields):
+    model = make_model(family="llama", **fields)
+    with torch.no_grad():
+        assert decode_on_cpu(model, make_token(model), **{CACHE_NAME: read_prompt(model, 4)}) is None
+
+
+def test_derived_llama_runs_itself():
+    model = make_model(family="llama")
+    model.__class__ = type("LlamaModel", (type(model),), {})  # its forward pass may be another
+    with torch.no_grad():
+        assert decode_on_cpu(model, make_token(model), **{CACHE_NAME: read_prompt(model, 4)}) is None
 
 
 INPUTS = {
@@ -328,6 +367,20 @@ def test_generates_the_same(steps, monkeypatch, options):
     assert len(steps) == 7
     assert torch.equal(found.sequences, expected.sequences)
     torch.testing.assert_close(torch.cat(found.logits), torch.cat(expected.logits), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("fields", [{}, {"attention_bias": True, "head_dim": 6}], ids=str)
+def test_llama_generates_the_same(steps, monkeypatch, dtype, fields):
+    text_config = {"model_type": "llama", "num_hidden_layers": 3, **fields}
+    model = tiny_model(tiny_config(text_config=text_config)).to(dtype)
+    sample = make_sample(5, "video:a", 6)
+    sample = {name: value.to(dtype) if value.is_floating_point() else value for name, value in sample.items()}
+    found = model.generate(**sample, max_new_tokens=8, do_sample=False)
+    assert len(steps) == 7
+    monkeypatch.setattr(gates, "has_numba", False)
+    assert torch.equal(found, model.generate(**sample, max_new_tokens=8, do_sample=False))
+    assert len(steps) == 7
 
 
 @pytest.mark.parametrize(

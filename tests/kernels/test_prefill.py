@@ -57,8 +57,13 @@ def assert_same_cache(actual: DynamicCache, expected: DynamicCache) -> None:
 @pytest.mark.parametrize("is_padded", [False, True], ids=["whole", "padded"])
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 10, "num_hidden_layers": 1}],
-    ids=["three layers", "one layer"],
+    [
+        {},
+        {"num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 10, "num_hidden_layers": 1},
+        {"family": "llama"},
+        {"family": "llama", "attention_bias": True, "mlp_bias": True, "head_dim": 10},
+    ],
+    ids=["three layers", "one layer", "Llama", "Llama with biases"],
 )
 def test_same_as_language_model(fields, is_padded, implementation, last_token_only):
     model = make_model(**fields, attn_implementation=implementation)
@@ -79,9 +84,10 @@ def test_same_as_language_model(fields, is_padded, implementation, last_token_on
     assert torch.equal(prompt, before)
 
 
-def test_bfloat16_is_as_exact_as_the_language_model():
+@pytest.mark.parametrize("fields", [{}, {"family": "llama", "attention_bias": True}], ids=["Qwen2", "Llama"])
+def test_bfloat16_is_as_exact_as_the_language_model(fields):
     """Both round at the same places; only the order of sums differs."""
-    model = make_model(torch.bfloat16)
+    model = make_model(torch.bfloat16, **fields)
     exact_model = copy.deepcopy(model).double()
     errors: dict[str, list[torch.Tensor]] = {"own": [], "plain": []}
     for seed in range(10):
@@ -178,9 +184,10 @@ CHANGES = {
 }
 
 
+@pytest.mark.parametrize("family", ["qwen2", "llama"])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_changed_language_model_runs_itself(change):
-    model = make_model()
+def test_changed_language_model_runs_itself(change, family):
+    model = make_model(family=family)
     read(model, make_prompt(model))
     change(model)
     with torch.no_grad():

@@ -5,10 +5,9 @@ where this file says `fast = None` and nothing more, the files below are not nee
 """
 
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
-from torch import nn
 
 from .decode_step import decode_step
 from .gates import (
@@ -50,7 +49,7 @@ class MixerKernels(NamedTuple):
     convolve: Callable[..., torch.Tensor]
     scan_both_ways: Callable[[ScanInputs, ScanInputs, torch.Tensor], torch.Tensor]
 
-    def mix(self, mixer: nn.Module, hidden_states: torch.Tensor) -> torch.Tensor:
+    def mix(self, mixer: Any, hidden_states: torch.Tensor) -> torch.Tensor:
         """What stands between the first and the last projection of a VideoMamba mixer: (S, L, h) -> (S, L, E)."""
         x, gate = mixer.in_proj(hidden_states).chunk(2, dim=-1)  # (S, L, E) each
         sizes = [mixer.config.time_step_rank, mixer.config.state_size, mixer.config.state_size]
@@ -63,7 +62,8 @@ class MixerKernels(NamedTuple):
             dt, B, C = x_proj(convolved).split(sizes, dim=-1)
             B, C = B.unsqueeze(1), C.unsqueeze(1)  # (S, 1, L, N)
             directions.append(ScanInputs(convolved, dt_proj(dt), -torch.exp(A_log.float()), B, C, D))
-        return self.scan_both_ways(*directions, gate)
+        forward, backward = directions
+        return self.scan_both_ways(forward, backward, gate)
 
 
 class FastPaths:

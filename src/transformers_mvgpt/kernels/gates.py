@@ -133,7 +133,7 @@ def check_scan(implementation: str, x: torch.Tensor) -> None:
             )
 
 
-def mixer_implementation(mixer: nn.Module, hidden_states: torch.Tensor) -> Literal["numba", "triton"] | None:
+def mixer_implementation(mixer: Any, hidden_states: torch.Tensor) -> Literal["numba", "triton"] | None:
     """Which kernels may run the inner part of a VideoMamba mixer as a whole: `None` where something asks for its gradient."""
     config, device, dtype = mixer.config, hidden_states.device, hidden_states.dtype
     if torch.compiler.is_compiling() or config.hidden_act != "silu":
@@ -163,8 +163,9 @@ def _mixer_kernels(implementation: str, device: torch.device, dtype: torch.dtype
 
 
 class _Parts(NamedTuple):
-    """The classes of a language model's parts whose forward passes the compiled ones know."""
+    """The classes of a language model and its parts whose forward passes the compiled ones know."""
 
+    model: type[nn.Module]
     layer: type[nn.Module]
     attention: type[nn.Module]
     mlp: type[nn.Module]
@@ -182,12 +183,18 @@ _WEIGHT_PATHS = [tuple(name.split(".")) for name in LAYER_WEIGHTS]
 
 
 @functools.cache
-def _known_parts(model_class: type[nn.Module]) -> _Parts | None:
-    prefix = _KNOWN_FAMILIES.get(model_class.__module__)
-    if prefix is None or model_class.__name__ != f"{prefix}Model":
+def _known_parts(file: str, name: str) -> _Parts | None:
+    """Of a language model whose class has this name, in this module."""
+    prefix = _KNOWN_FAMILIES.get(file)
+    if prefix is None or name != f"{prefix}Model":
         return None
-    file = sys.modules[model_class.__module__]  # where it has come from: nothing is imported for other models
-    return _Parts(*(getattr(file, f"{prefix}{part}") for part in ("DecoderLayer", "Attention", "MLP", "RMSNorm")))
+    module = sys.modules[file]  # it is there, as the model is: nothing is imported for other models
+    names = ("Model", "DecoderLayer", "Attention", "MLP", "RMSNorm")
+    return _Parts(*(getattr(module, f"{prefix}{part}") for part in names))
+
+
+def _parts_of(model: PreTrainedModel) -> _Parts | None:
+    return _known_parts(type(model).__module__, type(model).__name__)
 
 
 def weights_for_decode_step(
@@ -210,8 +217,8 @@ def weights_for_decode_step(
         not may_be_compiled(inputs_embeds, **kwargs)
         or inputs_embeds.shape[:2] != (1, 1)
         or use_cache is False
-        or (parts := _known_parts(type(language_model))) is None
-        or not _is_plain_model(language_model)
+        or (parts := _parts_of(language_model)) is None
+        or not _is_plain_model(language_model, parts)
         or not _holds_one_sequence(cache, config, dtype)
         or not _hides_nothing(attention_mask)
     ):
@@ -242,9 +249,9 @@ def may_prefill(
     return (
         may_be_compiled(inputs_embeds, **kwargs)
         and inputs_embeds.shape[1] > 1
-        and (parts := _known_parts(type(language_model))) is not None
+        and (parts := _parts_of(language_model)) is not None
         and isinstance(attention_mask, torch.Tensor | None)
-        and _is_plain_model(language_model)
+        and _is_plain_model(language_model, parts)
         and _is_plain_norm(language_model.norm, parts, dtype)
         and all(
             _is_plain_layer(layer, parts)
@@ -259,7 +266,9 @@ def may_prefill(
 
 def may_keep_last_token(cache: Cache | None, last_layer: nn.Module) -> bool:
     """Whether the last layer may compute nothing but the keys and values of the tokens before the last."""
-    is_plain_cache = type(cache) is DynamicCache and not cache.offloading and not any(cache.is_sliding)
+    is_plain_cache = (
+        cache is not None and type(cache) is DynamicCache and not cache.offloading and not any(cache.is_sliding)
+    )
     return is_plain_cache and not _has_hooks(last_layer)
 
 
@@ -286,11 +295,11 @@ def _has_hooks(module: nn.Module) -> bool:
     return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
 
 
-def _is_plain_model(model: PreTrainedModel) -> bool:
+def _is_plain_model(model: PreTrainedModel, parts: _Parts) -> bool:
     """Whether a language model's forward pass is that of transformers, with an attention to all tokens."""
     config = model.config
     return (
-        is_plain(model, type(model))
+        is_plain(model, parts.model)
         and len(model.layers) == config.num_hidden_layers
         and set(getattr(config, "layer_types", None) or ["full_attention"]) == {"full_attention"}
         and config._attn_implementation in ("eager", "sdpa")
@@ -301,7 +310,7 @@ def _is_plain_model(model: PreTrainedModel) -> bool:
     )
 
 
-def _is_plain_layer(layer: nn.Module, parts: _Parts) -> bool:
+def _is_plain_layer(layer: Any, parts: _Parts) -> bool:
     """Whether a layer, its attention, MLP and activation are those of transformers, whatever its linear layers and norms are."""
     return (
         is_plain(layer, parts.layer)
@@ -311,7 +320,7 @@ def _is_plain_layer(layer: nn.Module, parts: _Parts) -> bool:
     )
 
 
-def _is_plain_norm(norm: nn.Module, parts: _Parts, dtype: torch.dtype) -> bool:
+def _is_plain_norm(norm: Any, parts: _Parts, dtype: torch.dtype) -> bool:
     return is_plain(norm, parts.norm) and norm.weight.dtype == dtype and norm.weight.device.type == "cpu"
 
 
@@ -327,7 +336,7 @@ def _weight_shapes(config: PreTrainedConfig) -> list[tuple[int, ...]]:
 
 
 def _weights_of_layer(
-    layer: nn.Module, parts: _Parts, dtype: torch.dtype, shapes: list[tuple[int, ...]]
+    layer: Any, parts: _Parts, dtype: torch.dtype, shapes: list[tuple[int, ...]]
 ) -> list[nn.Parameter | None] | None:
     if not _is_plain_layer(layer, parts):
         return None
@@ -356,7 +365,7 @@ def _weights_of_layer(
 
 def _holds_one_sequence(cache: Cache | None, config: PreTrainedConfig, dtype: torch.dtype) -> bool:
     """Whether a cache is one that grows, and has something of one sequence in each layer."""
-    if type(cache) is not DynamicCache or len(cache.layers) != config.num_hidden_layers:
+    if cache is None or type(cache) is not DynamicCache or len(cache.layers) != config.num_hidden_layers:
         return False
     shape = (1, config.num_key_value_heads, cache.get_seq_length())
     return (

@@ -33,15 +33,21 @@ class CudaGraphs:
     """
 
     def __init__(self, model: PreTrainedModel):
-        self._model = weakref.ref(model)
+        self._reference = weakref.ref(model)
         self.encode_videos = GraphedFunction(self._encode)
         self._prefill = GraphedFunction(self._read)
+
+    @property
+    def _model(self) -> PreTrainedModel:
+        model = self._reference()
+        assert model is not None  # whoever calls has it
+        return model
 
     def prefill(
         self, inputs_embeds: torch.Tensor, use_cache: bool | None = None, **kwargs: Any
     ) -> BaseModelOutputWithPast:
         """As the language model, for a call that [`may_replay_prefill`] allows."""
-        config = self._model().language_model.config
+        config = self._model.language_model.config
         use_cache = config.use_cache if use_cache is None else use_cache
         cache = kwargs.get(CACHE_NAME)
         if cache is None:
@@ -55,11 +61,11 @@ class CudaGraphs:
         return BaseModelOutputWithPast(last_hidden_state, **{CACHE_NAME: cache if use_cache else None})
 
     def _encode(self, *streams: torch.Tensor) -> dict[str, torch.Tensor]:
-        return self._model()._encode_videos(*streams, output_hidden_states=False, output_attentions=False)
+        return self._model._encode_videos(*streams, output_hidden_states=False, output_attentions=False)
 
     def _read(self, inputs_embeds: torch.Tensor) -> dict[str, torch.Tensor]:
         """(B, L, h) -> hidden states (B, L, h), keys and values (N, B, heads, L, head width)."""
-        language_model = self._model().language_model
+        language_model = self._model.language_model
         cache = DynamicCache(config=language_model.config)
         output = language_model(inputs_embeds=inputs_embeds, use_cache=True, **{CACHE_NAME: cache})
         keys = torch.stack([layer.keys for layer in cache.layers])

@@ -10,7 +10,6 @@ import sys
 from typing import Any
 
 import torch
-from torch import nn
 from transformers import DynamicCache, PreTrainedModel
 from transformers.masking_utils import create_causal_mask
 from transformers.modeling_outputs import BaseModelOutputWithPast
@@ -77,7 +76,7 @@ def prefill(
 
 
 def _keep_last_token(
-    attention: nn.Module, hidden: torch.Tensor, normed: torch.Tensor, inputs: dict[str, Any]
+    attention: Any, hidden: torch.Tensor, normed: torch.Tensor, inputs: dict[str, Any]
 ) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
     """Writes the keys and values of all tokens but the last, and returns what is left of a layer's inputs."""
     before = normed[:, :-1]
@@ -99,7 +98,7 @@ def _keep_last_token(
     return hidden[:, -1:].contiguous(), normed[:, -1:], of_last
 
 
-def _add_and_normalize(hidden: torch.Tensor, update: torch.Tensor | None, norm: nn.Module) -> torch.Tensor:
+def _add_and_normalize(hidden: torch.Tensor, update: torch.Tensor | None, norm: Any) -> torch.Tensor:
     update = None if update is None else _like(hidden, update)
     return add_and_normalize(hidden, update, norm.weight, norm.variance_epsilon)
 

@@ -61,8 +61,8 @@ def _forward(
     inputs: list[torch.Tensor], z: torch.Tensor | None, save_states: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     y, saved_states = _empty_outputs(inputs, z, save_states)
-    *scanned, dt_bias = inputs
-    walk_tokens(ScanInputs(*scanned, z, dt_bias), y, saved_states=saved_states if save_states else None)
+    x, dt, A, B, C, D, dt_bias = inputs
+    walk_tokens(ScanInputs(x, dt, A, B, C, D, z, dt_bias), y, saved_states=saved_states if save_states else None)
     return y, saved_states
 
 
