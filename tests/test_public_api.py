@@ -153,6 +153,13 @@ def test_imports_go_down(path):
             assert (room.parent / other / f"{name}.py").is_file()
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "modeling").glob("*.py")), ids=lambda path: path.name)
+def test_the_model_has_one_seam_to_the_kernels(path):
+    imports = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)]
+    modules = {node.module for node in imports if (node.module or "").startswith("kernels")}
+    assert modules <= {"kernels.dispatch"}
+
+
 @every_exported_file
 def test_no_relative_import_that_transformers_overlooks(path):
     imports = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)]

@@ -1,0 +1,113 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""The seam: the model without any of the fast files, and what is known of a call only there."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from hub_folders import run_without_package
+from tiny_models import make_sample, tiny_model
+from transformers_mvgpt.conversion import remote_code
+from transformers_mvgpt.kernels import dispatch, gates
+from transformers_mvgpt.kernels.dispatch import last_token_only, run_language_model
+
+
+PLAIN = """# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+fast = None
+"""
+
+
+def imported_by(name: str, files: dict[str, str]) -> set[str]:
+    """A file of an exported folder, and all that it imports, as transformers finds it."""
+    found: set[str] = set()
+    missing = [name]
+    while missing:
+        file = missing.pop()
+        found.add(file)
+        for other in re.findall(r"^\s*from\s+\.(\S+)\s+import", files[file], flags=re.MULTILINE):
+            if f"{other}.py" not in found:
+                missing.append(f"{other}.py")
+    return found
+
+
+@pytest.fixture
+def plain_files() -> dict[str, str]:
+    """What an export holds without the fast files: the code of the model and its imports."""
+    files = {file.name: remote_code.exported_code(file) for file in remote_code.code_files()}
+    files["fast_paths.py"] = PLAIN
+    return {name: files[name] for name in imported_by("modeling_mvgpt.py", files)}
+
+
+def test_files_that_a_plain_export_needs(plain_files):
+    kernels = {file.name for file in Path(dispatch.__file__).parent.glob("*.py")}
+    assert kernels & plain_files.keys() == {"dispatch.py", "fast_paths.py", "naive_scan.py", "torch_scan.py"}
+
+
+CODE = """
+import importlib
+import torch
+config, inputs = torch.load("inputs.pt", weights_only=False)
+modeling = importlib.import_module("plain.modeling_mvgpt")
+model = modeling.MobileVideoGPTForConditionalGeneration(modeling.MobileVideoGPTConfig(**config)).eval()
+model.load_state_dict(torch.load("weights.pt"))
+ids = model.generate(**inputs, max_new_tokens=6, do_sample=False)
+model.cuda_graphs_disable()
+model.double()
+print(ids.tolist())
+"""
+
+
+def test_plain_files_answer_the_same(plain_files, tmp_path):
+    model, sample = tiny_model(), make_sample(5, "video:a", 6)
+    (tmp_path / "plain").mkdir()
+    for name, code in plain_files.items():
+        (tmp_path / "plain" / name).write_text(code, "utf-8")
+    config = model.config.to_dict()
+    torch.save((config, sample), tmp_path / "inputs.pt")
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    printed = run_without_package(CODE, tmp_path, PYTHONPATH=tmp_path)
+    assert printed == f"{model.generate(**sample, max_new_tokens=6, do_sample=False).tolist()}\n"
+
+
+@torch.no_grad()
+def test_same_without_fast_paths(monkeypatch):
+    model, sample = tiny_model(), make_sample(5, "video:a", 6)
+    found = model(**sample).logits
+    monkeypatch.setattr(dispatch, "fast", None)
+    torch.testing.assert_close(found, model(**sample).logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found[:, -1:], model(**sample, logits_to_keep=1).logits, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_not_there_is_said(monkeypatch):
+    monkeypatch.setattr(dispatch, "fast", None)
+    with pytest.raises(ImportError, match="CUDA graphs are not among these files"):
+        dispatch.enable_cuda_graphs(tiny_model().model)
+    with pytest.raises(ImportError, match="'numba' is not among these files; 'torch' is"):
+        dispatch.scan(dispatch.ScanInputs(*[torch.zeros(1)] * 6), "numba")
+    with pytest.raises(ValueError, match="must be 'auto', 'torch', 'numba', 'triton' or 'mamba_ssm'"):
+        dispatch.scan(dispatch.ScanInputs(*[torch.zeros(1)] * 6), "cuda")
+
+
+@torch.no_grad()
+@pytest.mark.skipif(not gates.has_numba, reason="the prefill is numba's")
+def test_last_token_only_is_of_one_model_and_ends():
+    model, other = tiny_model().model, tiny_model().model
+    inputs = {"inputs_embeds": torch.zeros(1, 5, 32), "use_cache": True}
+
+    def lengths():
+        return [run_language_model(one, **inputs).last_hidden_state.shape[1] for one in (model, other)]
+
+    with last_token_only(model, 1):
+        assert lengths() == [1, 5]
+        with last_token_only(other, 1):
+            assert lengths() == [5, 1]
+        assert lengths() == [1, 5]
+    assert lengths() == [5, 5]
+    with pytest.raises(RuntimeError, match="inside"), last_token_only(model, 1):
+        raise RuntimeError("inside")
+    assert lengths() == [5, 5]
+    for logits_to_keep in (0, 2, torch.tensor([0])):
+        with last_token_only(model, logits_to_keep):
+            assert lengths() == [5, 5]
