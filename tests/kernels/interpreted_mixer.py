@@ -1,6 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-The mixer's inner part as Triton kernels, against plain PyTorch. test_selective_scan_triton.py runs these tests in a process of
+The mixer's inner part as Triton kernels, against plain PyTorch. test_triton_scan.py runs these tests in a process of
 their own: in Triton's interpreter, on CPU, or compiled, on a GPU.
 """
 

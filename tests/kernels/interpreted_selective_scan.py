@@ -1,6 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-Tests of the Triton kernels against the plain scan. test_selective_scan_triton.py runs them in a process of their own: in
+Tests of the Triton kernels against the plain scan. test_triton_scan.py runs them in a process of their own: in
 Triton's interpreter, on CPU, or compiled, on a GPU.
 """
 
@@ -179,17 +179,14 @@ def test_operators_keep_the_contract_of_torch_library(has_gate):
     forward, backward = triton_scan._forward, triton_scan._backward
     inputs = make_small_inputs()
     inputs |= {name: inputs[name].mT.contiguous() for name in "BC"}
-    arguments = [inputs[name] for name in ("x", "dt", "A", "B", "C", "D", "z", "dt_bias")]
-    if not has_gate:
-        arguments[6] = None
-    for tensor in arguments:
-        if tensor is not None:
-            tensor.requires_grad_()
-    torch.library.opcheck(forward, (*arguments, True))
-    arguments = [None if tensor is None else tensor.detach() for tensor in arguments]
-    torch.library.opcheck(forward, (*arguments, False))
-    y, saved_states = forward(*arguments, True)
-    torch.library.opcheck(backward, (y, *arguments, saved_states))
+    inputs |= {name: inputs[name].mT.contiguous() for name in ("x", "dt", "z")}
+    gate = inputs.pop("z").requires_grad_() if has_gate else None
+    tensors = [inputs[name].requires_grad_() for name in ("x", "dt", "A", "B", "C", "D", "dt_bias")]
+    torch.library.opcheck(forward, (tensors, gate, True))
+    gate, tensors = None if gate is None else gate.detach(), [tensor.detach() for tensor in tensors]
+    torch.library.opcheck(forward, (tensors, gate, False))
+    y, saved_states = forward(tensors, gate, True)
+    torch.library.opcheck(backward, (y, tensors, gate, saved_states))
 
 
 def test_model_with_the_kernels():
@@ -204,7 +201,7 @@ def test_model_with_the_kernels():
 
 
 def test_float64_is_refused():
-    with pytest.raises(ValueError, match="computes in float32, x is of torch.float64: selective_scan_torch keeps"):
+    with pytest.raises(ValueError, match="computes in float32, x is of torch.float64: 'torch' keeps"):
         selective_scan_triton(**make_inputs(device=DEVICE))
 
 
