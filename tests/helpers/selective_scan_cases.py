@@ -5,8 +5,8 @@ from functools import partial
 
 import torch
 
+from transformers_mvgpt.kernels.dispatch import selective_scan
 from transformers_mvgpt.kernels.naive_scan import ScanInputs, naive_scan
-from transformers_mvgpt.kernels.selective_scan import selective_scan
 
 
 selective_scan_torch = partial(selective_scan, implementation="torch")

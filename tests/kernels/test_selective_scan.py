@@ -20,9 +20,9 @@ from selective_scan_cases import (
 from tiny_models import VIDEO_SIZE, tiny_video_config
 from transformers_mvgpt import VideoMambaModel
 from transformers_mvgpt.kernels import dispatch, gates, mamba_ssm_scan, torch_scan
+from transformers_mvgpt.kernels.dispatch import selective_scan
 from transformers_mvgpt.kernels.fast_paths import FastPaths
 from transformers_mvgpt.kernels.naive_scan import ScanInputs
-from transformers_mvgpt.kernels.selective_scan import selective_scan
 from transformers_mvgpt.modeling import modeling_videomamba
 
 

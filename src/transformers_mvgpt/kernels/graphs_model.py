@@ -54,10 +54,10 @@ class CudaGraphs:
             cache = DynamicCache(config=config)
         # no token sees those that come after it: what is filled up behind the prompt changes nothing
         length = inputs_embeds.shape[1]
-        read = self._prefill(F.pad(inputs_embeds, (0, 0, 0, -length % GRAPH_TOKENS)))
-        for layer, (keys, values) in enumerate(zip(read["keys"], read["values"], strict=True)):
+        computed = self._prefill(F.pad(inputs_embeds, (0, 0, 0, -length % GRAPH_TOKENS)))
+        for layer, (keys, values) in enumerate(zip(computed["keys"], computed["values"], strict=True)):
             cache.update(keys[:, :, :length], values[:, :, :length], layer)
-        last_hidden_state = read["last_hidden_state"][:, :length]
+        last_hidden_state = computed["last_hidden_state"][:, :length]
         return BaseModelOutputWithPast(last_hidden_state, **{CACHE_NAME: cache if use_cache else None})
 
     def _encode(self, *streams: torch.Tensor) -> dict[str, torch.Tensor]:

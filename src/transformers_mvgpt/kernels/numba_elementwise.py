@@ -1,11 +1,11 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-What stands between the matrix products of a transformer on CPU without gradients, compiled by numba. PyTorch makes each of
-these of several operations, and each of them reads and writes all rows in memory.
+Element-wise ops of a transformer on CPU without gradients, compiled by numba. PyTorch makes each of these of several operations,
+and each of them reads and writes the values of all tokens in memory.
 
 Results are rounded to bfloat16 where transformers' modules do it.
 
-Symbols in the shape comments: R rows, W values of a row.
+Symbols in the shape comments: T tokens, W values of a token.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ def add_and_normalize(
     hidden_states: torch.Tensor, update: torch.Tensor | None, weight: torch.Tensor, epsilon: float
 ) -> torch.Tensor:
     """
-    Adds to hidden states, in place, and normalises them as Qwen2's RMSNorm does.
+    Adds to hidden states, in place, and normalizes them as Qwen2's RMSNorm does.
 
     Args:
         hidden_states (`torch.Tensor` of shape `(..., W)`): contiguous, float32 or bfloat16.
@@ -33,15 +33,14 @@ def add_and_normalize(
         epsilon (`float`): is added to the mean of squares.
 
     Returns:
-        `torch.Tensor` of shape `(..., W)`: the normalised ones, in the dtype of `weight`.
+        `torch.Tensor` of shape `(..., W)`: the normalized ones, in the dtype of `weight`.
     """
     result = torch.empty_like(hidden_states, dtype=weight.dtype)
     update = hidden_states.new_empty(0, hidden_states.shape[-1]) if update is None else update
-    rows = tuple(_as_rows(tensor) for tensor in (hidden_states, update, result))
-    scales = (
-        weight.detach().to(torch.float32, copy=True).numpy()
-    )  # what NumPy has seen cannot be resized, as FSDP does
-    _share_rows("_normalize", (*rows, scales, np.float32(epsilon)), len(rows[0]))
+    arrays = tuple(_by_token(tensor) for tensor in (hidden_states, update, result))
+    # a copy: what NumPy has seen cannot be resized, as FSDP does
+    scales = weight.detach().to(torch.float32, copy=True).numpy()
+    _share_tokens("_normalize", (*arrays, scales, np.float32(epsilon)), len(arrays[0]))
     return result
 
 
@@ -52,8 +51,8 @@ def silu_times(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
     Args:
         gate, up (`torch.Tensor` of shape `(..., W)`): contiguous, float32 or bfloat16.
     """
-    rows = _as_rows(gate), _as_rows(up)
-    _share_rows("_silu_times", rows, len(rows[0]))
+    arrays = _by_token(gate), _by_token(up)
+    _share_tokens("_silu_times", arrays, len(arrays[0]))
     return gate
 
 
@@ -66,23 +65,23 @@ def quick_gelu(x: torch.Tensor) -> torch.Tensor:
     """
     x = x.contiguous()
     result = torch.empty_like(x)
-    rows = _as_rows(x), _as_rows(result)
-    _share_rows("_quick_gelu", rows, len(rows[0]))
+    arrays = _by_token(x), _by_token(result)
+    _share_tokens("_quick_gelu", arrays, len(arrays[0]))
     return result
 
 
-def _as_rows(tensor: torch.Tensor) -> np.ndarray:
-    """(..., W) -> (R, W)"""
+def _by_token(tensor: torch.Tensor) -> np.ndarray:
+    """(..., W) -> (T, W)"""
     return shared_array(tensor.view(-1, tensor.shape[-1]))
 
 
-def _share_rows(name: str, arrays: tuple, num_rows: int) -> None:
+def _share_tokens(name: str, arrays: tuple, num_tokens: int) -> None:
     kernel = getattr(_compiled, name)
     if arrays[0].size <= _MOST_VALUES_ALONE:
-        kernel(*arrays, 0, num_rows)
+        kernel(*arrays, 0, num_tokens)
         return
-    size = -(-num_rows // (_PARTS_PER_THREAD * torch.get_num_threads()))
-    share_work(lambda first: kernel(*arrays, first, min(first + size, num_rows)), range(0, num_rows, size))
+    size = -(-num_tokens // (_PARTS_PER_THREAD * torch.get_num_threads()))
+    share_work(lambda first: kernel(*arrays, first, min(first + size, num_tokens)), range(0, num_tokens, size))
 
 
 def _rounded(like, value):
@@ -90,63 +89,62 @@ def _rounded(like, value):
     if like.itemsize == 2:
         bits = np.float32(value).view(np.uint32)
         odd = (bits >> np.uint32(16)) & np.uint32(1)
-        half = (
-            np.uint32(0) if value != value else np.uint32(np.uint32(0x7FFF) + odd)
-        )  # a NaN of all ones would overflow
+        # a NaN of all ones would overflow
+        half = np.uint32(0) if value != value else np.uint32(np.uint32(0x7FFF) + odd)
         return np.uint32((bits + half) & np.uint32(0xFFFF0000)).view(np.float32)
     return value
 
 
-def _write(rows, row, values):
-    """Values to a row, rounded, in place as well."""
-    if rows.itemsize == 2:
+def _write(array, token, values):
+    """The values of a token, rounded, in place as well."""
+    if array.itemsize == 2:
         bits = values.view(np.uint32)
         for k in range(values.size):
-            values[k] = _rounded(rows, values[k])
+            values[k] = _rounded(array, values[k])
         for k in range(values.size):
-            rows[row, k] = bits[k] >> np.uint32(16)
+            array[token, k] = bits[k] >> np.uint32(16)
     else:
         for k in range(values.size):
-            rows[row, k] = values[k]
+            array[token, k] = values[k]
 
 
 def _normalize(hidden, update, result, scales, epsilon, first, last):
-    """Rows from `first` to before `last`; update is (R, W) or (0, W)."""
+    """Tokens from `first` to before `last`; update is (T, W) or (0, W)."""
     values = np.empty(scales.size, np.float32)
-    for row in range(first, last):
+    for token in range(first, last):
         for k in range(values.size):
-            values[k] = widen(hidden[row, k])
+            values[k] = widen(hidden[token, k])
         if update.shape[0] > 0:
             for k in range(values.size):
-                values[k] += widen(update[row, k])
-            _write(hidden, row, values)
+                values[k] += widen(update[token, k])
+            _write(hidden, token, values)
         square = np.float32(0)
         for k in range(values.size):
             square += values[k] * values[k]
         factor = np.float32(1) / np.sqrt(square / np.float32(values.size) + epsilon)
         for k in range(values.size):
             values[k] = _rounded(hidden, values[k] * factor) * scales[k]
-        _write(result, row, values)
+        _write(result, token, values)
 
 
 def _silu_times(gate, up, first, last):
     values = np.empty(gate.shape[1], np.float32)
-    for row in range(first, last):
+    for token in range(first, last):
         for k in range(values.size):
-            values[k] = silu(widen(gate[row, k]))
+            values[k] = silu(widen(gate[token, k]))
         for k in range(values.size):
-            values[k] = _rounded(gate, values[k]) * widen(up[row, k])
-        _write(gate, row, values)
+            values[k] = _rounded(gate, values[k]) * widen(up[token, k])
+        _write(gate, token, values)
 
 
 def _quick_gelu(x, result, first, last):
     values = np.empty(x.shape[1], np.float32)
-    for row in range(first, last):
+    for token in range(first, last):
         for k in range(values.size):
-            values[k] = sigmoid(_rounded(x, np.float32(1.702) * widen(x[row, k])))
+            values[k] = sigmoid(_rounded(x, np.float32(1.702) * widen(x[token, k])))
         for k in range(values.size):
-            values[k] = _rounded(x, values[k]) * widen(x[row, k])
-        _write(result, row, values)
+            values[k] = _rounded(x, values[k]) * widen(x[token, k])
+        _write(result, token, values)
 
 
 # "reassoc": a sum runs in as many parts as a vector register has

@@ -23,7 +23,7 @@ from .threads import share_work
 from .torch_scan import TOKENS_PER_BLOCK, backward, empty_outputs, scan_with_torch, setup_context
 
 
-# Long rows make the most of vector instructions; the states of more channels would leave the cache.
+# Many channels make the most of vector instructions; the states of more channels would leave the cache.
 _MOST_CHANNELS, _CHANNELS_STEP = 192, 64
 _LINE_BYTES = 64
 # A unit's channels of two tokens are too far from each other for the processor to see where it goes.

@@ -104,5 +104,5 @@ def _add_and_normalize(hidden: torch.Tensor, update: torch.Tensor | None, norm: 
 
 
 def _like(hidden: torch.Tensor, result: torch.Tensor) -> torch.Tensor:
-    """What a linear layer returned, as a plain one would: a quantised one may have another dtype or layout."""
+    """What a linear layer returned, as a plain one would: a quantized one may have another dtype or layout."""
     return result.to(hidden.dtype).contiguous()

@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""Work shared by threads that stay: to start some for each operation of a model would take longer than some operations."""
+"""A persistent thread pool: to start threads for each operation of a model would take longer than some operations."""
 
 import ctypes
 import functools
@@ -37,14 +37,14 @@ def share_work(work: Callable[[Part], None], parts: Iterable[Part]) -> None:
     num_threads = torch.get_num_threads()
     if 1 < num_threads <= _MOST_THREADS_TO_END:
         _end_torch_threads()
-    pool = _helpers(num_threads)
-    helpers = [pool.submit(work_on, remaining) for _ in range(min(num_threads, len(parts)) - 1)]
+    pool = _pool_of(num_threads)
+    others = [pool.submit(work_on, remaining) for _ in range(min(num_threads, len(parts)) - 1)]
     try:
         work_on(remaining)
     finally:
-        wait(helpers)
-    for helper in helpers:
-        helper.result()
+        wait(others)
+    for other in others:
+        other.result()
 
 
 def _end_torch_threads() -> None:
@@ -68,7 +68,7 @@ def _pause_of_openmp() -> Callable[[int], int] | None:
 
 
 @functools.cache
-def _helpers(num_threads: int) -> ThreadPoolExecutor:
+def _pool_of(num_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(num_threads, "transformers-mvgpt")
 
 
@@ -76,7 +76,7 @@ def _forget_threads() -> None:
     """A forked process has none: neither those to give work to nor those that OpenMP would wait for."""
     global _has_openmp_threads
     _has_openmp_threads = False
-    _helpers.cache_clear()
+    _pool_of.cache_clear()
 
 
 if hasattr(os, "register_at_fork"):
