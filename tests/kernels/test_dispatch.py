@@ -2,6 +2,8 @@
 """The seam: the model without any of the fast files, and what is known of a call only there."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,15 @@ def test_plain_files_answer_the_same(plain_files, tmp_path):
     torch.save(model.state_dict(), tmp_path / "weights.pt")
     printed = run_without_package(CODE, tmp_path, PYTHONPATH=tmp_path)
     assert printed == f"{model.generate(**sample, max_new_tokens=6, do_sample=False).tolist()}\n"
+
+
+def test_no_language_model_is_imported_before_it_is_used():
+    code = (
+        "import sys, transformers_mvgpt.kernels.dispatch as _; print([name for name in sys.modules if name in KNOWN])"
+    )
+    known = f"KNOWN = {sorted(gates._KNOWN_FAMILIES)};"
+    result = subprocess.run([sys.executable, "-c", known + code], capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
 
 
 @torch.no_grad()
