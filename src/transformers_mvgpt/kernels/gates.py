@@ -6,6 +6,7 @@ here, and `dispatch.py` asks once for each call.
 
 import functools
 import importlib.util
+import os
 import sys
 from typing import Any, Literal, NamedTuple
 
@@ -22,7 +23,8 @@ from .numba_decode_step import LAYER_WEIGHTS
 from .triton_support import SUITS_AUTO, runs_triton
 
 
-has_numba = importlib.util.find_spec("numba") is not None  # it is imported when it is needed
+# It is imported when it is needed.
+has_numba = os.environ.get("MVGPT_DISABLE_NUMBA", "0") in ("", "0") and importlib.util.find_spec("numba") is not None
 
 # What `generate` hands on of its own arguments.
 _WITHOUT_MEANING = {"tokenizer", "assistant_tokenizer"}

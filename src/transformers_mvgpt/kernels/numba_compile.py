@@ -8,6 +8,7 @@ import functools
 import hashlib
 import importlib
 import inspect
+import logging
 import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -98,6 +99,7 @@ class CompiledFunctions:
 
     def _compile(self) -> dict[str, Callable]:
         numba = importlib.import_module("numba")  # an import statement would make it a requirement of the remote code
+        _log_first_compilation()
         compiled = {**_scalar_functions(), **memory_functions()}
         digest = _digest_of_sources([*self._kernels, *self._helpers, exp2, memory_functions])
         helpers, kernels = (
@@ -115,6 +117,28 @@ class CompiledFunctions:
         for function in (*helpers, *kernels):
             function.__globals__.update(compiled)
         return compiled
+
+
+@functools.cache
+def _log_first_compilation() -> None:
+    """Has the first compilation in a process logged: it takes seconds in which nothing else is to be seen."""
+    events = importlib.import_module("numba.core.event")
+    room, _, _ = __name__.rpartition(".")
+
+    class Log(events.Listener):  # type: ignore[name-defined]
+        is_first = True
+
+        def on_start(self, event):
+            if self.is_first and event.data["dispatcher"].py_func.__module__.startswith(f"{room}."):
+                self.is_first = False
+                logging.getLogger("transformers_mvgpt").info(
+                    "numba compiles functions for this CPU, which takes some seconds once: later processes find them on disk."
+                )
+
+        def on_end(self, event):
+            pass
+
+    events.register("numba:compile", Log())
 
 
 @functools.cache
