@@ -42,7 +42,7 @@ class VideoMambaConfig(PreTrainedConfig):
         num_frames (`int`, defaults to 8):
             Number of frames of a video.
         num_channels (`int`, defaults to 3):
-            Colour channels of a frame.
+            Color channels of a frame.
         clip_decoder_size (`int`, *optional*, defaults to 512):
             Width of the head that the published weights were pre-trained with. Nothing reads it; it is kept so that
             checkpoints go in and out unchanged. `None` leaves it out.
