@@ -1,7 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The seam: the model without any of the fast files, and what is known of a call only there."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,35 +10,16 @@ import torch
 
 from hub_folders import run_without_package
 from tiny_models import make_sample, tiny_model
-from transformers_mvgpt.conversion import remote_code
+from transformers_mvgpt.conversion.remote_code import RemoteCode
+from transformers_mvgpt.families import family_of
 from transformers_mvgpt.kernels import dispatch, gates
 from transformers_mvgpt.kernels.dispatch import last_token_only, run_language_model
 
 
-PLAIN = """# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-fast = None
-"""
-
-
-def imported_by(name: str, files: dict[str, str]) -> set[str]:
-    """A file of an exported folder, and all that it imports, as transformers finds it."""
-    found: set[str] = set()
-    missing = [name]
-    while missing:
-        file = missing.pop()
-        found.add(file)
-        for other in re.findall(r"^\s*from\s+\.(\S+)\s+import", files[file], flags=re.MULTILINE):
-            if f"{other}.py" not in found:
-                missing.append(f"{other}.py")
-    return found
-
-
 @pytest.fixture
 def plain_files() -> dict[str, str]:
-    """What an export holds without the fast files: the code of the model and its imports."""
-    files = {file.name: remote_code.exported_code(file) for file in remote_code.code_files()}
-    files["fast_paths.py"] = PLAIN
-    return {name: files[name] for name in imported_by("modeling_mvgpt.py", files)}
+    """What an export holds without the fast files."""
+    return RemoteCode(family_of("mobile_videogpt")).code(plain=True)
 
 
 def test_files_that_a_plain_export_needs(plain_files):
