@@ -67,9 +67,9 @@ def test_first_token_beside_baselines():
         "| | Mobile-VideoGPT 0.5B | other |\n"
         "|---|---|---|\n"
         "| ABC, 2 threads, float32 | 3.0 s | 12.0 s |\n"
-        "| ABC, 2 threads, float32* | 3.0 s | 12.0 s |\n"
+        "| ABC, 2 threads, float32 \\* | 3.0 s | 12.0 s |\n"
         "\n"
-        "* ABC, 2 threads, float32: On a warm day.\n"
+        "\\* ABC, 2 threads, float32: On a warm day.\n"
     )
 
 

@@ -49,10 +49,10 @@ def first_token_table(results: list[dict[str, Any]]) -> str:
     for result in some:
         cells = [_time(seconds_of(result, "first token"))]
         cells += [_time(result["baselines"][name]["seconds"]) if name in result["baselines"] else "" for name in names]
-        mark = "*" if result.get("note") else ""
+        mark = r" \*" if result.get("note") else ""
         lines.append(f"| {_place(result)}{mark} | {' | '.join(cells)} |")
-    notes = {f"* {_place(result)}: {note}" for result in some if (note := result.get("note"))}
-    return "\n".join([*lines, *(["", *sorted(notes)] if notes else []), ""])
+    notes = sorted({f"{_place(result)}: {note}" for result in some if (note := result.get("note"))})
+    return "\n".join([*lines, *(["", rf"\* {' '.join(notes)}"] if notes else []), ""])
 
 
 def all_tables(results: list[dict[str, Any]]) -> str:
