@@ -15,3 +15,9 @@ def main() -> None:
     from transformers_mvgpt.cli.main import main as run
 
     run()
+
+
+if __name__ == "__main__":  # `python -m mvgpt_command`, as launchers of several processes start it
+    from mvgpt_command import main as start
+
+    start()

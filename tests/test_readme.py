@@ -92,5 +92,10 @@ def test_links_lead_somewhere(page):
             }, target
 
 
+def test_readme_shows_a_passing_run_of_the_tests():
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert re.search(r"^\$ make test\n\.\.\.\n=+ \d+ passed, \d+ skipped", text, re.MULTILINE)
+
+
 def test_readme_is_short():
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 200

@@ -2,9 +2,11 @@
 """The command in processes of its own: what its help loads, and that its sub-commands find the models."""
 
 import json
+import runpy
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
@@ -108,6 +110,24 @@ print(type(AutoConfig.for_model("mobile_videogpt")).__name__)
 """
     result = run_script(script)
     assert result.stdout == "MobileVideoGPTConfig\n", result.stderr
+
+
+@pytest.mark.parametrize(
+    "start",
+    [["-m", "mvgpt_command"], ["-c", "from transformers_mvgpt.cli import main; main()"]],
+    ids=["as a module", "by an older script"],
+)
+def test_other_ways_to_start(start):
+    result = subprocess.run([sys.executable, *start, "--version"], capture_output=True, text=True, timeout=300)
+    assert result.stdout == f"mvgpt {__version__}\n", result.stderr
+
+
+def test_version_of_a_source_that_is_not_installed(monkeypatch):
+    def find_nothing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", find_nothing)
+    assert runpy.run_path(str(CHECKPOINT.parents[1] / "version.py"))["__version__"] == "0+unknown"
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 """`export_hub` writes one complete repository that gives nothing away, or nothing."""
 
 import ast
+import json
 import re
 import shutil
 import sys
@@ -257,6 +258,17 @@ class TestTarget:
         shutil.copytree(exported, tmp_path / "exported")
         with pytest.raises(FileExistsError, match=r"not made by a conversion .*it holds README.md"):
             convert(native, tmp_path / "exported", overwrite=True)
+
+    def test_plain_code_lacks_the_scan_that_a_config_names(self, tmp_path):
+        write_untrained(tmp_path / "native")
+        config = read_json(tmp_path / "native" / "config.json")
+        config["video_config"]["scan_implementation"] = "numba"
+        (tmp_path / "native" / "config.json").write_text(json.dumps(config))
+        with pytest.raises(
+            ValueError, match="`video_config.scan_implementation` is 'numba', which a plain export has not: "
+        ):
+            export_hub(tmp_path / "native", tmp_path / "exported", plain=True)
+        assert not (tmp_path / "exported").exists()
 
     def test_progress(self, tmp_path, native):
         steps = []

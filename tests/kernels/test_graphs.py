@@ -194,6 +194,21 @@ def test_recordings_do_not_keep_their_model(device, monkeypatch):
     assert kept() is None
 
 
+def test_recordings_go_at_once(monkeypatch):
+    """What they hold on a GPU must not wait until Python looks for cycles."""
+    monkeypatch.setattr(GraphedFunction, "__call__", lambda self, *tensors: self._function(*tensors))
+    model = tiny_model()
+    recordings[model.model] = CudaGraphs(model.model)
+    model.generate(make_prompt(*range(5, 85)), max_new_tokens=2)
+    kept = weakref.ref(recordings[model.model])
+    gc.disable()
+    try:
+        model.cuda_graphs_disable()
+        assert kept() is None
+    finally:
+        gc.enable()
+
+
 @on_gpu_too
 def test_copies_have_none(device, model):
     with torch.no_grad():

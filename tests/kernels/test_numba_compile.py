@@ -89,3 +89,28 @@ def test_functions_of_the_files_stay_as_they_are():
     assert compiled is numba_scan.compiled.scan_unit
     for function in (numba_compile.exp2, numba_compile.softplus, numba_scan.scan_unit, numba_scan.prefetch):
         assert type(function) is type(run)
+
+
+def test_functions_of_others_are_compiled_as_before():
+    """Also those whose module is not known, while nobody has compiled one of ours in this process."""
+    script = """
+import types, numba
+from transformers_mvgpt.kernels.numba_compile import _log_first_compilation
+_log_first_compilation()
+print(numba.njit(types.FunctionType((lambda a: a + 1).__code__, {}))(3))
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.stdout == "4\n", result.stderr
+
+
+def test_code_in_an_archive(package, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "archive"), "zip", root_dir=package.parent, base_dir="copied")
+    command = [sys.executable, "-c", CODE, archive]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(result.stdout)[0] == pytest.approx([0.7310586, 1.7615942])
+
+
+def test_unknown_names_are_no_attributes():
+    from transformers_mvgpt.kernels.numba_elementwise import _compiled
+
+    assert not hasattr(_compiled, "dance")

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from huggingface_hub import get_token
+from transformers import PreTrainedConfig
 
 from ..families import family_of
 from .card_metadata import CARD_FILE, is_repository_id, read_metadata
@@ -57,7 +58,8 @@ def export_hub(
     Raises:
         FileExistsError: if something is in `target` that must not be replaced, an edited model card included.
         OSError: if a part of the model is to be found nowhere, or `target` cannot be written.
-        ValueError: if parts do not fit each other, or the folder would publish something private.
+        ValueError: if parts do not fit each other, the folder would publish something private, or the config names an
+            implementation of the selective scan that a plain export has not.
         ImportError: if merging a LoRA adapter needs a package that is not installed.
         RuntimeError: if what was written is not what was read.
     """
@@ -72,6 +74,8 @@ def export_hub(
     report(f"Loading {source}", 0, 1)
     loaded = load_model(source, {}, None if base_model is None else os.fspath(base_model))
     report(f"Loading {source}", 1, 1)
+    if plain:
+        _check_plain_runs(loaded.model.config)
     repository = repository or target.absolute().name
     metadata = read_metadata(source, loaded.model.config, repository.rpartition("/")[2])
     card = make_card(loaded.model, metadata, repository)
@@ -106,6 +110,16 @@ def prepare(loaded: LoadedModel) -> RemoteCode:
     code = RemoteCode(family_of(config))
     code.attach(loaded)
     return code
+
+
+def _check_plain_runs(config: PreTrainedConfig) -> None:
+    for name, part in vars(config).items():
+        scan = getattr(part, "scan_implementation", "auto")
+        if scan not in ("auto", "torch"):
+            raise ValueError(
+                f"`{name}.scan_implementation` is {scan!r}, which a plain export has not: set it to 'auto' or 'torch', or "
+                "export without `plain` (`--plain`)."
+            )
 
 
 def _is_own_file(file: Path) -> bool:

@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
 When a fast path may stand in for plain PyTorch: for which tensors, modules and modes it does the same. All such conditions are
-here, and `dispatch.py` asks once for each call.
+here. `dispatch.py` asks once for each call; what comes up inside of one, such as the layers that are linear or last, asks there.
 """
 
 import functools
@@ -24,7 +24,9 @@ from .triton_support import SUITS_AUTO, runs_triton
 
 
 # It is imported when it is needed.
-has_numba = os.environ.get("MVGPT_DISABLE_NUMBA", "0") in ("", "0") and importlib.util.find_spec("numba") is not None
+# The second is numba's own switch, with which it compiles nothing.
+_SWITCHES = (os.environ.get("MVGPT_DISABLE_NUMBA", "0"), os.environ.get("NUMBA_DISABLE_JIT", "0"))
+has_numba = all(switch in ("", "0") for switch in _SWITCHES) and importlib.util.find_spec("numba") is not None
 
 # What `generate` hands on of its own arguments.
 _WITHOUT_MEANING = {"tokenizer", "assistant_tokenizer"}

@@ -8,6 +8,7 @@ asked for at once.
 Symbols in the shape comments: B prompts, L tokens, h width, N layers.
 """
 
+import functools
 import weakref
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -33,21 +34,16 @@ class CudaGraphs:
     """
 
     def __init__(self, model: PreTrainedModel):
-        self._reference = weakref.ref(model)
-        self.encode_videos = GraphedFunction(self._encode)
-        self._prefill = GraphedFunction(self._read)
-
-    @property
-    def _model(self) -> PreTrainedModel:
-        model = self._reference()
-        assert model is not None  # whoever calls has it
-        return model
+        self._model = weakref.ref(model)
+        # not methods, which would keep this object and its memory on the GPU until Python looks for cycles
+        self.encode_videos = GraphedFunction(functools.partial(_encode_videos, self._model))
+        self._prefill = GraphedFunction(functools.partial(_prefill, self._model))
 
     def prefill(
         self, inputs_embeds: torch.Tensor, use_cache: bool | None = None, **kwargs: Any
     ) -> BaseModelOutputWithPast:
         """As the language model, for a call that [`may_replay_prefill`] allows."""
-        config = self._model.language_model.config
+        config = _alive(self._model).language_model.config
         use_cache = config.use_cache if use_cache is None else use_cache
         cache = kwargs.get(CACHE_NAME)
         if cache is None:
@@ -60,17 +56,25 @@ class CudaGraphs:
         last_hidden_state = computed["last_hidden_state"][:, :length]
         return BaseModelOutputWithPast(last_hidden_state, **{CACHE_NAME: cache if use_cache else None})
 
-    def _encode(self, *streams: torch.Tensor) -> dict[str, torch.Tensor]:
-        return self._model._encode_videos(*streams, output_hidden_states=False, output_attentions=False)
 
-    def _read(self, inputs_embeds: torch.Tensor) -> dict[str, torch.Tensor]:
-        """(B, L, h) -> hidden states (B, L, h), keys and values (N, B, heads, L, head width)."""
-        language_model = self._model.language_model
-        cache = DynamicCache(config=language_model.config)
-        output = language_model(inputs_embeds=inputs_embeds, use_cache=True, **{CACHE_NAME: cache})
-        keys = torch.stack([layer.keys for layer in cache.layers])
-        values = torch.stack([layer.values for layer in cache.layers])
-        return {"last_hidden_state": output.last_hidden_state, "keys": keys, "values": values}
+def _alive(reference: "weakref.ref[PreTrainedModel]") -> PreTrainedModel:
+    model = reference()
+    assert model is not None  # whoever calls has it
+    return model
+
+
+def _encode_videos(reference: "weakref.ref[PreTrainedModel]", *streams: torch.Tensor) -> dict[str, torch.Tensor]:
+    return _alive(reference)._encode_videos(*streams, output_hidden_states=False, output_attentions=False)
+
+
+def _prefill(reference: "weakref.ref[PreTrainedModel]", inputs_embeds: torch.Tensor) -> dict[str, torch.Tensor]:
+    """(B, L, h) -> hidden states (B, L, h), keys and values (N, B, heads, L, head width)."""
+    language_model = _alive(reference).language_model
+    cache = DynamicCache(config=language_model.config)
+    output = language_model(inputs_embeds=inputs_embeds, use_cache=True, **{CACHE_NAME: cache})
+    keys = torch.stack([layer.keys for layer in cache.layers])
+    values = torch.stack([layer.values for layer in cache.layers])
+    return {"last_hidden_state": output.last_hidden_state, "keys": keys, "values": values}
 
 
 # By base model, so that copies and pickles of a model have none.

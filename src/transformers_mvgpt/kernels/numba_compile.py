@@ -4,6 +4,7 @@ How functions are compiled by numba, and functions of a float32 for loops that i
 branches, and without a call of a library for each value.
 """
 
+import contextlib
 import functools
 import hashlib
 import importlib
@@ -95,6 +96,8 @@ class CompiledFunctions:
         with _COMPILING:
             if name not in self.__dict__:
                 self.__dict__.update(self._compile())
+        if name not in self.__dict__:
+            raise AttributeError(name)
         return self.__dict__[name]
 
     def _compile(self) -> dict[str, Callable]:
@@ -129,7 +132,9 @@ def _log_first_compilation() -> None:
         is_first = True
 
         def on_start(self, event):
-            if self.is_first and event.data["dispatcher"].py_func.__module__.startswith(f"{room}."):
+            # of functions that other programs have made, a module need not be known
+            module = getattr(event.data["dispatcher"].py_func, "__module__", None) or ""
+            if self.is_first and module.startswith(f"{room}."):
                 self.is_first = False
                 logging.getLogger("transformers_mvgpt").info(
                     "numba compiles functions for this CPU, which takes some seconds once: later processes find them on disk."
@@ -163,5 +168,6 @@ def _digest_of_sources(functions: Iterable[Callable]) -> str:
     """Of the content of the files of these functions."""
     digest = hashlib.sha256()
     for file in sorted({inspect.getfile(inspect.unwrap(function)) for function in functions}):
-        digest.update(Path(file).read_bytes())
+        with contextlib.suppress(OSError):  # in an archive, where numba keeps nothing either
+            digest.update(Path(file).read_bytes())
     return digest.hexdigest()[:16]
