@@ -1,7 +1,8 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
 When a fast path may stand in for plain PyTorch: for which tensors, modules and modes it does the same. All such conditions are
-here. `dispatch.py` asks once for each call; what comes up inside of one, such as the layers that are linear or last, asks there.
+here. `dispatch.py` asks once for each call. What only shows inside of a call is asked there: whether a linear layer has one token,
+whether the last layer may leave tokens out, whether a compiled step can be recorded.
 """
 
 import functools
