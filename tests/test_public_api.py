@@ -32,6 +32,7 @@ def test_public_names():
         "MobileVideoGPTModel",
         "MobileVideoGPTProcessor",
         "MobileVideoGPTVideoProcessor",
+        "UntrustedInput",
         "VideoChat",
         "VideoMambaConfig",
         "VideoMambaModel",

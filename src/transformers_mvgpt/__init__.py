@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from .processing import MobileVideoGPTProcessor, MobileVideoGPTVideoProcessor, VideoTextToTextPipeline
     from .version import __version__ as __version__
+    from .video.limits import UntrustedInput
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -27,6 +28,7 @@ else:
             "MobileVideoGPTModel": ".modeling",
             "MobileVideoGPTProcessor": ".processing",
             "MobileVideoGPTVideoProcessor": ".processing",
+            "UntrustedInput": ".video.limits",
             "VideoChat": ".chat",
             "VideoMambaConfig": ".modeling",
             "VideoMambaModel": ".modeling",
@@ -43,6 +45,7 @@ __all__ = [
     "MobileVideoGPTModel",
     "MobileVideoGPTProcessor",
     "MobileVideoGPTVideoProcessor",
+    "UntrustedInput",
     "VideoChat",
     "VideoMambaConfig",
     "VideoMambaModel",
