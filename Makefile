@@ -11,7 +11,7 @@ FLOOR_TESTS := tests/compat tests/kernels tests/modeling tests/conversion tests/
 # two processes with a thread each: on two cores, more threads would wait for each other
 PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo train-demo ablations benchmarks benchmark-tables hub-configs test test-floor test-slow style quality
+.PHONY: demo fuzz soak train-demo ablations benchmarks benchmark-tables hub-configs test test-floor test-slow style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
@@ -56,6 +56,16 @@ test-floor: $(VENV)/.installed-floor-$(FLOOR)
 
 test-slow: $(VENV)/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
+
+# `make fuzz N=20000 SEED=7`: files that end badly are kept in build/fuzz. `make soak N=100`: fewer requests.
+TOOLS := PYTHONPATH=tools HF_HUB_OFFLINE=1 $(BIN)/python -m
+fuzz: N := 2000
+fuzz: $(VENV)/.installed-dev
+	$(TOOLS) fuzz --number $(N) --seed $(or $(SEED),0)
+
+soak: N := 10000
+soak: $(VENV)/.installed-dev
+	$(TOOLS) soak --number $(N)
 
 style: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix
