@@ -13,9 +13,15 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 
 pytest_plugins = ["shared_fixtures"]
+
+
+# The same examples in every run, and no limit to the time of one: machines are shared.
+settings.register_profile("reproducible", derandomize=True, deadline=None, max_examples=100, database=None)
+settings.load_profile("reproducible")
 
 
 class FailOnDeprecation(logging.Handler):
