@@ -98,6 +98,10 @@ class VideoMambaConfig(PreTrainedConfig):
         """Patches along one side of a frame."""
         return self.image_size // self.patch_size
 
+    def reads_weight(self, name: str) -> bool:
+        """Whether a model with this config computes anything with the weight of this name."""
+        return not name.startswith("clip_decoder.")
+
     def validate_architecture(self):
         """Part of `@strict`-powered validation."""
         counts = ("hidden_size", "num_hidden_layers", "state_size", "expand", "conv_kernel", "num_channels")

@@ -3,13 +3,14 @@
 
 import copy
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.quantizers import AutoQuantizationConfig
+
+from .missing_weights import PreTrainedModelWithAllWeights, is_read, may_lack_weights
 
 
 # transformers 4 wrote its default into every config. A prompt with a video is longer, so that nobody can have meant it.
@@ -36,11 +37,6 @@ class Encoder:
     example: str
 
 
-def is_read(name: str, config: PreTrainedConfig) -> bool:
-    """Whether the model with this config computes anything with the weight of this name."""
-    return config.reads_weight(name)
-
-
 def missing_encoder_message(
     path: str | os.PathLike, modality: str, encoder: Encoder, names: list[str], where: str
 ) -> str:
@@ -60,7 +56,7 @@ def missing_encoder_message(
     )
 
 
-class PreTrainedModelWithEncoders(PreTrainedModel):
+class PreTrainedModelWithEncoders(PreTrainedModelWithAllWeights):
     """A model in whose checkpoints an encoder may be missing, as in the published ones."""
 
     # by modality, `"image"` or `"video"`
@@ -78,11 +74,12 @@ class PreTrainedModelWithEncoders(PreTrainedModel):
         *model_args,
         image_encoder: str | os.PathLike | None = None,
         video_encoder: str | os.PathLike | None = None,
+        allow_missing_weights: bool | None = None,
         **kwargs,
     ):
         r"""
         As [`~PreTrainedModel.from_pretrained`]. Published repositories are completed with the encoders that are missing,
-        taken from where their config says. Quantization leaves encoders and projectors out, unless the
+        taken from where their config says; other weights that are missing are an error. Quantization leaves encoders and projectors out, unless the
         `quantization_config` itself says which modules to leave out.
 
         Args:
@@ -90,10 +87,12 @@ class PreTrainedModelWithEncoders(PreTrainedModel):
                 Take the image encoder from here: a Hub id or folder of a CLIP model, or a file of its weights.
             video_encoder (`str`, *optional*):
                 Take the video encoder from here: a Hub id, `<Hub id>/<file name>`, folder or file of VideoMamba.
+            allow_missing_weights (`bool`, *optional*):
+                As for [`PreTrainedModelWithAllWeights.from_pretrained`].
 
         Raises:
-            OSError: if weights of an encoder are to be found nowhere.
-            ValueError: if the weights of an encoder do not fit the config.
+            OSError: if weights are to be found nowhere.
+            ValueError: if weights do not fit the config.
         """
         path = pretrained_model_name_or_path
         given = {"image": image_encoder, "video": video_encoder}
@@ -110,23 +109,35 @@ class PreTrainedModelWithEncoders(PreTrainedModel):
             )
         if (quantization_config := kwargs.get("quantization_config")) is not None:
             kwargs["quantization_config"] = cls._quantize_language_model_only(quantization_config)
+        if allow_missing_weights is None:
+            allow_missing_weights = may_lack_weights(kwargs)
+        output_loading_info = kwargs.pop("output_loading_info", False)
         completed = None
         if path is not None and cls.complete_checkpoint is not None:
             completed = cls.complete_checkpoint(cls, path, given, kwargs)
 
-        output_loading_info = kwargs.pop("output_loading_info", False)
+        name = None if allow_missing_weights else "the `state_dict`" if path is None else str(path)
         if completed is None:
-            model, info = super().from_pretrained(path, *model_args, output_loading_info=True, **kwargs)
+            model, info = cls._load(name, path, *model_args, **kwargs)
         else:
-            completed["output_loading_info"] = True
-            model, info = super().from_pretrained(None, *model_args, **completed)
+            model, info = cls._load(name, None, *model_args, **completed)
             model.config.name_or_path = model.name_or_path = str(path)
         if path is not None and is_published(model.config):
-            cls._check_encoders(path, model.config, info["missing_keys"])
             if model.can_generate() and model.generation_config.max_length == _TRANSFORMERS_4_MAX_LENGTH:
                 model.generation_config.max_length = None
         freeze_unread_weights(model)  # loading has made all weights trainable
         return (model, info) if output_loading_info else model
+
+    @classmethod
+    def _label(cls, part: str) -> str:
+        return {encoder.module: f"the {name} encoder" for name, encoder in cls.encoders.items()}.get(part, part)
+
+    @classmethod
+    def _way_out(cls, part: str) -> str | None:
+        if cls.complete_checkpoint is None:
+            return None
+        ways_out = {encoder.module: f"`{name}_encoder=` ({encoder.example})" for name, encoder in cls.encoders.items()}
+        return ways_out.get(part)
 
     @classmethod
     def _quantize_language_model_only(cls, quantization_config: Any) -> Any:
@@ -144,17 +155,6 @@ class PreTrainedModelWithEncoders(PreTrainedModel):
         """Modules that stay as they are: regular expressions, which are matched from the start of a name."""
         modules = [encoder.module for encoder in cls.encoders.values()] + list(cls.projectors)
         return [rf"(model\.)?({'|'.join(modules)})", "lm_head"]  # with and without a head
-
-    @classmethod
-    def _check_encoders(cls, path: str | os.PathLike, config: PreTrainedConfig, missing: set[str]) -> None:
-        for modality, encoder in cls.encoders.items():
-            names = [
-                name for name in missing if re.match(rf"(model\.)?{encoder.module}\.", name) and is_read(name, config)
-            ]
-            if names:
-                raise OSError(
-                    missing_encoder_message(path, modality, encoder, names, "They are in none of its files.")
-                )
 
 
 def is_published(config: PreTrainedConfig) -> bool:

@@ -11,7 +11,6 @@ import math
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.activations import ACT2FN
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -23,6 +22,7 @@ from transformers.utils.output_capturing import capture_outputs
 
 from ..kernels.dispatch import ScanInputs, mix, normalize, scan
 from .configuration_videomamba import VideoMambaConfig
+from .missing_weights import PreTrainedModelWithAllWeights
 
 
 def _at_least_float32(tensor: torch.Tensor) -> torch.Tensor:
@@ -189,7 +189,7 @@ class VideoMambaDecoder(nn.Module):
         self.norm = nn.LayerNorm(config.clip_decoder_size)
 
 
-class VideoMambaPreTrainedModel(PreTrainedModel):
+class VideoMambaPreTrainedModel(PreTrainedModelWithAllWeights):
     config: VideoMambaConfig
     base_model_prefix = "model"
     main_input_name = "pixel_values_videos"
