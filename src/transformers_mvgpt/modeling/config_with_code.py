@@ -4,10 +4,10 @@
 import os
 from typing import Any, ClassVar
 
-from transformers import PreTrainedConfig
+from .config_limits import CheckedConfig
 
 
-class ConfigWithCode(PreTrainedConfig):
+class ConfigWithCode(CheckedConfig):
     """
     In the package, a config that was loaded with an `auto_map` is saved with it and with the code that it names, so that the
     folder still works without the package. Remote code is copied by transformers itself.
@@ -19,7 +19,7 @@ class ConfigWithCode(PreTrainedConfig):
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs):
         """As [`~PreTrainedConfig.from_dict`]; the package leaves `custom_pipelines` out."""
-        if cls.remote_code is not None:
+        if cls.remote_code is not None and isinstance(config_dict, dict):
             # `pipeline` would ask for trust in them, although the package has registered its own
             config_dict = {name: value for name, value in config_dict.items() if name != "custom_pipelines"}
         return super().from_dict(config_dict, **kwargs)

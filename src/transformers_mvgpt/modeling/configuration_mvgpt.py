@@ -6,11 +6,11 @@ import re
 from dataclasses import fields
 from typing import Any
 
-from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, CLIPVisionConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from ..compat.cache_name import CACHE_NAME
+from .config_limits import MOBILE_VIDEOGPT_LIMITS, checked, short
 from .config_with_code import ConfigWithCode
 from .configuration_videomamba import VideoMambaConfig
 
@@ -37,7 +37,7 @@ PUBLISHED_ENCODERS = {
 }
 
 
-@strict
+@checked(MOBILE_VIDEOGPT_LIMITS)
 class MobileVideoGPTConfig(ConfigWithCode):
     r"""
     Configuration of a [`MobileVideoGPTModel`]. The defaults are Mobile-VideoGPT-0.5B (arXiv 2503.21782).
@@ -75,7 +75,7 @@ class MobileVideoGPTConfig(ConfigWithCode):
             never leaves an encoder with random weights.
 
     Raises:
-        `StrictDataclassClassValidationError`: on sizes that do not fit each other, naming them and what would fit.
+        ConfigError: a `ValueError`, on sizes that do not fit each other or are out of bounds, naming them and what would fit.
 
     Example:
 
@@ -226,11 +226,26 @@ class MobileVideoGPTConfig(ConfigWithCode):
 
     def _validate_widths(self):
         text = self.text_config
+        for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"):
+            if not isinstance(getattr(text, name, None), int):
+                raise ValueError(
+                    f"`text_config` is a {text.model_type!r}, not a language model of this kind: it has no `{name}`."
+                )
         heads, kv_heads = text.num_attention_heads, text.num_key_value_heads
         if getattr(text, "head_dim", None) is None and text.hidden_size % heads:
             raise ValueError(
                 f"`text_config.hidden_size` ({text.hidden_size}) must be a multiple of "
                 f"`text_config.num_attention_heads` ({heads})."
+            )
+        head_dim = getattr(text, "head_dim", None) or text.hidden_size // heads
+        if head_dim % 2:
+            raise ValueError(
+                f"`text_config.hidden_size` / `text_config.num_attention_heads` ({head_dim}) must be even: positions are "
+                "rotations of pairs."
+            )
+        if text.pad_token_id is not None and not -text.vocab_size <= text.pad_token_id < text.vocab_size:
+            raise ValueError(
+                f"`text_config.pad_token_id` ({text.pad_token_id}) must be below `text_config.vocab_size` ({text.vocab_size})."
             )
         if heads % kv_heads:
             raise ValueError(
@@ -251,6 +266,8 @@ class MobileVideoGPTConfig(ConfigWithCode):
         so that only their combination has to fit; one for a sub-config may be a dictionary of some of its fields.
         A published repository's flat dictionary is understood too.
         """
+        if not isinstance(config_dict, dict):
+            return super().from_dict(config_dict, **kwargs)
         config_dict = _nested_release_config(config_dict)
         names = {field.name for field in fields(cls)} - {"dtype"}
         given = {name: kwargs.pop(name) for name in names & set(kwargs)}
@@ -260,7 +277,7 @@ class MobileVideoGPTConfig(ConfigWithCode):
         return super().from_dict({**config_dict, **given}, **kwargs)
 
 
-@strict
+@checked(MOBILE_VIDEOGPT_LIMITS)
 class MobileVideoGPTReleaseConfig(MobileVideoGPTConfig):
     """Stands for the published repositories' `model_type`; reading one gives a [`MobileVideoGPTConfig`]."""
 
@@ -279,7 +296,7 @@ def _nested_release_config(flat: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: if it asks for something that no published model has.
     """
-    if flat.get("model_type") != RELEASE_MODEL_TYPE:
+    if not isinstance(flat, dict) or flat.get("model_type") != RELEASE_MODEL_TYPE:
         return flat
     for name, expected in (
         ("mm_projector_type", "etp"),
@@ -287,7 +304,7 @@ def _nested_release_config(flat: dict[str, Any]) -> dict[str, Any]:
         ("mm_vision_select_feature", "patch"),
     ):
         if flat.get(name, expected) != expected:
-            raise ValueError(f"`{name}` is {flat[name]!r} in this config.json; only {expected!r} is supported.")
+            raise ValueError(f"`{name}` is {short(flat[name])} in this config.json; only {expected!r} is supported.")
 
     own_names = {field.name for field in fields(MobileVideoGPTConfig)}
     shared = {field.name for field in fields(PreTrainedConfig)}

@@ -4,12 +4,11 @@
 import math
 from typing import Literal
 
-from huggingface_hub.dataclasses import strict
-from transformers import PreTrainedConfig
+from .config_limits import VIDEOMAMBA_LIMITS, CheckedConfig, checked
 
 
-@strict
-class VideoMambaConfig(PreTrainedConfig):
+@checked(VIDEOMAMBA_LIMITS)
+class VideoMambaConfig(CheckedConfig):
     r"""
     Configuration of a [`VideoMambaModel`]. The defaults are VideoMamba-M on 8 frames of 224 x 224 pixels. Names shared
     with [`~transformers.MambaConfig`] mean the same.
@@ -56,7 +55,7 @@ class VideoMambaConfig(PreTrainedConfig):
             Triton mamba-ssm's), and plain PyTorch otherwise. It may be changed at any time.
 
     Raises:
-        `StrictDataclassClassValidationError`: on sizes that do not fit each other, naming them and what would fit.
+        ConfigError: a `ValueError`, on sizes that do not fit each other or are out of bounds, naming them and what would fit.
     """
 
     model_type = "videomamba"

@@ -116,11 +116,11 @@ class PreTrainedModelWithEncoders(PreTrainedModelWithAllWeights):
         if path is not None and cls.complete_checkpoint is not None:
             completed = cls.complete_checkpoint(cls, path, given, kwargs)
 
-        name = None if allow_missing_weights else "the `state_dict`" if path is None else str(path)
+        source = None if allow_missing_weights else "the `state_dict`" if path is None else str(path)
         if completed is None:
-            model, info = cls._load(name, path, *model_args, **kwargs)
+            model, info = cls._load(source, path, *model_args, **kwargs)
         else:
-            model, info = cls._load(name, None, *model_args, **completed)
+            model, info = cls._load(source, None, *model_args, **completed)
             model.config.name_or_path = model.name_or_path = str(path)
         if path is not None and is_published(model.config):
             if model.can_generate() and model.generation_config.max_length == _TRANSFORMERS_4_MAX_LENGTH:
