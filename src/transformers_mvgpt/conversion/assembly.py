@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, GenerationConfig, PreTrainedConfig
+from transformers import GenerationConfig, PreTrainedConfig
 from transformers.utils import CONFIG_NAME, cached_file
 
 from ..families import FAMILIES, Family
@@ -18,6 +18,7 @@ from .loading import (
     build_and_check,
     check_exists,
     find_checkpoint,
+    read_config,
 )
 from .model_parts import around_language_model, read_parts
 from .native_folder import OnProgress, check_written, is_native_file, write_native_folder
@@ -95,7 +96,7 @@ def _load_parts(
     base: str, given: dict[str, str], own_fields: dict[str, Any], seed: int, dtype: torch.dtype | str
 ) -> LoadedModel:
     found = find_checkpoint(base)
-    language_model = AutoConfig.from_pretrained(base)
+    language_model = read_config(base)
     family = _family_around(base, language_model)
     if unknown := given.keys() - family.encoders.keys():
         raise ValueError(f"`{min(unknown)}_encoder` was given, but {family.name} has no {min(unknown)} encoder.")

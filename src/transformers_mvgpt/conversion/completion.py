@@ -6,8 +6,10 @@ from dataclasses import fields
 from typing import Any
 
 from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.utils import CONFIG_NAME, cached_file
 
 from ..modeling.missing_encoders import is_published
+from .adapter_config import ADAPTER_CONFIG_FILE, check_base, read_adapter_config
 from .loading import complete, missing_encoders
 from .model_parts import load_generation_config
 from .weight_files import Checkpoint
@@ -39,6 +41,7 @@ def complete_checkpoint(
         OSError: if an encoder is to be found nowhere.
         ValueError: if an encoder does not fit the config, or a file holds anything but tensors.
     """
+    _check_adapter(path, options)
     if options.get("state_dict") is not None or options.get("gguf_file") is not None:
         return None
     hub = {name: options[name] for name in _HUB_OPTIONS if name in options}
@@ -65,3 +68,23 @@ def complete_checkpoint(
     if model_class.can_generate() and options.get("generation_config") is None:
         options["generation_config"] = load_generation_config(path, **repository)
     return {**options, "config": config, "state_dict": weights}
+
+
+def _check_adapter(path: str | os.PathLike, options: dict[str, Any]) -> None:
+    """transformers follows an adapter to its base model: in the Auto classes before it comes here, otherwise after."""
+    adapter = (options.get("adapter_kwargs") or {}).get("_adapter_model_path") or path
+    hub = {name: options[name] for name in (*_HUB_OPTIONS, *_REPOSITORY_OPTIONS) if name in options and adapter is path}
+    try:
+        file = cached_file(
+            adapter,
+            ADAPTER_CONFIG_FILE,
+            _raise_exceptions_for_missing_entries=False,
+            **{**hub, "force_download": False},
+        )
+    except OSError:
+        return  # transformers meets the same obstacle
+    if file is None or not os.path.isfile(file):
+        return
+    base = read_adapter_config(file).get("base_model_name_or_path")
+    if not os.path.exists(os.path.join(adapter, CONFIG_NAME)):
+        check_base(os.fspath(adapter), base)

@@ -4,6 +4,7 @@ A whole model and its processor from the places that its parts may be in, in fiv
 complete the weights with those of missing encoders, build the model, and check that nothing is missing or lost.
 """
 
+import logging
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -12,14 +13,22 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel, ProcessorMixin
+from transformers.utils import CONFIG_NAME, cached_file
 
 from ..families import FAMILIES, family_of
-from ..modeling.missing_encoders import is_read, missing_encoder_message
+from ..modeling.config_limits import ERRORS_OF_VALUES, TEXT_LIMITS, ConfigError, check_fields, config_errors
+from ..modeling.missing_encoders import missing_encoder_message
+from ..modeling.missing_weights import MissingWeightsError, is_read
+from ..video.limits import shorten
+from .adapter_config import check_base
 from .encoder_sources import read_encoder, required_weights
 from .model_parts import Parts, around_language_model, read_fields_around, read_parts
 from .training_outputs import TrainingOutput, find_training_output, merge_lora
-from .weight_files import Checkpoint
+from .weight_files import Checkpoint, read_json
 from .weight_names import by_native_name, native_names, release_names
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -104,6 +113,8 @@ def find(source: str, base_model: str | None = None) -> Found:
         raise ValueError(
             f"{source} is an output of training: say which base model it belongs to (`base_model=`, `--base-model`)."
         )
+    if base_model is None and base != source:
+        check_base(source, base)
     if base != source:
         checkpoint = None
         check_exists(base, f"{source} was trained on it: say where it is now (`base_model=`, `--base-model`).")
@@ -146,7 +157,7 @@ def read(found: Found) -> Parts:
         OSError: if config or tokenizer are missing.
         ValueError: if the model is of no family, parts do not fit each other, or a file holds anything but tensors.
     """
-    config = AutoConfig.from_pretrained(found.base)
+    config = read_config(found.base)
     families = [family for family in FAMILIES if config.model_type in family.language_model_types]
     if families and found.base != found.source:
         family, fields = read_fields_around(found.source, families[0])
@@ -162,6 +173,28 @@ def read(found: Found) -> Parts:
         )
     found.output.read(parts.family)
     return parts
+
+
+def read_config(path: str) -> PreTrainedConfig:
+    """
+    The config of a folder or Hub repository.
+
+    Raises:
+        OSError: if there is none.
+        ValueError: if it is damaged or has values that cannot be, in one line that names the file.
+    """
+    file = cached_file(path, CONFIG_NAME)
+    fields = read_json(file)
+    model_type, where = fields.get("model_type"), f"config.json of {shorten(str(path))}"
+    if not isinstance(model_type, str):
+        raise ConfigError(f"{where}: `model_type` ({shorten(repr(model_type))}) must be a string.")
+    for name, kind in (("auto_map", dict), ("configuration_files", list)):
+        if fields.get(name) is not None and not isinstance(fields[name], kind):
+            raise ConfigError(f"{where}: `{name}` ({shorten(repr(fields[name]))}) must be of the type {kind.__name__}.")
+    with config_errors(f"{where}: ", also=ERRORS_OF_VALUES):
+        if any(model_type in family.language_model_types for family in FAMILIES):
+            check_fields(fields, TEXT_LIMITS)
+        return AutoConfig.from_pretrained(path)
 
 
 def missing_encoders(names: Iterable[str], model_type: str, given: Collection[str]) -> list[str]:
@@ -239,8 +272,20 @@ def build_and_check(
         ValueError: if a weight that the model reads is missing or has another shape, or one of an output of training is not used.
     """
     output = found.output
-    model, info = _build(parts, weights, torch.float32 if output.has_adapter else dtype)
-    _check(found, parts, info)
+    try:
+        model, unexpected = _build(parts, weights, torch.float32 if output.has_adapter else dtype)
+    except MissingWeightsError as error:
+        output.check_names(error.unexpected)
+        raise ValueError(_describe(found, error)) from None
+    output.check_names(unexpected)
+    if unexpected:
+        logger.warning(
+            "%d tensors in %s are none of this model's, and are left out: %s%s",
+            len(unexpected),
+            shorten(str(found)),
+            ", ".join(shorten(name) for name in sorted(unexpected)[:10]),
+            ", ..." if len(unexpected) > 10 else "",
+        )
     unknown_weights = {name for name in model.state_dict() if name not in weights and not is_read(name, parts.config)}
     if output.has_adapter:
         merge_lora(model, output)
@@ -250,29 +295,29 @@ def build_and_check(
 
 def _build(
     parts: Parts, weights: dict[str, torch.Tensor], dtype: str | torch.dtype
-) -> tuple[PreTrainedModel, dict[str, Any]]:
-    return parts.family.model_class.from_pretrained(
+) -> tuple[PreTrainedModel, set[str]]:
+    """The model, and the names of weights that it does not have."""
+    model, info = parts.family.model_class.from_pretrained(
         None,
         config=parts.config,
         generation_config=parts.generation_config,
         state_dict=weights,
         dtype=dtype,
-        ignore_mismatched_sizes=True,  # they are an error here, with a better text
         output_loading_info=True,
+        allow_missing_weights=False,
     )
+    return model, set(info["unexpected_keys"])
 
 
-def _check(found: Found, parts: Parts, info: dict[str, Any]) -> None:
-    found.output.check_names(info["unexpected_keys"])
-    if mismatched := info["mismatched_keys"]:
-        name, shape, expected = min(mismatched)
-        raise ValueError(
+def _describe(found: Found, error: MissingWeightsError) -> str:
+    if error.mismatched:
+        name, shape, expected = min(error.mismatched)
+        return (
             f"{name} in {found} has the shape {tuple(shape)}, but the config makes it {tuple(expected)}; "
-            f"{len(mismatched)} weights differ."
+            f"{len(error.mismatched)} weights differ."
         )
-    if missing := {name for name in info["missing_keys"] if is_read(name, parts.config)}:
-        modules = sorted({name.removeprefix("model.").split(".")[0] for name in missing})
-        raise ValueError(
-            f"{len(missing)} weights of {' and '.join(modules)} are missing in {found}, such as {min(missing)}: take "
-            "a base model that has them."
-        )
+    modules = sorted({name.removeprefix("model.").split(".")[0] for name in error.missing})
+    return (
+        f"{len(error.missing)} weights of {' and '.join(modules)} are missing in {found}, such as {min(error.missing)}: take "
+        "a base model that has them."
+    )

@@ -11,11 +11,11 @@ from transformers import PreTrainedModel
 from transformers.utils import cached_file
 
 from ..families import Family
-from .weight_files import read_json, read_weights
+from .adapter_config import ADAPTER_CONFIG_FILE, read_adapter_config
+from .weight_files import read_weights
 from .weight_names import native_names
 
 
-_ADAPTER_CONFIG_FILE = "adapter_config.json"
 _ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
 _FULL_WEIGHTS_FILE = "non_lora_trainables.bin"
 _PROJECTOR_FILE = "mm_projector.bin"
@@ -91,20 +91,16 @@ def find_training_output(source: str) -> TrainingOutput:
     Looks for `mm_projector.bin`, or `non_lora_trainables.bin` and a LoRA adapter. The output is empty if there are none.
 
     Raises:
-        ValueError: if there is an adapter of another kind.
+        ValueError: if there is an adapter of another kind, or its config has values that cannot be.
         OSError: if the adapter has no weights.
     """
     output = TrainingOutput(source)
-    if adapter_config := _find(source, _ADAPTER_CONFIG_FILE):
-        config = read_json(adapter_config)
-        if config.get("peft_type") != "LORA":
-            raise ValueError(
-                f"{adapter_config} is of the type {config.get('peft_type')!r}; only 'LORA' can be merged."
-            )
+    if adapter_config := _find(source, ADAPTER_CONFIG_FILE):
+        config = read_adapter_config(adapter_config)
         output.base_model = config.get("base_model_name_or_path")
         adapter = _find(source, *_ADAPTER_FILES)
         if adapter is None:
-            raise OSError(f"{source} has {_ADAPTER_CONFIG_FILE}, but neither {' nor '.join(_ADAPTER_FILES)}.")
+            raise OSError(f"{source} has {ADAPTER_CONFIG_FILE}, but neither {' nor '.join(_ADAPTER_FILES)}.")
         output.has_adapter = True
         output.files.append(adapter)
     if file := _find(source, _FULL_WEIGHTS_FILE, _PROJECTOR_FILE):
@@ -130,15 +126,20 @@ def merge_lora(model: PreTrainedModel, output: TrainingOutput) -> None:
     known = dict(model.named_modules())
     output.check_names(name for name, module in modules.items() if module not in known)
 
-    config = peft.LoraConfig.from_pretrained(output.source)
+    try:
+        config = peft.LoraConfig.from_pretrained(output.source)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{ADAPTER_CONFIG_FILE} of {output.source} cannot be used: {shorten(str(error), 300)}") from error
     # by their native names, so that no module of another part of the model is meant that has the same last name
     config.target_modules = sorted(set(modules.values()))
+    config.init_lora_weights = True  # the quickest way, since they are replaced
+    config.target_parameters = config.trainable_token_indices = None
     config.modules_to_save = config.exclude_modules = config.layers_to_transform = config.layers_pattern = None
-    lora = peft.LoraModel(model, config, "default")
     weights = {f"model.{name}": tensor for name, tensor in output.lora_weights.items()}
     try:
+        lora = peft.LoraModel(model, config, "default")
         result: Any = peft.set_peft_model_state_dict(lora, weights)
-    except RuntimeError as error:
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = shorten(str(error), 300)
         raise ValueError(f"The LoRA adapter of {output.source} does not fit the model: {reason}") from error
     absent = [name for name in result.missing_keys if ".lora_" in name]

@@ -22,6 +22,12 @@ from transformers.utils import (
 )
 from transformers.utils.hub import get_checkpoint_shard_files
 
+from ..video.limits import shorten
+
+
+# An index of a model of 100,000 tensors has 10 MB.
+_LARGEST_JSON_BYTES = 64 * 1024**2
+
 
 @contextmanager
 def _explained(file: str) -> Iterator[None]:
@@ -32,12 +38,12 @@ def _explained(file: str) -> Iterator[None]:
         if culprit := re.search(r"GLOBAL (\S+)", str(error)):
             # torch's own message recommends to read the file unsafely
             raise ValueError(
-                f"{file} was not read: it does not only hold tensors, but also {culprit[1]}, and unpickling that could "
+                f"{shorten(file)} was not read: it does not only hold tensors, but also {shorten(culprit[1])}, and unpickling that could "
                 "run code. If you trust the file, save its tensors alone as a .safetensors file and give that instead."
             ) from None
         raise ValueError(f"{file} is not a file of weights: it cannot be read.") from error
     except (EOFError, RuntimeError, SafetensorError) as error:
-        raise ValueError(f"{file} is damaged: it cannot be read ({error}).") from error
+        raise ValueError(f"{shorten(file)} is damaged: it cannot be read ({shorten(str(error))}).") from error
 
 
 def read_weights(file: str) -> dict[str, Any]:
@@ -63,12 +69,42 @@ def read_json(file: str) -> dict[str, Any]:
     """
     with open(file, encoding="utf-8") as stream:
         try:
+            if os.fstat(stream.fileno()).st_size > _LARGEST_JSON_BYTES:
+                raise ValueError(f"it has more than {_LARGEST_JSON_BYTES:,} bytes")
             content = json.load(stream)
-        except ValueError as error:
-            raise ValueError(f"{file} is damaged: it cannot be read ({error}).") from error
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{shorten(file)} is damaged: it cannot be read ({shorten(str(error))}).") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{file} holds a {type(content).__name__}, not an object.")
+        raise ValueError(f"{shorten(file)} holds a {type(content).__name__}, not an object.")
     return content
+
+
+def read_weight_map(file: str) -> dict[str, str]:
+    """
+    Which file of its folder each tensor is in, as an index of shards says.
+
+    Raises:
+        ValueError: if it says something else, or leads out of the folder.
+    """
+    content = read_json(file)
+    weight_map = content.get("weight_map")
+    if not isinstance(weight_map, dict):
+        raise ValueError(f"`weight_map` in {shorten(file)} is {shorten(repr(weight_map))}, not an object of file names.")
+    if not isinstance(content.get("metadata", {}), dict):
+        raise ValueError(f"`metadata` in {shorten(file)} is {shorten(repr(content['metadata']))}, not an object.")
+    for name, shard in weight_map.items():
+        if not isinstance(shard, str) or not _stays_in_folder(shard):
+            raise ValueError(
+                f"`weight_map` in {shorten(file)} says {shorten(repr(shard))} for {shorten(name)}: it must be the name of a file "
+                "in the same folder."
+            )
+    return weight_map
+
+
+def _stays_in_folder(name: str) -> bool:
+    """Whether this is the relative name of a file, by its parts. Links are followed: the Hub's cache is made of them."""
+    parts = re.split(r"[/\\]", name)
+    return name.isprintable() and not re.match(r"[A-Za-z]:", name) and not set(parts) & {"", ".", "..", "~"}
 
 
 class Checkpoint:
@@ -110,7 +146,7 @@ class Checkpoint:
         if self.file is None:
             return []
         if self.file.endswith(".json"):
-            return list(read_json(self.file).get("weight_map", ()))
+            return list(read_weight_map(self.file))
         if self.file.endswith(".safetensors"):
             with _explained(self.file), safe_open(self.file, framework="pt") as weights:
                 return list(weights.keys())

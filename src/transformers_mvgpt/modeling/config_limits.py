@@ -26,7 +26,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 Config = TypeVar("Config", bound=type[PreTrainedConfig])
 
 # What code that expects another value runs into.
-_ERRORS_OF_VALUES = (
+ERRORS_OF_VALUES = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -68,7 +68,7 @@ class Rule:
         if value is None and self.optional:
             return
         if not self.is_kind(value):
-            raise ConfigError(f"`{name}`: field '{name.rpartition('.')[2]}' must be {self.kind}, not {short(value)}.")
+            raise ConfigError(f"field '{name}' must be {self.kind}, not {short(value)}.")
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             if value < self.lowest:
                 raise ConfigError(f"`{name}` ({short(value)}) must be at least {self.lowest:g}.")
@@ -133,6 +133,7 @@ _DTYPE = Rule("the name of a floating point dtype, such as 'bfloat16'", _is_dtyp
 _TOKEN_IDS = Rule("a token id, a list of them or null", _is_token_ids, optional=True)
 _ROPE = Rule("an object of positive numbers", _is_rope, optional=True)
 _ACTIVATION = Rule("the name of an activation, such as 'silu'", lambda v: isinstance(v, str) and v in ACT2FN)
+_NOTHING = Rule("null: it is not supported", lambda value: value is None)
 _FILE_NAME = Rule(
     "the name of a file of the folder",
     lambda value: isinstance(value, str) and not set(value) & set("/\\:\0") and value not in ("", ".", ".."),
@@ -164,7 +165,12 @@ _ANY = {
     ),
     "transformers_weights": _FILE_NAME,
     "attn_implementation": _TEXT,
-    "name_or_path": _TEXT,
+    "layer_types": _NAMES,
+    "rope_parameters": _ROPE,
+    "rope_scaling": _ROPE,
+    # layers of different sizes, and patches of transformers' own classes
+    "per_layer_config": _NOTHING,
+    "fusion_config": _NOTHING,
 }
 
 VISION_LIMITS = {
@@ -187,7 +193,7 @@ VIDEOMAMBA_LIMITS = {
     "state_size": _whole(1, 4096),
     "expand": _whole(1, 64),
     "conv_kernel": _whole(1, 1024),
-    "time_step_rank": Rule("'auto' or an integer", lambda value: value == "auto" or _is_whole(value), 1, 65_536),
+    "time_step_rank": Rule("'auto' or an integer", lambda value: isinstance(value, str) or _is_whole(value), highest=65_536),
     "layer_norm_epsilon": _EPSILON,
     "residual_in_fp32": _FLAG,
     "image_size": _whole(1, 4096),
@@ -218,12 +224,9 @@ TEXT_LIMITS = {
     "use_sliding_window": _FLAG,
     "use_cache": _FLAG,
     "tie_word_embeddings": _FLAG_OR_NONE,
-    "layer_types": _NAMES,
     "rms_norm_eps": _EPSILON,
     "attention_dropout": _DROPOUT,
     "rope_theta": _number(1e-3, 1e15, optional=True),
-    "rope_parameters": _ROPE,
-    "rope_scaling": _ROPE,
     "bos_token_id": _TOKEN_IDS,
     "eos_token_id": _TOKEN_IDS,
     "pad_token_id": _TOKEN_IDS,
@@ -266,7 +269,7 @@ def check_fields(values: Mapping[str, Any], limits: Mapping[str, Rule], prefix: 
         if rule := limits.get(name) or _ANY.get(name):
             rule.check(f"{prefix}{name}", value)
         elif _is_taken(owner or PreTrainedConfig, name):
-            raise ConfigError(f"`{short(prefix + str(name))[1:-1]}` is no field of a config.")
+            raise ConfigError(f"`{prefix}{name}` is no field of a config.")
     for name, section in _SECTIONS.items():
         value = values.get(name)
         if name in limits and isinstance(value, PreTrainedConfig):
@@ -306,6 +309,7 @@ def config_errors(where: str = "", also: tuple[type[Exception], ...] = ()) -> It
         text = " ".join(str(reason).split())
         if not isinstance(reason, (ValueError, StrictDataclassError)):
             text = text.replace("Field '", "field '", 1) if text.startswith("Field '") else f"{type(reason).__name__}: {text}"
+        where = "" if text.startswith("config.json of ") else where
         text = text if len(text) <= 600 else f"{text[:400]}...{text[-100:]}"
         raise ConfigError(where + text) from None
 
@@ -342,14 +346,14 @@ class CheckedConfig(PreTrainedConfig):
         Raises:
             ConfigError: a `ValueError` that names file, field and limit.
         """
-        with config_errors(_file_of(pretrained_model_name_or_path), also=_ERRORS_OF_VALUES):
+        with config_errors(_file_of(pretrained_model_name_or_path), also=ERRORS_OF_VALUES):
             return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs):
         """As [`~PreTrainedConfig.from_dict`]."""
         path = kwargs.get("name_or_path")  # AutoConfig says it
-        with config_errors(_file_of(path) if path else "", also=_ERRORS_OF_VALUES):
+        with config_errors(_file_of(path) if path else "", also=ERRORS_OF_VALUES):
             if not isinstance(config_dict, dict):
                 raise ConfigError(f"it must be an object, not {short(config_dict)}.")
             return super().from_dict(config_dict, **kwargs)

@@ -42,4 +42,4 @@ def merge(
         raise FileNotFoundError(
             f"{adapter_folder} was trained on {base}, which is not there: say where it is now (`base_model=`, `--base-model`)."
         )
-    convert(adapter_folder, target, base_model=base, dtype=dtype, overwrite=overwrite, on_progress=on_progress)
+    convert(adapter_folder, target, base_model=base_model, dtype=dtype, overwrite=overwrite, on_progress=on_progress)
