@@ -76,6 +76,10 @@ def _check_model(model: str) -> None:
     from huggingface_hub.utils import HFValidationError, validate_repo_id
 
     if os.path.isdir(model):
+        from ..conversion.loading import read_config
+
+        if os.path.isfile(os.path.join(model, "config.json")):
+            read_config(model)  # before transformers does, whose errors do not name the file
         return
     try:
         validate_repo_id(model)

@@ -19,13 +19,9 @@ _LARGEST_RANK = 4096
 def read_adapter_config(file: str) -> dict[str, Any]:
     """
     Raises:
-        ValueError: if it is not the config of a LoRA adapter, naming file, key and value.
+        ValueError: if a value cannot be, naming file, key and value.
     """
     config = read_json(file)
-    if config.get("peft_type") != "LORA":
-        raise ValueError(
-            f"{shorten(file)} is of the type {shorten(repr(config.get('peft_type')))}; only 'LORA' can be merged."
-        )
     base = config.get("base_model_name_or_path")
     if base is not None and not isinstance(base, str):
         raise ValueError(f"`base_model_name_or_path` in {shorten(file)} is {shorten(repr(base))}, not a string.")

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from transformers import PreTrainedConfig, PreTrainedModel
-from transformers.utils import CONFIG_NAME, cached_file
+from transformers.utils import CONFIG_NAME, cached_file, is_peft_available
 
 from ..modeling.missing_encoders import is_published
 from .adapter_config import ADAPTER_CONFIG_FILE, check_base, read_adapter_config
@@ -72,6 +72,8 @@ def complete_checkpoint(
 
 def _check_adapter(path: str | os.PathLike, options: dict[str, Any]) -> None:
     """transformers follows an adapter to its base model: in the Auto classes before it comes here, otherwise after."""
+    if not is_peft_available():
+        return  # nor does transformers look
     adapter = (options.get("adapter_kwargs") or {}).get("_adapter_model_path") or path
     hub = {name: options[name] for name in (*_HUB_OPTIONS, *_REPOSITORY_OPTIONS) if name in options and adapter is path}
     try:

@@ -11,6 +11,7 @@ from transformers.utils import CONFIG_NAME, PROCESSOR_NAME, cached_file
 
 from ..families import FAMILIES, Family, family_of
 from ..modeling.vision_language_model import placeholder_ids
+from ..video.limits import shorten
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,21 @@ def read_parts(base: str, config: PreTrainedConfig, is_language_model: bool = Fa
         is_language_model (`bool`): whether `base` is a language model alone.
 
     Raises:
-        ValueError: if tokenizer and config do not name the same placeholders.
+        ValueError: if tokenizer and config do not name the same placeholders, or a file is damaged.
     """
     family = family_of(config)
-    if cached_file(base, PROCESSOR_NAME, _raise_exceptions_for_missing_entries=False):
-        processor = family.processor_class.from_pretrained(base)
-    else:
-        tokenizer = AutoTokenizer.from_pretrained(base, padding_side="left")
-        processor = family.processor_class.from_config(config, tokenizer)
+    try:
+        if cached_file(base, PROCESSOR_NAME, _raise_exceptions_for_missing_entries=False):
+            processor = family.processor_class.from_pretrained(base)
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(base, padding_side="left")
+            processor = family.processor_class.from_config(config, tokenizer)
+    except (ImportError, OSError, ValueError):
+        raise
+    except Exception as error:  # what tokenizers raises on a damaged file is nothing more special
+        raise ValueError(
+            f"The tokenizer or processor of {shorten(base)} cannot be read: {type(error).__name__}: {shorten(str(error))}."
+        ) from error
     for modality, expected in placeholder_ids(config).items():
         name = f"{modality}_token_id"
         if is_language_model:
@@ -99,3 +107,5 @@ def load_generation_config(path: str | os.PathLike, **hub_options) -> Generation
         return GenerationConfig.from_pretrained(path, **hub_options)
     except OSError:
         return None  # the model makes one of its config
+    except (AttributeError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(f"generation_config.json of {shorten(str(path))} cannot be used: {shorten(str(error))}.") from error

@@ -97,6 +97,8 @@ def find_training_output(source: str) -> TrainingOutput:
     output = TrainingOutput(source)
     if adapter_config := _find(source, ADAPTER_CONFIG_FILE):
         config = read_adapter_config(adapter_config)
+        if config.get("peft_type") != "LORA":
+            raise ValueError(f"{adapter_config} is of the type {config.get('peft_type')!r}; only 'LORA' can be merged.")
         output.base_model = config.get("base_model_name_or_path")
         adapter = _find(source, *_ADAPTER_FILES)
         if adapter is None:
