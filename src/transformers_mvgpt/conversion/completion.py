@@ -75,7 +75,9 @@ def _check_adapter(path: str | os.PathLike, options: dict[str, Any]) -> None:
     if not is_peft_available():
         return  # nor does transformers look
     adapter = (options.get("adapter_kwargs") or {}).get("_adapter_model_path") or path
-    hub = {name: options[name] for name in (*_HUB_OPTIONS, *_REPOSITORY_OPTIONS) if name in options and adapter is path}
+    hub = {
+        name: options[name] for name in (*_HUB_OPTIONS, *_REPOSITORY_OPTIONS) if name in options and adapter is path
+    }
     try:
         file = cached_file(
             adapter,

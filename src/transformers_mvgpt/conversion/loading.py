@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel, ProcessorMixin
@@ -190,7 +189,9 @@ def read_config(path: str) -> PreTrainedConfig:
         raise ConfigError(f"{where}: `model_type` ({shorten(repr(model_type))}) must be a string.")
     for name, kind in (("auto_map", dict), ("configuration_files", list)):
         if fields.get(name) is not None and not isinstance(fields[name], kind):
-            raise ConfigError(f"{where}: `{name}` ({shorten(repr(fields[name]))}) must be of the type {kind.__name__}.")
+            raise ConfigError(
+                f"{where}: `{name}` ({shorten(repr(fields[name]))}) must be of the type {kind.__name__}."
+            )
     with config_errors(f"{where}: ", also=ERRORS_OF_VALUES):
         if any(model_type in family.language_model_types for family in FAMILIES):
             check_fields(fields, TEXT_LIMITS)

@@ -108,4 +108,6 @@ def load_generation_config(path: str | os.PathLike, **hub_options) -> Generation
     except OSError:
         return None  # the model makes one of its config
     except (AttributeError, RecursionError, TypeError, ValueError) as error:
-        raise ValueError(f"generation_config.json of {shorten(str(path))} cannot be used: {shorten(str(error))}.") from error
+        raise ValueError(
+            f"generation_config.json of {shorten(str(path))} cannot be used: {shorten(str(error))}."
+        ) from error

@@ -98,7 +98,9 @@ def find_training_output(source: str) -> TrainingOutput:
     if adapter_config := _find(source, ADAPTER_CONFIG_FILE):
         config = read_adapter_config(adapter_config)
         if config.get("peft_type") != "LORA":
-            raise ValueError(f"{adapter_config} is of the type {config.get('peft_type')!r}; only 'LORA' can be merged.")
+            raise ValueError(
+                f"{adapter_config} is of the type {config.get('peft_type')!r}; only 'LORA' can be merged."
+            )
         output.base_model = config.get("base_model_name_or_path")
         adapter = _find(source, *_ADAPTER_FILES)
         if adapter is None:
@@ -131,7 +133,9 @@ def merge_lora(model: PreTrainedModel, output: TrainingOutput) -> None:
     try:
         config = peft.LoraConfig.from_pretrained(output.source)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{ADAPTER_CONFIG_FILE} of {output.source} cannot be used: {shorten(str(error), 300)}") from error
+        raise ValueError(
+            f"{ADAPTER_CONFIG_FILE} of {output.source} cannot be used: {shorten(str(error), 300)}"
+        ) from error
     # by their native names, so that no module of another part of the model is meant that has the same last name
     config.target_modules = sorted(set(modules.values()))
     config.init_lora_weights = True  # the quickest way, since they are replaced

@@ -89,7 +89,9 @@ def read_weight_map(file: str) -> dict[str, str]:
     content = read_json(file)
     weight_map = content.get("weight_map")
     if not isinstance(weight_map, dict):
-        raise ValueError(f"`weight_map` in {shorten(file)} is {shorten(repr(weight_map))}, not an object of file names.")
+        raise ValueError(
+            f"`weight_map` in {shorten(file)} is {shorten(repr(weight_map))}, not an object of file names."
+        )
     if not isinstance(content.get("metadata", {}), dict):
         raise ValueError(f"`metadata` in {shorten(file)} is {shorten(repr(content['metadata']))}, not an object.")
     for name, shard in weight_map.items():

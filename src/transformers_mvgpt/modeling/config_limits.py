@@ -98,6 +98,10 @@ def _is_token_ids(value: Any) -> bool:
     return len(items) <= 10_000 and all(_is_whole(item) and -1 <= item < 2**31 for item in items)
 
 
+def _is_labels(value: Any) -> bool:
+    return isinstance(value, Mapping) and len(value) <= 100_000 and all(str(key).isdecimal() for key in value)
+
+
 def _is_rope(value: Any) -> bool:
     """Numbers, short lists of them and names, also by type of layer."""
     if not isinstance(value, Mapping) or len(value) > 100:
@@ -133,6 +137,7 @@ _DTYPE = Rule("the name of a floating point dtype, such as 'bfloat16'", _is_dtyp
 _TOKEN_IDS = Rule("a token id, a list of them or null", _is_token_ids, optional=True)
 _ROPE = Rule("an object of positive numbers", _is_rope, optional=True)
 _ACTIVATION = Rule("the name of an activation, such as 'silu'", lambda v: isinstance(v, str) and v in ACT2FN)
+_LABELS = Rule("an object with ids as keys", _is_labels, optional=True)
 _NOTHING = Rule("null: it is not supported", lambda value: value is None)
 _FILE_NAME = Rule(
     "the name of a file of the folder",
@@ -150,7 +155,7 @@ _ANY = {
     "dtype": _DTYPE,
     "torch_dtype": _DTYPE,
     "hidden_act": _ACTIVATION,
-    "id2label": _OBJECT,
+    "id2label": _LABELS,
     "label2id": _OBJECT,
     "num_labels": _whole(0, 100_000, optional=True),
     "problem_type": _TEXT,
@@ -193,7 +198,9 @@ VIDEOMAMBA_LIMITS = {
     "state_size": _whole(1, 4096),
     "expand": _whole(1, 64),
     "conv_kernel": _whole(1, 1024),
-    "time_step_rank": Rule("'auto' or an integer", lambda value: isinstance(value, str) or _is_whole(value), highest=65_536),
+    "time_step_rank": Rule(
+        "'auto' or an integer", lambda value: isinstance(value, str) or _is_whole(value), highest=65_536
+    ),
     "layer_norm_epsilon": _EPSILON,
     "residual_in_fp32": _FLAG,
     "image_size": _whole(1, 4096),
@@ -209,7 +216,8 @@ VIDEOMAMBA_LIMITS = {
 
 TEXT_LIMITS = {
     "model_type": Rule(
-        "the type of a language model, such as 'qwen2'", lambda value: isinstance(value, str) and value in CONFIG_MAPPING
+        "the type of a language model, such as 'qwen2'",
+        lambda value: isinstance(value, str) and value in CONFIG_MAPPING,
     ),
     "vocab_size": _whole(1, 2**24),
     "hidden_size": _WIDTH,
@@ -302,13 +310,19 @@ def config_errors(where: str = "", also: tuple[type[Exception], ...] = ()) -> It
     """
     try:
         yield
-    except (ConfigError, StrictDataclassError, *also) as error:
+    except Exception as error:
+        if not isinstance(error, (ConfigError, StrictDataclassError, *also)):
+            raise
         reason: BaseException = error
         while isinstance(reason, StrictDataclassError) and reason.__cause__ is not None:
             reason = reason.__cause__
         text = " ".join(str(reason).split())
         if not isinstance(reason, (ValueError, StrictDataclassError)):
-            text = text.replace("Field '", "field '", 1) if text.startswith("Field '") else f"{type(reason).__name__}: {text}"
+            text = (
+                text.replace("Field '", "field '", 1)
+                if text.startswith("Field '")
+                else f"{type(reason).__name__}: {text}"
+            )
         where = "" if text.startswith("config.json of ") else where
         text = text if len(text) <= 600 else f"{text[:400]}...{text[-100:]}"
         raise ConfigError(where + text) from None
@@ -318,7 +332,7 @@ def checked(limits: Mapping[str, Rule]) -> Callable[[Config], Config]:
     """`@strict` that looks at these limits before anything is made of the fields, and whose errors are a [`ConfigError`]."""
 
     def decorate(cls: Config) -> Config:
-        cls = strict(cls)
+        strict(cls)
         make = cls.__init__
 
         @functools.wraps(make)
@@ -327,7 +341,7 @@ def checked(limits: Mapping[str, Rule]) -> Callable[[Config], Config]:
             with config_errors():
                 make(self, *args, **kwargs)
 
-        cls.__init__ = __init__  # type: ignore[method-assign]
+        cls.__init__ = __init__
         for name in ("__setattr__", "validate"):
             setattr(cls, name, config_errors()(getattr(cls, name)))
         return cls
@@ -350,12 +364,17 @@ class CheckedConfig(PreTrainedConfig):
             return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
 
     @classmethod
+    def get_config_dict(cls, *args, **kwargs) -> tuple[dict[str, Any], dict[str, Any]]:
+        config_dict, kwargs = super().get_config_dict(*args, **kwargs)
+        if not isinstance(config_dict, dict):
+            raise ConfigError(f"it must be an object, not {short(config_dict)}.")
+        return config_dict, kwargs
+
+    @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs):
         """As [`~PreTrainedConfig.from_dict`]."""
         path = kwargs.get("name_or_path")  # AutoConfig says it
         with config_errors(_file_of(path) if path else "", also=ERRORS_OF_VALUES):
-            if not isinstance(config_dict, dict):
-                raise ConfigError(f"it must be an object, not {short(config_dict)}.")
             return super().from_dict(config_dict, **kwargs)
 
 

@@ -19,7 +19,7 @@ class ConfigWithCode(CheckedConfig):
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs):
         """As [`~PreTrainedConfig.from_dict`]; the package leaves `custom_pipelines` out."""
-        if cls.remote_code is not None and isinstance(config_dict, dict):
+        if cls.remote_code is not None:
             # `pipeline` would ask for trust in them, although the package has registered its own
             config_dict = {name: value for name, value in config_dict.items() if name != "custom_pipelines"}
         return super().from_dict(config_dict, **kwargs)

@@ -266,8 +266,6 @@ class MobileVideoGPTConfig(ConfigWithCode):
         so that only their combination has to fit; one for a sub-config may be a dictionary of some of its fields.
         A published repository's flat dictionary is understood too.
         """
-        if not isinstance(config_dict, dict):
-            return super().from_dict(config_dict, **kwargs)
         config_dict = _nested_release_config(config_dict)
         names = {field.name for field in fields(cls)} - {"dtype"}
         given = {name: kwargs.pop(name) for name in names & set(kwargs)}
@@ -296,7 +294,7 @@ def _nested_release_config(flat: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: if it asks for something that no published model has.
     """
-    if not isinstance(flat, dict) or flat.get("model_type") != RELEASE_MODEL_TYPE:
+    if flat.get("model_type") != RELEASE_MODEL_TYPE:
         return flat
     for name, expected in (
         ("mm_projector_type", "etp"),

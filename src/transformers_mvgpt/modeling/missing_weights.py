@@ -98,7 +98,9 @@ class PreTrainedModelWithAllWeights(PreTrainedModel):
         names = [name for name in self.state_dict() if is_read(name, self.config)]
         whole = [part for part in counts if counts[part] == sum(_part(name) == part for name in names)]
         parts = " and ".join(map(self._label, counts))
-        message = f"{len(missing)} weights of {parts} are missing in {source}, such as {', '.join(sorted(missing)[:3])}. "
+        message = (
+            f"{len(missing)} weights of {parts} are missing in {source}, such as {', '.join(sorted(missing)[:3])}. "
+        )
         if len(missing) == len(names) and unexpected:
             message += f"It has the weights of another model, such as {', '.join(sorted(unexpected)[:3])}. "
         else:
