@@ -81,7 +81,7 @@ def test_missing_weights_of_a_quantized_model_are_refused(checkpoint, options):
         load(checkpoint, quantization_config=BitsAndBytesConfig(**options))
 
 
-def test_missing_shard_and_pickled_weights_are_refused(checkpoint, tmp_path):
+def test_missing_weights_of_a_pickled_checkpoint_are_refused(checkpoint):
     weights = {
         name: value for name, value in load_file(checkpoint / "model.safetensors").items() if "norm" not in name
     }

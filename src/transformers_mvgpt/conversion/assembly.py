@@ -12,6 +12,8 @@ from transformers import GenerationConfig, PreTrainedConfig
 from transformers.utils import CONFIG_NAME, cached_file
 
 from ..families import FAMILIES, Family
+from ..modeling.config_limits import ERRORS_OF_VALUES, config_errors
+from ..video.limits import shorten
 from .encoder_sources import read_encoder
 from .loading import (
     LoadedModel,
@@ -158,7 +160,8 @@ def _read_encoder_config(source: str, config_class: type[PreTrainedConfig]) -> d
         return {}  # reading its weights meets the same obstacle
     if file is None:
         return {}
-    return config_class.from_pretrained(source).to_diff_dict()
+    with config_errors(f"config.json of {shorten(source)}: ", also=ERRORS_OF_VALUES):
+        return config_class.from_pretrained(source).to_diff_dict()
 
 
 def _decode_greedily(config: GenerationConfig) -> None:

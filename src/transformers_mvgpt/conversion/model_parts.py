@@ -12,6 +12,7 @@ from transformers.utils import CONFIG_NAME, PROCESSOR_NAME, cached_file
 from ..families import FAMILIES, Family, family_of
 from ..modeling.vision_language_model import placeholder_ids
 from ..video.limits import shorten
+from .weight_files import read_json
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,10 @@ def around_language_model(
 
 def read_fields_around(source: str, usual: Family) -> tuple[Family, dict[str, Any]]:
     """What an output of training says of the model around its language model; the usual family's defaults if nothing."""
-    if cached_file(source, CONFIG_NAME, _raise_exceptions_for_missing_entries=False) is None:
+    file = cached_file(source, CONFIG_NAME, _raise_exceptions_for_missing_entries=False)
+    if file is None:
         return usual, usual.config_class().to_dict()
-    model_type = PreTrainedConfig.get_config_dict(source)[0].get("model_type")
+    model_type = read_json(file).get("model_type")
     family = next((family for family in FAMILIES if model_type in family.model_types), usual)
     return family, family.config_class.from_pretrained(source).to_dict()
 
