@@ -133,7 +133,11 @@ class TestSources:
 
     def test_adapter(self, tmp_path, native):
         write_adapter(tmp_path / "adapter", native)
-        export_hub(tmp_path / "adapter", tmp_path / "exported")
+        with pytest.raises(
+            ValueError, match="`base_model_name_or_path` in adapter_config.json .* neither in that folder nor beside"
+        ):
+            export_hub(tmp_path / "adapter", tmp_path / "exported")
+        export_hub(tmp_path / "adapter", tmp_path / "exported", base_model=native)
         convert(tmp_path / "adapter", tmp_path / "merged", base_model=native)
         weights, expected = (load_file(tmp_path / name / "model.safetensors") for name in ("exported", "merged"))
         assert weights.keys() == expected.keys()
