@@ -36,5 +36,7 @@ def test_every_limit_is_named_with_its_default():
 
 
 def test_every_command_is_named():
-    stated = [name for row in rows_of("What the commands read and write") for name in re.findall(r"`([\w-]+)`", row[0])]
+    stated = [
+        name for row in rows_of("What the commands read and write") for name in re.findall(r"`([\w-]+)`", row[0])
+    ]
     assert sorted(stated) == sorted(typer.main.get_command(app).commands)

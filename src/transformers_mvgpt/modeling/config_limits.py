@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
 )
 from transformers import PreTrainedConfig
 from transformers.activations import ACT2FN
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 
@@ -90,7 +91,7 @@ def _is_names(value: Any) -> bool:
 
 def _is_dtype(value: Any) -> bool:
     dtype = getattr(torch, value, None) if isinstance(value, str) else value
-    return isinstance(dtype, torch.dtype) and dtype.is_floating_point
+    return dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def _is_token_ids(value: Any) -> bool:
@@ -105,6 +106,9 @@ def _is_labels(value: Any) -> bool:
 def _is_rope(value: Any) -> bool:
     """Numbers, short lists of them and names, also by type of layer."""
     if not isinstance(value, Mapping) or len(value) > 100:
+        return False
+    rope_type = value.get("rope_type", "default")
+    if not isinstance(rope_type, str) or rope_type not in ("default", *ROPE_INIT_FUNCTIONS):
         return False
     theta, factor = value.get("rope_theta", 10_000.0), value.get("factor", 1.0)
     if not all(item is None or (_is_number(item) and 0 < item <= 1e15) for item in (theta, factor)):
@@ -135,7 +139,7 @@ _CONFIG = Rule("an object", lambda value: isinstance(value, (dict, PreTrainedCon
 _NAMES = Rule("a list of names", _is_names, optional=True)
 _DTYPE = Rule("the name of a floating point dtype, such as 'bfloat16'", _is_dtype, optional=True)
 _TOKEN_IDS = Rule("a token id, a list of them or null", _is_token_ids, optional=True)
-_ROPE = Rule("an object of positive numbers", _is_rope, optional=True)
+_ROPE = Rule("an object of positive numbers with a known `rope_type`", _is_rope, optional=True)
 _ACTIVATION = Rule("the name of an activation, such as 'silu'", lambda v: isinstance(v, str) and v in ACT2FN)
 _LABELS = Rule("an object with ids as keys", _is_labels, optional=True)
 _NOTHING = Rule("null: it is not supported", lambda value: value is None)
