@@ -64,8 +64,6 @@ def test_other_number_of_frames():
 
 SEGMENTS = {
     "fractions": ((2.5, 4.35), list(range(25, 41))),
-    "swapped": ((4.35, 2.5), list(range(25, 41))),
-    "equal": ((2.5, 2.5), list(range(25, 36))),
     "from": ((9.2, None), list(range(92, 100))),
     "to": ((None, 0.95), list(range(10))),
     "first_frame": ((None, 0), [0]),

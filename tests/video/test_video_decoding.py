@@ -52,10 +52,8 @@ def test_numbers_frames_in_the_order_they_are_shown(clip, backend: str, name: st
     if name.startswith("variable"):
         times = np.array(VARIABLE_TICKS) / 30
         fps = (NUM_FRAMES - 1) / times[-1]
-    if name == "variable.mp4":
-        # The tables of an MP4 have a rate of their own, which FFmpeg reports as the average one.
-        with av.open(path) as container:
-            fps = float(container.streams.video[0].average_rate)
+    # On the clock of the container. Without an edit list the two frames that an encoder of B-frames waits for delay the first.
+    times += {"late_start": 2.5, "fragments": 0.2, "h264.flv": 0.2}.get(name if name.endswith("flv") else path.stem, 0)
     # Only Matroska rounds times, to milliseconds, and that matters only where they have to tell the rate.
     assert metadata.fps == pytest.approx(fps, rel=2e-4 if name == "variable.mkv" else 1e-6)
     assert metadata.duration == pytest.approx(metadata.total_num_frames / metadata.fps)
@@ -82,7 +80,8 @@ def test_sampled_frames_are_those_of_the_whole_video(clip, backend: str, name: s
     indirect=["backend"],
 )
 def test_refuses_files_whose_frames_it_would_mistake(clip, backend: str, name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name}' could not be read by {backend}: .* exactly. .* another backend"):
+    take_pyav = r"take pyav \(`video_backend=\"pyav\"`, `pip install av`\)"
+    with pytest.raises(ValueError, match=f"{name}' is not for {backend}, which reads .* only: {take_pyav}"):
         decode_video(clip(name), backend=backend)
 
 

@@ -24,7 +24,11 @@ from .video_inputs import flatten_videos, frames_to_array, is_source
 class VideoSegmentKwargs(VideosKwargs, total=False):
     r"""
     start_seconds, end_seconds (`float`, *optional*):
-        Segment of the video to look at, in seconds; the whole video where they are not given.
+        Segment of the video to look at, in seconds on the clock of its container, as players show them; the whole video where they are
+        not given.
+    sampling (`str`, *optional*):
+        `"frames"`, the published rule, counts frames: of a video of variable rate most come from where frames are dense. `"time"`
+        spreads them over time. They differ only at variable rates.
     video_backend (`str`, *optional*):
         Decoder for files: `"pyav"`, `"torchcodec"`, `"opencv"` or `"decord"`; the first of these that is installed if not
         given.
@@ -32,6 +36,7 @@ class VideoSegmentKwargs(VideosKwargs, total=False):
 
     start_seconds: float | int | None
     end_seconds: float | int | None
+    sampling: str | None
     video_backend: str | None
 
 
@@ -46,6 +51,7 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
     do_sample_frames = True
     start_seconds = None
     end_seconds = None
+    sampling = "frames"
     video_backend = None
 
     def preprocess(self, videos: Any, **kwargs: Unpack[VideoSegmentKwargs]) -> BatchFeature:
@@ -68,7 +74,7 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         validate_typed_dict(self.valid_kwargs, kwargs)
         return_tensors = kwargs.pop("return_tensors", None)
         do_sample_frames = kwargs.pop("do_sample_frames", self.do_sample_frames)
-        names = ("num_frames", "fps", "start_seconds", "end_seconds")
+        names = ("num_frames", "fps", "start_seconds", "end_seconds", "sampling")
         sampling = {name: kwargs.pop(name, getattr(self, name, None)) for name in names}
         read = self._read_videos(
             videos,

@@ -14,9 +14,9 @@ from transformers.image_utils import (
     PILImageResampling,
     SizeDict,
 )
-from transformers.video_utils import VideoMetadata, default_sample_indices_fn
+from transformers.video_utils import VideoMetadata
 
-from ..video.frame_sampling_mvgpt import sample_frame_indices, segment_bounds
+from ..video.frame_sampling_mvgpt import Sampling, sample_at_rate, sample_frame_indices
 from .video_file_processor import VideoFileProcessor, VideoSegmentKwargs
 
 
@@ -85,6 +85,7 @@ class MobileVideoGPTVideoProcessor(VideoFileProcessor):
         fps: float | None = None,
         start_seconds: float | None = None,
         end_seconds: float | None = None,
+        sampling: Sampling | None = None,
         **kwargs,
     ) -> np.ndarray:
         r"""
@@ -92,13 +93,16 @@ class MobileVideoGPTVideoProcessor(VideoFileProcessor):
 
         Args:
             metadata ([`~video_utils.VideoMetadata`]):
-                Number of frames and average frame rate of the video.
+                Number of frames and average frame rate of the video, and the times of its frames where it is a
+                [`SampledVideoMetadata`].
             num_frames (`int`, *optional*, defaults to `self.num_frames`):
                 Number of frames wanted. The default takes fewer from a shorter video; any other number must be there.
             fps (`float`, *optional*):
                 Sample at this rate instead.
             start_seconds, end_seconds (`float`, *optional*):
-                Segment to sample from.
+                Segment to sample from, see [`segment_bounds`].
+            sampling (`str`, *optional*, defaults to `self.sampling`):
+                `"frames"`, the published rule, or `"time"`.
 
         Returns:
             `np.ndarray` of shape `(n,)`, ascending. See [`sample_frame_indices`].
@@ -106,6 +110,7 @@ class MobileVideoGPTVideoProcessor(VideoFileProcessor):
         Raises:
             ValueError: if the frames asked for are not there.
         """
+        sampling = self.sampling if sampling is None else sampling
         explicit = num_frames is not None and num_frames != self.num_frames
         if fps is not None:
             if fps <= 0:
@@ -114,12 +119,18 @@ class MobileVideoGPTVideoProcessor(VideoFileProcessor):
                 raise ValueError(
                     f"`num_frames` ({num_frames}) and `fps` ({fps}) exclude each other: pass one of them."
                 )
-            first, last = segment_bounds(metadata.total_num_frames, metadata.fps, start_seconds, end_seconds)
-            segment = VideoMetadata(total_num_frames=last - first + 1, fps=metadata.fps)
-            return first + default_sample_indices_fn(segment, fps=fps)
+            return sample_at_rate(metadata, fps, start_seconds, end_seconds, sampling)
 
         wanted = num_frames if num_frames is not None else self.num_frames
-        indices = sample_frame_indices(metadata.total_num_frames, metadata.fps, wanted, start_seconds, end_seconds)
+        indices = sample_frame_indices(
+            metadata.total_num_frames,
+            metadata.fps,
+            wanted,
+            start_seconds,
+            end_seconds,
+            frame_times=getattr(metadata, "frame_times", None),
+            sampling=sampling,
+        )
         if explicit and len(indices) < wanted:
             raise ValueError(
                 f"`num_frames` ({wanted}) is more than the {len(indices)} frames there are: pass at most {len(indices)}, "

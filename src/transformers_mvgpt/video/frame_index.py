@@ -34,10 +34,12 @@ class FrameIndex:
         time_base (`Fraction`):
             Seconds per unit of `pts`.
         fps (`float` or `None`):
-            Average frames per second.
+            Average frames per second, see [`average_fps`].
         has_open_gops (`bool`):
             Whether some frames are stored after a keyframe but shown before it. Seekers that confuse the two orders
             miscount in such a file.
+        origin_seconds (`float`):
+            Where the clock of the container starts. That is 0, but in MPEG-TS and others whose clocks run on from anywhere.
     """
 
     pts: np.ndarray
@@ -45,10 +47,16 @@ class FrameIndex:
     time_base: Fraction
     fps: float | None
     has_open_gops: bool
+    origin_seconds: float = 0.0
 
     @classmethod
     def from_stored_order(
-        cls, pts: np.ndarray, is_keyframe: np.ndarray, time_base: Fraction, fps: float | None
+        cls,
+        pts: np.ndarray,
+        is_keyframe: np.ndarray,
+        time_base: Fraction,
+        declared_fps: float | None,
+        origin_seconds: float = 0.0,
     ) -> "FrameIndex | None":
         """The index of frames given in decoding order; `None` if their times are not all different."""
         order = np.argsort(pts, kind="stable")
@@ -57,15 +65,17 @@ class FrameIndex:
             return None
         earliest_from_here = np.minimum.accumulate(pts[::-1])[::-1]
         has_open_gops = bool(np.any(earliest_from_here[is_keyframe] < pts[is_keyframe]))
-        return cls(shown, np.flatnonzero(is_keyframe[order]).tolist(), time_base, fps, has_open_gops)
+        fps = average_fps(len(pts), float(np.ptp(pts) * time_base), declared_fps)
+        keyframes = np.flatnonzero(is_keyframe[order]).tolist()
+        return cls(shown, keyframes, time_base, fps, has_open_gops, origin_seconds)
 
     def __len__(self) -> int:
         return len(self.pts)
 
     @property
     def times(self) -> np.ndarray:
-        """Seconds from the first frame, float64 of shape `(num_frames,)`."""
-        return (self.pts - self.pts[0]) * float(self.time_base)
+        """Seconds on the clock of the container, float64 of shape `(num_frames,)`."""
+        return self.pts * float(self.time_base) - self.origin_seconds
 
     @property
     def has_constant_rate(self) -> bool:

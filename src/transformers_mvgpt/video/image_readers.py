@@ -37,7 +37,8 @@ def read_gif(source: VideoSource, request: FrameRequest) -> None:
         except PILLOW_ERRORS as error:
             raise request.unreadable("it does not open") from error
         times = [0.0, *accumulate(durations)]
-        for number in request.choose(len(durations), len(durations) / times[-1], image.height, image.width):
+        fps = len(durations) / times[-1]
+        for number in request.choose(len(durations), fps, image.height, image.width, np.array(times[:-1])):
             image.seek(number)
             request.put(number, _picture(image), times[number])
 

@@ -10,8 +10,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from .frame_index import FrameIndex, average_fps
+from .frame_geometry import lay_on_white, make_square, square_size
+from .frame_index import FrameIndex
 from .sources import VideoSource
+from .stream_properties import (
+    alpha_decoder,
+    best_video_stream,
+    demux,
+    has_alpha,
+    open_container,
+    pixel_aspect_ratio,
+    read_orientation,
+    read_packet_index,
+)
 from .video_metadata import FrameRequest
 
 
@@ -51,13 +62,26 @@ class _Video:
         self.open()
 
     def open(self) -> None:
-        # Titles and the like need not be UTF-8.
-        self.container = self.av.open(self.source.path_or_stream(), metadata_errors="replace")
-        self.stream = self.container.streams.best("video")
-        if self.stream is None:
+        self.container = open_container(self.av, self.source)
+        try:
+            self.stream = best_video_stream(self.container, self.request)
+            if self.stream.codec_context is None:
+                raise self.request.unsuitable("does not know its codec")
+            self.decoder = self.stream.codec_context
+            if (name := alpha_decoder(self.stream)) is not None:
+                self.decoder = self._make_decoder(name)
+        except ValueError:
             self.close()
-            raise ValueError(f"{self.request.name} has no video stream. Pass a file that has one.")
-        self.stream.thread_type = "AUTO"
+            raise
+        self.decoder.thread_type = "AUTO"
+
+    def _make_decoder(self, name: str) -> Any:
+        try:
+            decoder = self.av.CodecContext.create(name, "r")
+        except self.av.codec.codec.UnknownCodecError as error:
+            raise self.request.unsuitable("was built without libvpx, which reads transparent VP8 and VP9") from error
+        decoder.extradata = self.stream.codec_context.extradata
+        return decoder
 
     def close(self) -> None:
         # It refers back to this object: both would wait for the garbage collector, with a decoder and its threads. In a process
@@ -75,34 +99,19 @@ class _Video:
         understood = (self.stream.frames, self.stream.start_time, self.stream.time_base)
         return understood == (len(index), index.pts[0], index.time_base)
 
-    def packets(self) -> Iterator[Any]:
-        while True:
-            try:
-                yield from self.container.demux(self.stream)
-                return
-            except IndexError:  # PyAV stumbles over packets of a stream that begins later. They are not wanted anyway.
-                continue
-
     def scan(self) -> FrameIndex:
         """The index that the packets give."""
-        packets = [
-            (packet.pts, packet.is_keyframe) for packet in self.packets() if packet.size and not packet.is_discard
-        ]
-        time_base, declared_fps = self.stream.time_base, self.stream.average_rate
+        index = read_packet_index(self.container, self.stream)
         self.rewind()
-        if not packets or any(pts is None for pts, _ in packets):
-            raise _MisnumberedFrames
-        pts, is_keyframe = np.array(packets, dtype=np.int64).T
-        fps = average_fps(len(pts), float(np.ptp(pts) * time_base), declared_fps)
-        index = FrameIndex.from_stored_order(pts, is_keyframe.astype(bool), time_base, fps)
         if index is None:
             raise _MisnumberedFrames
         return index
 
     def decode(self) -> Iterator[Any]:
         """The frames from here on, in the order shown."""
-        for packet in self.packets():
-            yield from packet.decode()
+        for packet in demux(self.container, self.stream):
+            # the packet at the end is empty
+            yield from self.decoder.decode(packet if packet.size else None)
 
     def read(self, index: FrameIndex, is_promised: bool) -> None:
         """
@@ -113,8 +122,8 @@ class _Video:
         first = self.first(frames)
         if not is_promised and first.pts != index.pts[0]:
             raise _MisnumberedFrames
-        wanted = self.request.choose(len(index), index.fps, *_picture(first).shape[1:])
         times = index.times
+        wanted = self.request.choose(len(index), index.fps, *self.picture(first).shape[1:], times)
         self.numbered = _number(chain([first], frames), index)
         self.latest = -1
         for target in wanted:
@@ -126,7 +135,7 @@ class _Video:
                 if not is_promised:
                     raise
                 raise self.request.undecodable(target) from error
-            self.request.put(target, _picture(frame), float(times[target]))
+            self.request.put(target, self.picture(frame), float(times[target]))
 
     def first(self, frames: Iterator[Any]) -> Any:
         for frame in frames:
@@ -153,6 +162,7 @@ class _Video:
                 self.rewind()
             else:
                 self.container.seek(int(index.pts[keyframe]), stream=self.stream)
+                self.decoder.flush_buffers()
             numbered = _number(self.decode(), index)
             first = next((pair for pair in numbered if pair[0] >= keyframe), None)
             if first is not None and first[0] == keyframe:
@@ -161,6 +171,15 @@ class _Video:
                 return
         raise _MisnumberedFrames
 
+    def picture(self, frame: Any) -> torch.Tensor:
+        """uint8 RGB of shape `(3, height, width)` as players show it."""
+        orientation, ratio = read_orientation(frame, self.request), pixel_aspect_ratio(self.stream)
+        ratio = 1 / ratio if orientation.is_transposed else ratio
+        if ratio != 1:
+            size = (frame.height, frame.width) if orientation.is_transposed else (frame.width, frame.height)
+            self.request.check_size(*square_size(*size, ratio))
+        return make_square(orientation.apply(_convert(frame)), ratio)
+
     def count_and_read(self) -> None:
         """Reads without regard to times: what decodes is counted."""
         self.rewind()
@@ -168,14 +187,14 @@ class _Video:
         first = self.first(frames)
         num_frames = 1 + sum(1 for _ in frames)
         fps = self.stream.average_rate
-        wanted = self.request.choose(num_frames, float(fps) if fps else None, *_picture(first).shape[1:])
+        wanted = self.request.choose(num_frames, float(fps) if fps else None, *self.picture(first).shape[1:])
         self.rewind()
         frames = enumerate(self.decode())
         for target in wanted:
             frame = next((frame for number, frame in frames if number == target), None)
             if frame is None:
                 raise self.request.undecodable(target)
-            self.request.put(target, _picture(frame), None)
+            self.request.put(target, self.picture(frame), None)
 
 
 def _number(frames: Iterator[Any], index: FrameIndex) -> Iterator[tuple[int, Any]]:
@@ -187,7 +206,24 @@ def _number(frames: Iterator[Any], index: FrameIndex) -> Iterator[tuple[int, Any
         yield number, frame
 
 
-def _picture(frame: Any) -> torch.Tensor:
-    """uint8 RGB of shape `(3, height, width)`, upright."""
-    picture = torch.from_numpy(frame.to_ndarray(format="rgb24")).permute(2, 0, 1)
-    return torch.rot90(picture, round(frame.rotation / 90), dims=(1, 2))
+def _convert(frame: Any) -> torch.Tensor:
+    """uint8 RGB of shape `(3, height, width)` as it is stored; transparent pixels are white."""
+    if has_alpha(frame.format):
+        return lay_on_white(torch.from_numpy(frame.to_ndarray(format="rgba")).permute(2, 0, 1))
+    if max(component.bits for component in frame.format.components) <= 8:
+        return torch.from_numpy(frame.to_ndarray(format="rgb24")).permute(2, 0, 1)
+    # With more bits FFmpeg 8 heeds where chroma samples lie, and other versions do not: what is not said is the same for all.
+    frame = _without_chroma_location(frame).reformat(format="rgb24", interpolation="BICUBIC")
+    return torch.from_numpy(frame.to_ndarray()).permute(2, 0, 1)
+
+
+def _without_chroma_location(frame: Any) -> Any:
+    copy = type(frame)(frame.width, frame.height, frame.format.name)
+    for to, plane in zip(copy.planes, frame.planes, strict=True):
+        rows = np.frombuffer(plane, np.uint8)[: plane.line_size * plane.height].reshape(plane.height, plane.line_size)
+        copied = np.zeros(to.buffer_size, np.uint8)
+        num_bytes = min(to.line_size, plane.line_size)
+        copied[: to.line_size * plane.height].reshape(plane.height, to.line_size)[:, :num_bytes] = rows[:, :num_bytes]
+        to.update(copied)
+    copy.colorspace, copy.color_range = frame.colorspace, frame.color_range
+    return copy

@@ -1,16 +1,69 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Reads frames with TorchCodec, OpenCV or decord. Where one of them would return a wrong frame, it is found out."""
 
-import importlib
+import importlib.util
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
+from .frame_geometry import make_square, square_size
 from .frame_index import FrameIndex, average_fps
 from .sources import VideoSource
+from .stream_properties import StreamProperties, describe_stream, refuse_what_others_mistake, scan_stream
 from .video_metadata import FrameRequest, UndecodableFrame
+
+
+class _Shown:
+    """Makes the pixels of pictures square, and knows when the stream starts, if PyAV is there to tell."""
+
+    def __init__(self, source: VideoSource, request: FrameRequest) -> None:
+        """
+        Raises:
+            UnsuitableBackend: if the decoder would return other pictures than those in the file.
+        """
+        self.source = source
+        self.request = request
+        self.properties: StreamProperties | None = describe_stream(source, request)
+        if self.properties is not None:
+            refuse_what_others_mistake(self.properties, request)
+
+    def unsuitable(self, what_it_does: str) -> ValueError:
+        """For a file that is not for this decoder, unless PyAV cannot open it either."""
+        if self.properties is None and importlib.util.find_spec("av") is not None:
+            return self.request.unreadable("it does not open")
+        return self.request.unsuitable(what_it_does)
+
+    def check_rotation(self, degrees: float) -> None:
+        """`degrees` counter-clockwise is what the decoder knows of."""
+        if self.properties is not None and (degrees - self.properties.rotation) % 360:
+            raise self.request.unsuitable("does not turn pictures as this file asks")
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        if self.properties is None:
+            return height, width
+        width, height = square_size(width, height, self.properties.shown_pixel_aspect_ratio)
+        self.request.check_size(width, height)
+        return height, width
+
+    def picture(self, frame: torch.Tensor) -> torch.Tensor:
+        return frame if self.properties is None else make_square(frame, self.properties.shown_pixel_aspect_ratio)
+
+    def times(self, num_frames: int) -> np.ndarray | None:
+        """When so many frames are shown, by the packets of the file."""
+        if self.properties is None:
+            return None
+        index = scan_stream(self.source, self.request)
+        return index.times if index is not None and len(index) == num_frames else None
+
+    def start_seconds(self, is_told: bool) -> float:
+        """`is_told` is whether the decoder itself says that the stream starts at zero."""
+        if self.properties is not None:
+            return self.properties.start_seconds or 0.0
+        if is_told:
+            return 0.0
+        raise self.unsuitable("without PyAV beside it does not tell when a stream like this one starts")
 
 
 def read_torchcodec(source: VideoSource, request: FrameRequest, index: FrameIndex | None) -> None:
@@ -19,9 +72,10 @@ def read_torchcodec(source: VideoSource, request: FrameRequest, index: FrameInde
     can be computed, except that seeking by them skips frames of open groups. Either way the time of each frame is
     compared with the one it should have.
     """
+    shown = _Shown(source, request)
     if source.container() == "other":
         # In AVI and MPEG streams TorchCodec numbers frames by decoding times, and silently returns their neighbors.
-        raise request.unreadable("this is no MP4, MOV, Matroska or WebM file, and it reads no others exactly")
+        raise shown.unsuitable("reads MP4, MOV, Matroska and WebM only")
     decoder_class = importlib.import_module("torchcodec.decoders").VideoDecoder
     can_compute_times = index is not None and index.has_constant_rate and not index.has_open_gops
     for seek_mode in ("approximate", "exact") if can_compute_times else ("exact",):
@@ -29,20 +83,19 @@ def read_torchcodec(source: VideoSource, request: FrameRequest, index: FrameInde
             decoder = decoder_class(source.content, seek_mode=seek_mode, num_ffmpeg_threads=0, device="cpu")
         except (RuntimeError, ValueError) as error:
             raise request.unreadable("it does not open") from error
+        shown.check_rotation(decoder.metadata.rotation or 0)
         try:
-            _take_torchcodec_frames(decoder, request, index)
+            _take_torchcodec_frames(decoder, request, index, shown)
             return
         except UndecodableFrame:
             if seek_mode == "exact":
                 raise
 
 
-def _take_torchcodec_frames(decoder: Any, request: FrameRequest, index: FrameIndex | None) -> None:
+def _take_torchcodec_frames(decoder: Any, request: FrameRequest, index: FrameIndex | None, shown: _Shown) -> None:
     metadata = decoder.metadata
-    times = None
     if index is not None:
         num_frames, fps, times = len(index), index.fps, index.times
-        begin_seconds = float(index.pts[0] * index.time_base)
     else:
         num_frames, begin_seconds = len(decoder), metadata.begin_stream_seconds
         try:
@@ -50,18 +103,18 @@ def _take_torchcodec_frames(decoder: Any, request: FrameRequest, index: FrameInd
         except (RuntimeError, IndexError) as error:
             raise request.unreadable("its first or last frame does not decode") from error
         if first.pts_seconds > begin_seconds:
-            raise request.unreadable("its first frame does not decode")
+            raise request.unsuitable("numbers frames from one that does not decode")
         fps = average_fps(num_frames, last.pts_seconds - begin_seconds, metadata.average_fps_from_header)
+        times = shown.times(num_frames)
 
-    for number in request.choose(num_frames, fps, metadata.height, metadata.width):
+    for number in request.choose(num_frames, fps, *shown.size(metadata.height, metadata.width), times):
         try:
             frame = decoder.get_frame_at(number)
         except (RuntimeError, IndexError) as error:
             raise request.undecodable(number) from error
-        seconds = frame.pts_seconds - begin_seconds
-        if times is not None and abs(seconds - times[number]) > 1e-6:
+        if times is not None and abs(frame.pts_seconds - times[number]) > 1e-6:
             raise request.undecodable(number)
-        request.put(number, frame.data, seconds)
+        request.put(number, shown.picture(frame.data), frame.pts_seconds)
 
 
 def read_opencv(source: VideoSource, request: FrameRequest, index: FrameIndex | None) -> None:
@@ -70,18 +123,20 @@ def read_opencv(source: VideoSource, request: FrameRequest, index: FrameIndex | 
     have not, it decodes from the start. Without an index it first counts the frames by decoding them.
     """
     cv2 = importlib.import_module("cv2")
+    shown = _Shown(source, request)
     with source.as_path() as path:
         capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
         try:
             if not capture.isOpened():
                 raise request.unreadable("it does not open")
+            shown.check_rotation(-capture.get(cv2.CAP_PROP_ORIENTATION_META))
             if index is None:
-                num_frames, fps, times = _count_opencv_frames(cv2, capture)
+                num_frames, fps, times = _count_opencv_frames(cv2, capture, shown)
             else:
                 num_frames, fps, times = len(index), index.fps, index.times
             size = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
-            wanted = request.choose(num_frames, fps, *size)
-            promised_times = None if index is None else times
+            wanted = request.choose(num_frames, fps, *shown.size(*size), times)
+            promised_times = None if index is None else times - times[0]
             for may_seek in (False,) if index is None else (True, False):
                 capture.open(path, cv2.CAP_FFMPEG)
                 try:
@@ -90,7 +145,7 @@ def read_opencv(source: VideoSource, request: FrameRequest, index: FrameIndex | 
                             raise request.undecodable(number)
                         if promised_times is not None and abs(seconds - promised_times[number]) > 1e-3:
                             raise request.undecodable(number)
-                        request.put(number, frame, None if times is None else float(times[number]))
+                        request.put(number, shown.picture(frame), None if times is None else float(times[number]))
                     return
                 except UndecodableFrame:
                     if not may_seek:
@@ -99,12 +154,20 @@ def read_opencv(source: VideoSource, request: FrameRequest, index: FrameIndex | 
             capture.release()
 
 
-def _count_opencv_frames(cv2: Any, capture: Any) -> tuple[int, float | None, np.ndarray | None]:
+def _count_opencv_frames(
+    cv2: Any, capture: Any, shown: _Shown
+) -> tuple[int, float | None, np.ndarray | None]:
     """Number of frames, their average rate, and their times if known."""
     times = []
+    starts_at_zero = False
     while capture.grab():
+        # It counts from the start of the stream.
         times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
-    return len(times), *_checked_times(np.array(times), capture.get(cv2.CAP_PROP_FPS))
+        starts_at_zero = starts_at_zero or capture.get(cv2.CAP_PROP_PTS) == 0
+    if not times:
+        return 0, None, None
+    start_seconds = shown.start_seconds(is_told=starts_at_zero)
+    return len(times), *_checked_times(np.array(times) + start_seconds, capture.get(cv2.CAP_PROP_FPS))
 
 
 def _opencv_frames(
@@ -134,9 +197,13 @@ def read_decord(source: VideoSource, request: FrameRequest, index: FrameIndex | 
     Seeks only where the index shows that it is safe: at open groups of pictures decord returns wrong frames, and it
     does not tell the time of what it returns. Elsewhere it decodes from the start.
     """
+    shown = _Shown(source, request)
     if index is None and source.container() != "matroska":
         # With edit lists and in MPEG streams it counts packets that are never shown, and repeats frames instead.
-        raise request.unreadable("this is no Matroska, WebM or plain MP4 or MOV file, and it reads no others exactly")
+        raise shown.unsuitable("reads Matroska, WebM, and MP4 and MOV without edits or fragments only")
+    if index is None:
+        # It knows of no turns but those in the header of MP4.
+        shown.check_rotation(0)
     decord = importlib.import_module("decord")
     errors = (decord.DECORDError, RuntimeError, AssertionError, StopIteration)
     try:
@@ -146,16 +213,17 @@ def read_decord(source: VideoSource, request: FrameRequest, index: FrameIndex | 
         raise request.unreadable("it does not open") from error
     if index is None:
         if reader.get_key_indices()[0] != 0:
-            raise request.unreadable("its first frame does not decode")
+            raise request.unsuitable("numbers frames from one that does not decode")
         num_frames = len(reader)
         timestamps = reader.get_frame_timestamp(range(num_frames))[:, 0].astype(np.float64)
+        timestamps += shown.start_seconds(is_told=False) - timestamps[0]
         fps, times = _checked_times(timestamps, reader.get_avg_fps())
     else:
         num_frames, fps, times = len(index), index.fps, index.times
 
     can_seek = index is not None and not index.has_open_gops
     latest = 0
-    for number in request.choose(num_frames, fps, *frame.shape[1:]):
+    for number in request.choose(num_frames, fps, *shown.size(*frame.shape[1:]), times):
         try:
             if can_seek and number > latest + 1:
                 reader.seek_accurate(number)
@@ -165,7 +233,7 @@ def read_decord(source: VideoSource, request: FrameRequest, index: FrameIndex | 
                 latest += 1
         except errors as error:
             raise request.undecodable(number) from error
-        request.put(number, frame, None if times is None else float(times[number]))
+        request.put(number, shown.picture(frame), None if times is None else float(times[number]))
 
 
 def _next_decord_frame(reader: Any) -> torch.Tensor:
@@ -179,8 +247,7 @@ def _next_decord_frame(reader: Any) -> torch.Tensor:
 
 
 def _checked_times(times: np.ndarray, declared_fps: float) -> tuple[float | None, np.ndarray | None]:
-    """Average rate, and seconds from the first frame unless the container has no times that make sense."""
+    """Average rate, and the times unless the container has none that make sense."""
     if len(times) == 0 or np.any(np.diff(times) <= 0):
         return declared_fps if declared_fps > 0 else None, None
-    times = times - times[0]
-    return average_fps(len(times), float(times[-1]), declared_fps), times
+    return average_fps(len(times), float(times[-1] - times[0]), declared_fps), times

@@ -13,7 +13,7 @@ from .image_readers import read_folder, read_gif
 from .reader_pyav import read_pyav
 from .readers import read_decord, read_opencv, read_torchcodec
 from .sources import VideoSource, resolve_source
-from .video_metadata import FrameRequest, SampledVideoMetadata
+from .video_metadata import FrameRequest, SampledVideoMetadata, UnsuitableBackend
 
 
 class _Backend(NamedTuple):
@@ -90,21 +90,28 @@ def decode_video(
         read_images = read_folder if container is None else read_gif
         read_images(video, request)
     else:
-        backend = _usable_backend(backend)
-        request = FrameRequest(video.name, backend, sample_indices_fn)
         index = None
         if container == "mp4":
             with video.open() as file:
                 index = read_mp4_index(file)
-        _BACKENDS[backend].read(video, request, index)
+        unsuitable = None
+        for candidate in _usable_backends(backend):
+            request = FrameRequest(video.name, candidate, sample_indices_fn)
+            try:
+                _BACKENDS[candidate].read(video, request, index)
+                break
+            except UnsuitableBackend as error:
+                unsuitable = unsuitable or error
+        else:
+            raise unsuitable
     return request.frames, request.metadata
 
 
-def _usable_backend(backend: str | None) -> str:
-    """The one that was asked for, or else the first; an error if it, or every one, is unusable."""
-    for candidate in VIDEO_BACKENDS if backend is None else (backend,):
-        if _why_unusable(candidate) is None:
-            return candidate
+def _usable_backends(backend: str | None) -> list[str]:
+    """The one that was asked for, or else all in the order of choice; an error if it, or every one, is unusable."""
+    usable = [name for name in VIDEO_BACKENDS if backend in (None, name) and _why_unusable(name) is None]
+    if usable:
+        return usable
     if backend is None:
         raise ImportError(
             f"No video backend can be used: none of {', '.join(VIDEO_BACKENDS)} is installed, recent enough and loads. "

@@ -3,24 +3,35 @@
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
+import numpy as np
 import torch
 from transformers.video_utils import VideoMetadata
+
+from .limits import UntrustedInput, shorten
 
 
 @dataclass
 class SampledVideoMetadata(VideoMetadata):
     """
-    transformers' `VideoMetadata` that also knows when its frames are shown, which at a variable frame rate is not
-    `index / fps`. As a mapping it has the keys of its parent, so that it can stand wherever a `VideoMetadata` can.
+    transformers' `VideoMetadata` that also knows when its frames are shown, which at a variable frame rate, or in a stream that
+    begins late, is not `index / fps`. As a mapping it has the keys of its parent, so that it can stand wherever a `VideoMetadata`
+    can.
+
+    Times are presentation times on the clock of the container, as players show them: in MP4, MOV, Matroska and WebM a stream that
+    begins late has its first frame at 1.7 s, not at 0. In MPEG-TS and others whose clocks run on from anywhere, zero is where the
+    container begins.
 
     Args:
         timestamps_seconds (`list[float]`, *optional*):
-            When each frame of `frames_indices` is shown, in seconds from the first frame of the video.
+            When each frame of `frames_indices` is shown, in seconds.
+        frame_times (`np.ndarray` of shape `(total_num_frames,)`, float64, *optional*):
+            When each frame of the video is shown, in seconds, ascending.
     """
 
     timestamps_seconds: list[float] | None = None
+    frame_times: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def __iter__(self) -> Iterator[str]:
         return (field.name for field in fields(VideoMetadata))
@@ -38,6 +49,10 @@ class UndecodableFrame(ValueError):
     """One of the wanted frames is missing."""
 
 
+class UnsuitableBackend(ValueError):
+    """The file may be sound, but this backend would read it wrongly or not at all; another one can be tried."""
+
+
 class FrameRequest:
     """
     Passed to a reader, which calls [`choose`] once it knows the video, then [`put`] for each frame it was asked for.
@@ -52,12 +67,22 @@ class FrameRequest:
     frames: torch.Tensor
 
     def __init__(self, name: str, backend: str, sample_indices_fn: Callable[..., Sequence[int]] | None) -> None:
-        self.name = name
+        self.name = shorten(name)
         self.backend = backend
         self.sample_indices_fn = sample_indices_fn
+        self.limits = UntrustedInput()
 
-    def choose(self, num_frames: int, fps: float | None, height: int, width: int) -> list[int]:
-        """The different frames to read, ascending. May be called again by a reader that learns better."""
+    def check_size(self, width: int | None, height: int | None) -> None:
+        if width and height:
+            self.limits.check_size(f"The video {self.name}", width, height)
+
+    def choose(
+        self, num_frames: int, fps: float | None, height: int, width: int, times: np.ndarray | None = None
+    ) -> list[int]:
+        """
+        The different frames to read, ascending. May be called again by a reader that learns better. `times` are those of all
+        frames, in seconds on the clock of the container, where they are known.
+        """
         if num_frames == 0:
             raise ValueError(f"The video {self.name} has no frames. Check that it plays, or leave it out.")
         self.metadata = SampledVideoMetadata(
@@ -67,6 +92,7 @@ class FrameRequest:
             height=height,
             duration=num_frames / fps if fps else None,
             video_backend=self.backend,
+            frame_times=times,
         )
         sample = self.sample_indices_fn
         chosen = range(num_frames) if sample is None else sample(metadata=self.metadata)
@@ -88,7 +114,7 @@ class FrameRequest:
         return sorted(self._rows)
 
     def put(self, index: int, frame: torch.Tensor, seconds: float | None) -> None:
-        """Takes frame `index`, uint8 of shape `(3, height, width)`, shown `seconds` after the first one."""
+        """Takes frame `index`, uint8 of shape `(3, height, width)`, shown at `seconds` on the clock of the container."""
         if frame.shape != self.frames.shape[1:]:
             _, height, width = frame.shape
             raise ValueError(
@@ -106,12 +132,23 @@ class FrameRequest:
     def undecodable(self, index: int) -> UndecodableFrame:
         return UndecodableFrame(
             f"Frame {index} of {self.name} could not be decoded by {self.backend}: the file promises "
-            f"{self.metadata.total_num_frames} frames, but is damaged or cut short there, or {self.backend} does not "
-            f"know its codec. Sample other frames, re-encode the file, or choose another backend."
+            f"{self.metadata.total_num_frames} frames, but is damaged or cut short there. Sample other frames, or re-encode the file."
         )
 
     def unreadable(self, reason: str) -> ValueError:
+        """For files that are wrong themselves, as far as this backend can tell."""
         return ValueError(
-            f"The video {self.name} could not be read by {self.backend}: {reason}. It is damaged, cut short, without "
-            f"a video stream, or of a kind that needs another backend. Check that it plays, or re-encode it."
+            f"The video {self.name} could not be read by {self.backend}: {reason}. It is damaged, cut short, or no video. Check that "
+            f"it plays, or re-encode it{self._or_pyav}."
         )
+
+    def unsuitable(self, what_it_does: str) -> UnsuitableBackend:
+        """For files that are as they should be, but not for this backend, which `what_it_does`."""
+        way_out = "take pyav (`video_backend=\"pyav\"`, `pip install av`)"
+        if self.backend == "pyav":
+            way_out = "re-encode it, e.g. as H.264, or take another backend"
+        return UnsuitableBackend(f"The video {self.name} is not for {self.backend}, which {what_it_does}: {way_out}.")
+
+    @property
+    def _or_pyav(self) -> str:
+        return "" if self.backend == "pyav" else ", or take pyav (`video_backend=\"pyav\"`, `pip install av`)"
