@@ -167,7 +167,10 @@ def _count_opencv_frames(
     if not times:
         return 0, None, None
     start_seconds = shown.start_seconds(is_told=starts_at_zero)
-    return len(times), *_checked_times(np.array(times) + start_seconds, capture.get(cv2.CAP_PROP_FPS))
+    fps, checked = _checked_times(np.array(times) + start_seconds, capture.get(cv2.CAP_PROP_FPS))
+    if checked is None and (known := shown.times(len(times))) is not None:
+        fps, checked = _checked_times(known, capture.get(cv2.CAP_PROP_FPS))
+    return len(times), fps, checked
 
 
 def _opencv_frames(

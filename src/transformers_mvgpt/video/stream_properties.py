@@ -208,11 +208,12 @@ def refuse_what_others_mistake(properties: StreamProperties, request: FrameReque
         raise request.unsuitable("does not mirror pictures as this file asks")
     if properties.has_pictures_beside:
         raise request.unsuitable("may take the cover picture in this file for the video")
+    if properties.is_interlaced:
+        returned = "memory that nothing was written to" if backend == "opencv" else "colors that belong to the lines beside them"
+        raise request.unsuitable(f"returns {returned} for interlaced video")
     if backend == "torchcodec":
         return
     if properties.bits_per_color > 8:
-        raise request.unsuitable(f"rounds colors of {properties.bits_per_color} bits in a way of its own")
-    if properties.color_space not in OPENCV_COLOR_SPACES:
+        raise request.unsuitable(f"brings colors of {properties.bits_per_color} bits to 8 in a way of its own")
+    if backend == "opencv" and properties.color_space not in OPENCV_COLOR_SPACES:
         raise request.unsuitable("takes BT.2020 and other color spaces for BT.601")
-    if backend == "opencv" and properties.is_interlaced:
-        raise request.unsuitable("returns no picture of interlaced video")
