@@ -105,7 +105,9 @@ def sample_at_rate(
         times = _known_times(total_num_frames, metadata.fps, frame_times)[first : last + 1]
         seconds = np.arange(times[0], times[-1] + HALF_A_MILLISECOND, 1 / fps)
         return first + np.unique(_shown_at(times, seconds))
-    return first + default_sample_indices_fn(VideoMetadata(total_num_frames=last - first + 1, fps=metadata.fps), fps=fps)
+    return first + default_sample_indices_fn(
+        VideoMetadata(total_num_frames=last - first + 1, fps=metadata.fps), fps=fps
+    )
 
 
 def segment_bounds(

@@ -154,9 +154,7 @@ def read_opencv(source: VideoSource, request: FrameRequest, index: FrameIndex | 
             capture.release()
 
 
-def _count_opencv_frames(
-    cv2: Any, capture: Any, shown: _Shown
-) -> tuple[int, float | None, np.ndarray | None]:
+def _count_opencv_frames(cv2: Any, capture: Any, shown: _Shown) -> tuple[int, float | None, np.ndarray | None]:
     """Number of frames, their average rate, and their times if known."""
     times = []
     starts_at_zero = False

@@ -125,7 +125,9 @@ def demux(container: Any, stream: Any) -> Iterator[Any]:
 def read_packet_index(container: Any, stream: Any) -> FrameIndex | None:
     """The index that all packets of a stream give, from here on; `None` where they have no proper times (AVI, raw H.264)."""
     packets = [
-        (packet.pts, packet.is_keyframe) for packet in demux(container, stream) if packet.size and not packet.is_discard
+        (packet.pts, packet.is_keyframe)
+        for packet in demux(container, stream)
+        if packet.size and not packet.is_discard
     ]
     if not packets or any(pts is None for pts, _ in packets):
         return None
@@ -209,7 +211,11 @@ def refuse_what_others_mistake(properties: StreamProperties, request: FrameReque
     if properties.has_pictures_beside:
         raise request.unsuitable("may take the cover picture in this file for the video")
     if properties.is_interlaced:
-        returned = "memory that nothing was written to" if backend == "opencv" else "colors that belong to the lines beside them"
+        returned = (
+            "memory that nothing was written to"
+            if backend == "opencv"
+            else "colors that belong to the lines beside them"
+        )
         raise request.unsuitable(f"returns {returned} for interlaced video")
     if backend == "torchcodec":
         return

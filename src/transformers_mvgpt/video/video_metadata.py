@@ -144,11 +144,11 @@ class FrameRequest:
 
     def unsuitable(self, what_it_does: str) -> UnsuitableBackend:
         """For files that are as they should be, but not for this backend, which `what_it_does`."""
-        way_out = "take pyav (`video_backend=\"pyav\"`, `pip install av`)"
+        way_out = 'take pyav (`video_backend="pyav"`, `pip install av`)'
         if self.backend == "pyav":
             way_out = "re-encode it, e.g. as H.264, or take another backend"
         return UnsuitableBackend(f"The video {self.name} is not for {self.backend}, which {what_it_does}: {way_out}.")
 
     @property
     def _or_pyav(self) -> str:
-        return "" if self.backend == "pyav" else ", or take pyav (`video_backend=\"pyav\"`, `pip install av`)"
+        return "" if self.backend == "pyav" else ', or take pyav (`video_backend="pyav"`, `pip install av`)'
