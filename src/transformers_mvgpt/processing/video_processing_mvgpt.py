@@ -16,7 +16,7 @@ from transformers.image_utils import (
 )
 from transformers.video_utils import VideoMetadata
 
-from ..video.frame_sampling_mvgpt import Sampling, sample_at_rate, sample_frame_indices
+from ..video.frame_sampling_mvgpt import sample_at_rate, sample_frame_indices
 from .video_file_processor import VideoFileProcessor, VideoSegmentKwargs
 
 
@@ -85,7 +85,7 @@ class MobileVideoGPTVideoProcessor(VideoFileProcessor):
         fps: float | None = None,
         start_seconds: float | None = None,
         end_seconds: float | None = None,
-        sampling: Sampling | None = None,
+        sampling: str | None = None,
         **kwargs,
     ) -> np.ndarray:
         r"""

@@ -12,7 +12,7 @@ is cut by the presentation times of the frames, and `sampling="time"` spreads th
 
 import math
 from numbers import Real
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from transformers.video_utils import VideoMetadata, default_sample_indices_fn
@@ -20,7 +20,7 @@ from transformers.video_utils import VideoMetadata, default_sample_indices_fn
 from .limits import shorten
 
 
-Sampling = Literal["frames", "time"]
+SAMPLINGS = ("frames", "time")
 
 # Matroska and FLV round the time of each frame to a millisecond.
 HALF_A_MILLISECOND = 0.0005
@@ -35,7 +35,7 @@ def sample_frame_indices(
     end_seconds: float | None = None,
     *,
     frame_times: np.ndarray | None = None,
-    sampling: Sampling = "frames",
+    sampling: str = "frames",
 ) -> np.ndarray:
     r"""
     About one frame per second, thinned out evenly if that gives too many, closer together if it gives too few.
@@ -69,8 +69,7 @@ def sample_frame_indices(
         raise ValueError("The video has no frames.")
     if num_frames < 1:
         raise ValueError(f"`num_frames` ({num_frames}) must be at least 1.")
-    if sampling not in get_args(Sampling):
-        raise ValueError(f"`sampling` ({shorten(sampling)}) must be one of: {', '.join(get_args(Sampling))}.")
+    _check_sampling(sampling)
     first, last = segment_bounds(total_num_frames, fps, start_seconds, end_seconds, frame_times)
     if sampling == "time":
         times = _known_times(total_num_frames, fps, frame_times)[first : last + 1]
@@ -92,12 +91,13 @@ def sample_at_rate(
     fps: float,
     start_seconds: float | None = None,
     end_seconds: float | None = None,
-    sampling: Sampling = "frames",
+    sampling: str = "frames",
 ) -> np.ndarray:
     """
     Indices of about `fps` frames per second, ascending and at least one. Frames of variable rate are taken by their times, those of
     constant rate as transformers does it, unless `sampling` is `"time"`.
     """
+    _check_sampling(sampling)
     frame_times = getattr(metadata, "frame_times", None)
     total_num_frames = metadata.total_num_frames
     first, last = segment_bounds(total_num_frames, metadata.fps, start_seconds, end_seconds, frame_times)
@@ -141,7 +141,6 @@ def segment_bounds(
             "pass its frames as an array and `video_metadata` with their `fps`, or leave the segment out."
         )
     begins = 0.0 if frame_times is None else float(frame_times[0])
-    is_constant = has_constant_rate(fps, frame_times)
     if start is not None and _is_beyond(start, begins, total_num_frames, fps):
         rate = f" at {fps:g} frames per second" if fps else ""
         raise ValueError(
@@ -152,7 +151,7 @@ def segment_bounds(
         raise ValueError(
             f"`end_seconds` ({end_seconds}) lies before the first frame of the video, which is shown at {begins:.2f} s: raise it."
         )
-    if is_constant and fps:
+    if fps and has_constant_rate(fps, frame_times):
         first = 0 if start is None else max(0, _frame_at(start, begins, fps))
         last = total_num_frames - 1
         # a segment may be endless
@@ -180,14 +179,20 @@ def has_constant_rate(fps: float | None, frame_times: np.ndarray | None) -> bool
     return bool(np.abs(frame_times - expected).max() <= min(MAX_ROUNDING_SECONDS, 0.25 / fps))
 
 
+def _check_sampling(sampling: str) -> None:
+    if sampling not in SAMPLINGS:
+        raise ValueError(f"`sampling` ({shorten(sampling)}) must be one of: {', '.join(SAMPLINGS)}.")
+
+
 def _checked_seconds(name: str, seconds: Any) -> float | None:
     if seconds is None:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, Real):
         raise ValueError(f"`{name}` ({shorten(seconds)}) must be a number of seconds, such as 5 or 62.5.")
-    if not seconds >= 0:  # nor is NaN
+    number = float(seconds)
+    if not number >= 0:  # nor is NaN
         raise ValueError(f"`{name}` ({seconds}) must be at least 0.")
-    return float(seconds)
+    return number
 
 
 def _is_beyond(start: float, begins: float, total_num_frames: int, fps: float | None) -> bool:

@@ -94,6 +94,7 @@ def read_torchcodec(source: VideoSource, request: FrameRequest, index: FrameInde
 
 def _take_torchcodec_frames(decoder: Any, request: FrameRequest, index: FrameIndex | None, shown: _Shown) -> None:
     metadata = decoder.metadata
+    times: np.ndarray | None
     if index is not None:
         num_frames, fps, times = len(index), index.fps, index.times
     else:
@@ -130,13 +131,15 @@ def read_opencv(source: VideoSource, request: FrameRequest, index: FrameIndex | 
             if not capture.isOpened():
                 raise request.unreadable("it does not open")
             shown.check_rotation(-capture.get(cv2.CAP_PROP_ORIENTATION_META))
+            times: np.ndarray | None = None
+            promised_times: np.ndarray | None = None
             if index is None:
                 num_frames, fps, times = _count_opencv_frames(cv2, capture, shown)
             else:
                 num_frames, fps, times = len(index), index.fps, index.times
+                promised_times = index.times - index.times[0]
             size = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
             wanted = request.choose(num_frames, fps, *shown.size(*size), times)
-            promised_times = None if index is None else times - times[0]
             for may_seek in (False,) if index is None else (True, False):
                 capture.open(path, cv2.CAP_FFMPEG)
                 try:

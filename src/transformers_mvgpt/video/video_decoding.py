@@ -50,7 +50,8 @@ def decode_video(
     Reads frames of a video. No more is decoded than they need, and all backends return the same ones.
 
     Frames are numbered from 0 in the order they are shown; frames that an edit list hides do not count. `fps` is the
-    average rate. Frames are upright: the rotation that a file asks for has been applied.
+    average rate. Times are those of the container's clock, see [`SampledVideoMetadata`]. Frames are as players show them: turned and
+    mirrored as the file asks, of square pixels, on white where they are transparent.
 
     Args:
         source (`str`, `os.PathLike` or `bytes`):
@@ -62,12 +63,13 @@ def decode_video(
             to read: in any order, repeated or not. Without it all frames are read. It is called again if the container
             turns out to be wrong about the number of frames.
         backend (`str`, *optional*):
-            One of `VIDEO_BACKENDS`. Defaults to the first that is usable, in this order: `"pyav"`, which brings its
-            own FFmpeg and can number the frames of any container; `"torchcodec"`, which needs an FFmpeg on the system
-            and reads MP4, MOV, Matroska and WebM; `"opencv"`, which often has to decode from the start and takes
-            BT.2020 colors for BT.601; `"decord"`, which is no longer maintained, reads the same containers as
-            TorchCodec without fragments and edits, and may crash on damaged files. GIFs and folders are read with
-            Pillow.
+            One of `VIDEO_BACKENDS`. Defaults to the first that is usable and suits the file, in this order: `"pyav"`,
+            which brings its own FFmpeg and can number the frames of any container; `"torchcodec"`, which needs an FFmpeg
+            on the system and reads MP4, MOV, Matroska and WebM; `"opencv"`, which often has to decode from the start;
+            `"decord"`, which is no longer maintained, reads the same containers as TorchCodec without fragments and
+            edits, and may crash on damaged files. Those but PyAV refuse files that they would return wrongly, which PyAV
+            finds out: transparent, mirrored or interlaced pictures; OpenCV and decord also more than 8 bits per color.
+            GIFs and folders are read with Pillow.
 
     Returns:
         `tuple[torch.Tensor, SampledVideoMetadata]`: the frames in the order of the indices, uint8 RGB of shape
@@ -94,17 +96,29 @@ def decode_video(
         if container == "mp4":
             with video.open() as file:
                 index = read_mp4_index(file)
-        unsuitable = None
-        for candidate in _usable_backends(backend):
-            request = FrameRequest(video.name, candidate, sample_indices_fn)
-            try:
-                _BACKENDS[candidate].read(video, request, index)
-                break
-            except UnsuitableBackend as error:
-                unsuitable = unsuitable or error
-        else:
-            raise unsuitable
+        request = _read(video, index, sample_indices_fn, _usable_backends(backend))
     return request.frames, request.metadata
+
+
+def _read(
+    video: VideoSource,
+    index: FrameIndex | None,
+    sample_indices_fn: Callable[..., Sequence[int]] | None,
+    backends: list[str],
+) -> FrameRequest:
+    """With the first of these backends that is not unsuitable for the file."""
+    backend, *others = backends
+    request = FrameRequest(video.name, backend, sample_indices_fn)
+    try:
+        _BACKENDS[backend].read(video, request, index)
+        return request
+    except UnsuitableBackend as error:
+        for other in others:
+            try:
+                return _read(video, index, sample_indices_fn, [other])
+            except UnsuitableBackend:
+                continue
+        raise error
 
 
 def _usable_backends(backend: str | None) -> list[str]:
