@@ -192,6 +192,17 @@ def test_times_of_all_frames_are_no_part_of_the_mapping(variable: Path) -> None:
     assert copy.deepcopy(metadata) == metadata
 
 
+@pytest.mark.parametrize("form", [lambda metadata: metadata, lambda metadata: [metadata]], ids=["alone", "list"])
+def test_frames_that_were_read_before_keep_their_times(variable: Path, form: Callable) -> None:
+    frames, metadata = decode_video(variable)
+    options = {"start_seconds": 4, "end_seconds": 10, "return_metadata": True}
+    [given] = PROCESSOR(frames, video_metadata=form(metadata), **options)["video_metadata"]
+    assert given.timestamps == pytest.approx([4, 5, 6, 7, 8, 9, 10])
+    frames, metadata = decode_video(variable, sample(50, 51))
+    features = PROCESSOR(frames, video_metadata=form(metadata), do_sample_frames=False, return_metadata=True)
+    assert features["video_metadata"][0].timestamps == pytest.approx([14, 15])
+
+
 def test_rate_is_constant_but_for_what_containers_round() -> None:
     exact = np.arange(1000) * 1001 / 30000 + 5
     assert has_constant_rate(30000 / 1001, exact) and has_constant_rate(30000 / 1001, exact.round(3))

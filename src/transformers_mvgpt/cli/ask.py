@@ -18,6 +18,12 @@ def ask(
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
     start_seconds: Annotated[float | None, typer.Option(min=0, help="Start of the segment to look at.")] = None,
     end_seconds: Annotated[float | None, typer.Option(min=0, help="End of the segment to look at.")] = None,
+    sampling: Annotated[
+        Literal["frames", "time"] | None,
+        typer.Option(
+            help="What frames are spread over; at a variable frame rate that is not the same. By default as published: frames."
+        ),
+    ] = None,
     device: Annotated[
         str | None, typer.Option(help="Device, such as cpu, cuda, cuda:1 or mps; by default a GPU if there is one.")
     ] = None,
@@ -47,6 +53,7 @@ def ask(
         "max_new_tokens": max_new_tokens,
         "start_seconds": start_seconds,
         "end_seconds": end_seconds,
+        "sampling": sampling,
         "video_backend": video_backend,
         "return_selected_frames": show_frames or None,
     }

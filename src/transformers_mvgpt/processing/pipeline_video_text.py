@@ -303,7 +303,8 @@ def _describe_frames(
     number: int, video: VideoMetadata, selected: list[int], scores: list[float]
 ) -> Iterator[dict[str, Any]]:
     """Selected frames of a video, in time order; those that fill up a short video are none."""
-    times = video.timestamps if video.fps is not None else [None] * len(video.frames_indices)
+    is_timed = video.fps is not None or getattr(video, "timestamps_seconds", None) is not None
+    times = video.timestamps if is_timed else [None] * len(video.frames_indices)
     for position in selected:
         if position < len(video.frames_indices):
             index = video.frames_indices[position]

@@ -17,6 +17,7 @@ from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata, make_batched_metadata
 
 from ..video.video_decoding import decode_video
+from ..video.video_metadata import describe_given_frames
 from .saved_with_code import SavedWithCode
 from .video_inputs import flatten_videos, frames_to_array, is_source
 
@@ -99,6 +100,9 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         videos = flatten_videos(videos)
         if not videos:
             raise ValueError("No video was given.")
+        if isinstance(video_metadata, VideoMetadata):
+            # alone, transformers would copy it without the times
+            video_metadata = [video_metadata]
         known = [None] * len(videos) if video_metadata is None else make_batched_metadata(videos, video_metadata)
         return [
             decode_video(video, sample_indices_fn, backend=backend)
@@ -117,18 +121,8 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
                 )
             video = [self.process_image(image) for image in self.fetch_images([os.fspath(path) for path in video])]
         frames = frames_to_array(video)
-        known: dict[str, Any] = {"total_num_frames": len(frames)} if metadata is None else dict(metadata)
-        if sample_indices_fn is not None:
-            if known["total_num_frames"] != len(frames):
-                raise ValueError(
-                    f"`video_metadata` is of {known['total_num_frames']} frames, but {len(frames)} are there to sample "
-                    "from: pass all of them, or `do_sample_frames=False` if these are sampled already."
-                )
-            indices = sample_indices_fn(metadata=VideoMetadata(**known))
-            frames, known["frames_indices"] = frames[indices], indices.tolist()
-        elif len(known.get("frames_indices") or ()) != len(frames):
-            known["frames_indices"] = list(range(len(frames)))
-        return frames, VideoMetadata(**known)
+        known = describe_given_frames(len(frames), metadata, sample_indices_fn)
+        return (frames if sample_indices_fn is None else frames[known.frames_indices]), known
 
     def _prepare_input_videos(self, videos: list[Any], **kwargs) -> list[torch.Tensor]:
         """uint8 (n, 3, H, W). One by one: the videos of a batch may differ in layout."""

@@ -123,7 +123,8 @@ class _Video:
         if not is_promised and first.pts != index.pts[0]:
             raise _MisnumberedFrames
         times = index.times
-        wanted = self.request.choose(len(index), index.fps, *self.picture(first).shape[1:], times)
+        _, height, width = self.picture(first).shape
+        wanted = self.request.choose(len(index), index.fps, height, width, times)
         self.numbered = _number(chain([first], frames), index)
         self.latest = -1
         for target in wanted:

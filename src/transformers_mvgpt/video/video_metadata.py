@@ -4,6 +4,7 @@
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,6 +44,35 @@ class SampledVideoMetadata(VideoMetadata):
     def timestamps(self) -> list[float]:
         """Timestamps of the sampled frames in seconds: the real ones, or `index / fps` where those are not known."""
         return super().timestamps if self.timestamps_seconds is None else self.timestamps_seconds
+
+
+def describe_given_frames(
+    num_frames: int, known: VideoMetadata | None, sample_indices_fn: Callable[..., Any] | None
+) -> SampledVideoMetadata:
+    """
+    Metadata of frames that were given as an array, with the indices in `frames_indices` of those that `sample_indices_fn` takes:
+    of all of them where it is `None`. What `known` says of their times is kept.
+
+    Raises:
+        ValueError: if frames are to be sampled of an array that does not hold the whole video.
+    """
+    metadata = SampledVideoMetadata(**({"total_num_frames": num_frames} if known is None else dict(known)))
+    metadata.frame_times = getattr(known, "frame_times", None)
+    metadata.timestamps_seconds = getattr(known, "timestamps_seconds", None)
+    if sample_indices_fn is not None:
+        if metadata.total_num_frames != num_frames:
+            raise ValueError(
+                f"`video_metadata` is of {metadata.total_num_frames} frames, but {num_frames} are there to sample "
+                "from: pass all of them, or `do_sample_frames=False` if these are sampled already."
+            )
+        metadata.frames_indices = [int(index) for index in sample_indices_fn(metadata=metadata)]
+        times = metadata.frame_times
+        metadata.timestamps_seconds = (
+            None if times is None else [float(times[index]) for index in metadata.frames_indices]
+        )
+    elif len(metadata.frames_indices or ()) != num_frames:
+        metadata.frames_indices, metadata.timestamps_seconds = list(range(num_frames)), None
+    return metadata
 
 
 class UndecodableFrame(ValueError):
