@@ -2,6 +2,7 @@
 """One clock, that of the container: times of frames, segments and rates, where frames do not follow each other evenly."""
 
 import copy
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
@@ -88,6 +89,22 @@ def test_stream_that_begins_late(clip: Callable[[str], Path], backend: str, name
         read(clip(name), backend, end_seconds=2.4)
     with pytest.raises(ValueError, match=r"`start_seconds` \(6.5\) lies beyond the end .* 40 frames .*: 6.50 s"):
         read(clip(name), backend, start_seconds=6.5)
+
+
+@pytest.mark.parametrize("backend", ["torchcodec", "opencv", "decord"], indirect=True)
+def test_without_pyav_a_start_that_is_not_known_is_not_made_up(
+    clip: Callable[[str], Path], backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert read(clip("late_start.mp4"), backend, end_seconds=2.55)[1].timestamps == pytest.approx([2.5])
+    if backend == "torchcodec":
+        indices, metadata = read(clip("late_start.mkv"), backend, start_seconds=3, end_seconds=3.15)
+        assert indices == [5, 6] and metadata.timestamps == pytest.approx([3, 3.1])
+        return
+    with pytest.raises(
+        ValueError, match=f"is not for {backend}, which without PyAV beside it does not tell when a stream"
+    ):
+        read(clip("late_start.mkv"), backend)
 
 
 def write_late_video(path: Path) -> Path:

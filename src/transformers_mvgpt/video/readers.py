@@ -95,6 +95,7 @@ def read_torchcodec(source: VideoSource, request: FrameRequest, index: FrameInde
 def _take_torchcodec_frames(decoder: Any, request: FrameRequest, index: FrameIndex | None, shown: _Shown) -> None:
     metadata = decoder.metadata
     times: np.ndarray | None
+    assumed_times: np.ndarray | None = None
     if index is not None:
         num_frames, fps, times = len(index), index.fps, index.times
     else:
@@ -107,8 +108,12 @@ def _take_torchcodec_frames(decoder: Any, request: FrameRequest, index: FrameInd
             raise request.unsuitable("numbers frames from one that does not decode")
         fps = average_fps(num_frames, last.pts_seconds - begin_seconds, metadata.average_fps_from_header)
         times = shown.times(num_frames)
+        if times is None and fps:
+            # Without PyAV to look at all packets the start is known, and the rest only of a constant rate.
+            assumed_times = begin_seconds + np.arange(num_frames) / fps
 
-    for number in request.choose(num_frames, fps, *shown.size(metadata.height, metadata.width), times):
+    size = shown.size(metadata.height, metadata.width)
+    for number in request.choose(num_frames, fps, *size, assumed_times if times is None else times):
         try:
             frame = decoder.get_frame_at(number)
         except (RuntimeError, IndexError) as error:
