@@ -82,7 +82,7 @@ class TestUnreadable:
         with pytest.raises(ValueError) as error:
             run(recipe)
         [line] = str(error.value).splitlines()  # no traceback of a worker in it
-        assert line.startswith(f"sample 2 of {damaged} was left out: ")
+        assert line.startswith(f"sample 2 of {damaged} cannot be used: ")
         assert str(damaged.parent / "2.mp4") in line
         assert line.endswith("With `on_unreadable: report` the run goes on without it.")
 

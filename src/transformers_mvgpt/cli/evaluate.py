@@ -19,6 +19,9 @@ def evaluate(
     media_folder: Annotated[
         Path | None, typer.Option(help="What paths of videos are relative to; by default the folder of QUESTIONS.")
     ] = None,
+    media_anywhere: Annotated[
+        bool, typer.Option("--media-anywhere", help="Let paths of videos leave that folder.")
+    ] = False,
     shuffle_frames: Annotated[
         bool, typer.Option("--shuffle-frames", help="Show the sampled frames in random order.")
     ] = False,
@@ -48,7 +51,7 @@ def evaluate(
         raise ValueError("`--compare-precisions` goes with neither --shuffle-frames, --quantization nor --answers.")
     if quantization is not None:
         check_quantization(quantization)
-    items = read_questions(questions, media_folder)
+    items = read_questions(questions, media_folder, media_anywhere)
     if compare_precisions:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         with tqdm(desc="Questions", total=len(items)) as bar:

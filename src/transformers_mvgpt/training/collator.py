@@ -9,12 +9,22 @@ from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
 from transformers.image_utils import load_image
 
+from ..video.limits import UntrustedInput, shorten
 from .chat_encoding import IGNORED, encode_chats, placeholder_ids
 from .messages import visuals_of
 
 
 # What decoders raise for files that are missing, damaged, or so large that they must be an attack.
-_MEDIA_ERRORS = (EOFError, IndexError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+_MEDIA_ERRORS = (
+    EOFError,
+    IndexError,
+    MemoryError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    Image.DecompressionBombError,
+)
 
 
 class DataCollator:
@@ -36,6 +46,8 @@ class DataCollator:
         on_unreadable (`str`, defaults to `"stop"`):
             `"stop"` raises on a sample that cannot be used. `"report"` puts why into the batch, as `"problems"`; what stands
             for the sample has zeros as pixels and no label, so that nothing is learned of it.
+        untrusted_input ([`UntrustedInput`], *optional*):
+            How much is taken of videos and images, and of what is at addresses.
 
     Returns:
         `dict[str, torch.Tensor]`: `input_ids`, `attention_mask` and `labels`, int64 of shape `(batch_size, length)`, padded on
@@ -53,12 +65,14 @@ class DataCollator:
         num_frame_tokens: int | None = None,
         pad_images: bool = False,
         on_unreadable: Literal["stop", "report"] = "stop",
+        untrusted_input: UntrustedInput | None = None,
     ):
         self.processor = processor
         self.max_length = max_length
         self.num_frame_tokens = num_frame_tokens
         self.pad_images = pad_images
         self.on_unreadable = on_unreadable
+        self.untrusted_input = untrusted_input
 
     def __call__(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         problems: list[str] = []
@@ -70,7 +84,7 @@ class DataCollator:
             name = sample.get("name", "a sample")
             visuals = self._read_visuals(sample["messages"]) if not isinstance(text, str) else text
             if isinstance(visuals, str):
-                self._report(f"{name} was left out: {visuals}", problems)
+                self._report(f"{name} cannot be used: {visuals}", problems)
                 text, visuals = self._stand_in(sample["messages"], text)
             sequence = torch.from_numpy(text[0]), torch.from_numpy(text[1])
             if self.max_length is not None and len(sequence[0]) > self.max_length:
@@ -109,7 +123,7 @@ class DataCollator:
         if torch.isin(ids[max_length:], tokens).any():
             self._report(f"{what}, which cuts a visual: raise it, or shorten the text before the visual", problems)
             return ids, torch.full_like(labels, IGNORED)
-        problems.append(f"{what}: its end was cut off")
+        problems.append(f"{what}: its end is cut off")
         return ids[:max_length], labels[:max_length]
 
     def _read_visuals(self, messages: list[dict[str, Any]]) -> dict[str, list[torch.Tensor]] | str:
@@ -120,7 +134,9 @@ class DataCollator:
                 try:
                     visual = read(source)
                 except _MEDIA_ERRORS as error:
-                    where = f"{source}: " if isinstance(source, str) and source not in str(error) else ""
+                    where = (
+                        f"{shorten(source)}: " if isinstance(source, str) and shorten(source) not in str(error) else ""
+                    )
                     return where + (str(error).rstrip(".") or type(error).__name__)
                 for key, value in visual.items():
                     pixels.setdefault(key, []).append(value)
