@@ -90,7 +90,9 @@ class SpoilAfter(TrainerCallback):
 def test_weights_are_looked_at_before_they_are_written(tmp_path, release, images, save_steps, step):
     output = tmp_path / "output"
     recipe = tiny_recipe("image_projector", release, images, output, save_steps=save_steps)
-    with pytest.raises(DivergedError, match=rf"diverged in step {step}: the weight \S*image_projector\S* is not finite"):
+    with pytest.raises(
+        DivergedError, match=rf"diverged in step {step}: the weight \S*image_projector\S* is not finite"
+    ):
         run(recipe, callbacks=[SpoilAfter(step)])
     assert_nothing_was_written(output)
 
@@ -129,7 +131,13 @@ def make_trainer(tmp_path, release, images, recipe=None, callbacks=(), **argumen
     loaded = load_model(str(release), {}, dtype=torch.float32)
     loaded.model.requires_grad_(False)
     loaded.model.get_submodule("model.image_projector").requires_grad_(True)
-    settings = {"use_cpu": True, "per_device_train_batch_size": 2, "max_steps": 3, "report_to": "none", "disable_tqdm": True}
+    settings = {
+        "use_cpu": True,
+        "per_device_train_batch_size": 2,
+        "max_steps": 3,
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
     settings |= {"remove_unused_columns": False, "save_steps": 1, "learning_rate": 1e-3}
     return VisionLanguageTrainer(
         model=loaded.model,

@@ -57,7 +57,11 @@ def image(name):
         ({"messages": ask("<video>\nWhat?"), "videos": ["a.mp4"]}, [video("a.mp4"), text("What?")]),
         ({"messages": ask("<image>What?"), "images": ["a.png"], "videos": []}, [image("a.png"), text("What?")]),
         (
-            {"messages": ask(" Is <image> in <video>,\n\n<image>?"), "images": ["a.png", "b.png"], "videos": ["c.mp4"]},
+            {
+                "messages": ask(" Is <image> in <video>,\n\n<image>?"),
+                "images": ["a.png", "b.png"],
+                "videos": ["c.mp4"],
+            },
             [text(" Is "), image("a.png"), text(" in "), video("c.mp4"), text(",\n\n"), image("b.png"), text("?")],
         ),
         (
@@ -177,7 +181,8 @@ class TestMediaFolder:
         return tmp_path / "secret.png"
 
     @pytest.mark.parametrize(
-        "name", ["../secret.png", "a/../../secret.png", "link.png", "up/secret.png", "{}", "file://{}", "FILE:{}", ".."]
+        "name",
+        ["../secret.png", "a/../../secret.png", "link.png", "up/secret.png", "{}", "file://{}", "FILE:{}", ".."],
     )
     @pytest.mark.parametrize("key", ["image", "images", "video", "part"])
     def test_paths_that_leave_it(self, read, tmp_path, secret, name, key):
@@ -186,7 +191,9 @@ class TestMediaFolder:
         files = {} if key == "part" else {key: [name] if key == "images" else name}
         shown = {"part": "path", "images": "images[0]"}.get(key, key)
         record = {"messages": ask(content), **files}
-        message = f"In sample 1 of .*rows.jsonl: `{shown}` is '.*', which leads out of the media folder".replace("[0]", r"\[0\]")
+        message = f"In sample 1 of .*rows.jsonl: `{shown}` is '.*', which leads out of the media folder".replace(
+            "[0]", r"\[0\]"
+        )
         with pytest.raises(ValueError, match=message):
             read(record)
         with pytest.raises(ValueError, match="or allow it with `media_anywhere=true` if you trust the data"):

@@ -172,6 +172,9 @@ def _write_model(trainer: VisionLanguageTrainer, loaded: LoadedModel, output: Pa
             def write(folder: Path) -> None:
                 model.save_pretrained(folder, state_dict=state)
                 loaded.processor.save_pretrained(folder)
+                if os.path.isabs(loaded.model.name_or_path):
+                    # peft's card names the base model, of which a path says nothing to others
+                    (folder / "README.md").unlink(missing_ok=True)
         else:
             # a model that was sharded or on a GPU comes back with copies of what it shares, which must not be saved twice
             for copied, shared in model.all_tied_weights_keys.items():
