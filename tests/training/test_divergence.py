@@ -7,11 +7,10 @@ import re
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import TrainerCallback, TrainingArguments
+from transformers import TrainerCallback
 
-from training_data import tiny_recipe
-from transformers_mvgpt.conversion.loading import load_model
-from transformers_mvgpt.training import DataCollator, InstructionDataset, VisionLanguageTrainer, run
+from training_data import make_trainer, tiny_recipe
+from transformers_mvgpt.training import run
 from transformers_mvgpt.training.checkpoints import list_checkpoints
 from transformers_mvgpt.training.divergence import DivergedError, first_not_finite
 
@@ -109,8 +108,7 @@ def test_evaluation_stops(tmp_path, release, images):
 
 def test_float16_may_overflow_while_its_scale_can_fall(tmp_path, release, images):
     """A gradient that is too large for the scale is left out, and no failure."""
-    recipe = tiny_recipe("image_projector", release, images, tmp_path / "output", max_steps=1)
-    trainer = make_trainer(tmp_path, release, images, recipe)
+    trainer = make_trainer(tmp_path, release, images)
 
     class Scaler:
         def __init__(self, scale):
@@ -125,27 +123,6 @@ def test_float16_may_overflow_while_its_scale_can_fall(tmp_path, release, images
     trainer.accelerator.scaler = Scaler(1.0)
     with pytest.raises(DivergedError, match="the norm of the gradients is inf"):
         trainer._get_grad_norm(trainer.model, grad_norm=norm)
-
-
-def make_trainer(tmp_path, release, images, recipe=None, callbacks=(), **arguments):
-    loaded = load_model(str(release), {}, dtype=torch.float32)
-    loaded.model.requires_grad_(False)
-    loaded.model.get_submodule("model.image_projector").requires_grad_(True)
-    settings = {
-        "use_cpu": True,
-        "per_device_train_batch_size": 2,
-        "max_steps": 3,
-        "report_to": "none",
-        "disable_tqdm": True,
-    }
-    settings |= {"remove_unused_columns": False, "save_steps": 1, "learning_rate": 1e-3}
-    return VisionLanguageTrainer(
-        model=loaded.model,
-        args=TrainingArguments(str(tmp_path / "checkpoints"), **{**settings, **arguments}),
-        train_dataset=InstructionDataset(images),
-        data_collator=DataCollator(loaded.processor),
-        callbacks=list(callbacks),
-    )
 
 
 def test_trainer_as_a_library(tmp_path, release, images):
@@ -178,28 +155,3 @@ def test_first_not_finite():
     assert first_not_finite(model.named_parameters()) == "1.weight"
     model[1].weight.requires_grad_(False)
     assert first_not_finite(model.named_parameters()) is None
-
-
-@pytest.mark.parametrize("from_collator", [True, False])
-def test_label_smoothing(tmp_path, release, images, from_collator):
-    """As computed by hand from the logits of all positions, without those of placeholders."""
-    trainer = make_trainer(tmp_path, release, images, label_smoothing_factor=0.2)
-    batch = dict(trainer.data_collator([trainer.train_dataset[index] for index in (0, 1)]))
-    names = {"input_ids", "attention_mask", "pixel_values"}
-    labels = batch["labels"]
-    if not from_collator:
-        # others may let the loss look at placeholders
-        labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
-        batch = {**{name: batch[name] for name in names}, "labels": labels}
-        labels = labels.masked_fill(labels == trainer.model.config.image_token_id, -100)
-    batch.pop("names", None)
-    with torch.no_grad():
-        logits = trainer.model(**{name: batch[name] for name in names}).logits.float()
-        loss = trainer.compute_loss(trainer.model.eval(), dict(batch))
-    total, count = 0.0, 0
-    for row, ids in zip(logits.log_softmax(-1), labels, strict=True):
-        for position in range(len(ids) - 1):
-            if (target := int(ids[position + 1])) != -100:
-                total += -0.8 * row[position, target] - 0.2 * row[position].mean()
-                count += 1
-    torch.testing.assert_close(loss, total / count, rtol=1e-4, atol=1e-5)

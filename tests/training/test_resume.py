@@ -225,6 +225,11 @@ def test_finished_run_is_left_as_it_is(uninterrupted, release, clips, images):
     assert after == before
 
 
+def test_adapter_shows_no_path_of_this_machine_to_others(uninterrupted):
+    """peft would write a card that names the base model's folder."""
+    assert not (uninterrupted / "README.md").exists()
+
+
 def test_another_recipe_is_refused(uninterrupted, release, clips, images):
     recipe = make_recipe(release, [clips, images], uninterrupted, learning_rate=0.5)
     message = (
