@@ -9,7 +9,7 @@ from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
 from transformers.image_utils import load_image
 
-from ..video.limits import UntrustedInput, shorten
+from ..video.limits import shorten
 from .chat_encoding import IGNORED, encode_chats, placeholder_ids
 from .messages import visuals_of
 
@@ -46,8 +46,6 @@ class DataCollator:
         on_unreadable (`str`, defaults to `"stop"`):
             `"stop"` raises on a sample that cannot be used. `"report"` puts why into the batch, as `"problems"`; what stands
             for the sample has zeros as pixels and no label, so that nothing is learned of it.
-        untrusted_input ([`UntrustedInput`], *optional*):
-            How much is taken of videos and images, and of what is at addresses.
 
     Returns:
         `dict[str, torch.Tensor]`: `input_ids`, `attention_mask` and `labels`, int64 of shape `(batch_size, length)`, padded on
@@ -65,14 +63,12 @@ class DataCollator:
         num_frame_tokens: int | None = None,
         pad_images: bool = False,
         on_unreadable: Literal["stop", "report"] = "stop",
-        untrusted_input: UntrustedInput | None = None,
     ):
         self.processor = processor
         self.max_length = max_length
         self.num_frame_tokens = num_frame_tokens
         self.pad_images = pad_images
         self.on_unreadable = on_unreadable
-        self.untrusted_input = untrusted_input
 
     def __call__(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         problems: list[str] = []

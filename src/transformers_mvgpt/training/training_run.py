@@ -86,6 +86,8 @@ def _train(
     loaded = load_model(recipe.model, {}, dtype=torch.float32)
     config = loaded.model.config
     loaded.model.name_or_path = os.path.abspath(recipe.model) if os.path.isdir(recipe.model) else recipe.model
+    if untrusted_input is not None:
+        loaded.processor.untrusted_input = untrusted_input
     model = prepare_model(loaded.model, recipe)
     num_frame_tokens = config.video_grid_size**2 if recipe.stage == "video_projector" else None
     trainer = VisionLanguageTrainer(
@@ -94,12 +96,7 @@ def _train(
         train_dataset=dataset,
         eval_dataset=eval_dataset,
         data_collator=DataCollator(
-            loaded.processor,
-            recipe.max_length,
-            num_frame_tokens,
-            recipe.pad_images,
-            on_unreadable="report",
-            untrusted_input=untrusted_input,
+            loaded.processor, recipe.max_length, num_frame_tokens, recipe.pad_images, on_unreadable="report"
         ),
         callbacks=[LossCurve(output), *callbacks],
         projector_learning_rate=recipe.projector_learning_rate,
