@@ -138,6 +138,12 @@ def test_modalities_of_such_rows(tmp_path):
         ),
         ({"messages": ask("<video>"), "videos": ["a.mp4"], "video": "b.mp4"}, "it has both `video` and `videos`"),
         ({"messages": ask("<video>"), "videos": [None]}, "`videos[0]` is None, not a path or address"),
+        (
+            {"messages": ask("<video>"), "videos": [["a.png", "b.png"]]},
+            "`videos[0]` is a list of files: name one, or a",
+        ),
+        ({"messages": ask("<image>"), "images": [{"path": "/a.png"}]}, "`images[0]` is '/a.png', which leads out of"),
+        ({"messages": ask("<image>"), "images": [{"a": "b"}]}, "`images[0]` is None, not a path or address"),
         ({"messages": ask("<video>"), "videos": ""}, "`videos` is '', not a path or address"),
         ({"messages": ask("Hi"), "conversations": [SAID]}, "it has both `messages` and `conversations`"),
         ({"messages": "Hi"}, "`messages` is of the type str, not a list"),

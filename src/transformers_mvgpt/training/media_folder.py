@@ -3,6 +3,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,7 +35,8 @@ class MediaFolder:
     def locate(self, source: Any, key: str) -> Any:
         """
         Args:
-            source: a path, a `file:` address, another address, or a decoded picture or video, which stays as it is.
+            source: a path, a `file:` address, another address, a mapping with `bytes` or `path`, or a decoded picture or video, which
+                stays as it is.
             key (`str`): where the row has it, for the message.
 
         Raises:
@@ -42,6 +44,10 @@ class MediaFolder:
         """
         if source is None or isinstance(source, (bool, int, float)) or source == "":
             raise ValueError(f"`{key}` is {source!r}, not a path or address")
+        if isinstance(source, Mapping):  # as `datasets` has files that it has not decoded
+            return self.locate(source.get("path"), key) if source.get("bytes") is None else source["bytes"]
+        if isinstance(source, (list, tuple)) and any(isinstance(one, (str, os.PathLike, Mapping)) for one in source):
+            raise ValueError(f"`{key}` is a list of files: name one, or a folder of frames")
         if not isinstance(source, (str, os.PathLike)):
             return source
         name = os.fspath(source)
