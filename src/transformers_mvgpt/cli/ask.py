@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from .limits import LimitOption, parse_limits
+
 
 def ask(
     video: Annotated[str, typer.Argument(metavar="VIDEO", help="Path or address of a video, or a folder of frames.")],
@@ -38,17 +40,20 @@ def ask(
     show_frames: Annotated[
         bool, typer.Option("--show-frames", help="Also list, on stderr, the frames that the video encoder saw.")
     ] = False,
+    limit: LimitOption = None,
 ) -> None:
     """Answer a question about a video. The answer goes to stdout, and nothing else does."""
     from transformers import TextStreamer, pipeline
 
     from ..video.sources import resolve_source
 
+    limits = parse_limits(limit)
     _check_model(model)
-    if not video.startswith(("http://", "https://")):
+    if not video.lower().startswith(("http:", "https:")):
         # before a large model is loaded in vain
-        resolve_source(video)
+        resolve_source(video, limits)
     pipe = pipeline("video-text-to-text", model=model, device=device, dtype=dtype)
+    pipe.processor.untrusted_input = limits
     options: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,
         "start_seconds": start_seconds,

@@ -7,6 +7,8 @@ import numpy as np
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 from transformers.processing_utils import MultiModalData, ProcessorMixin
 
+from ..video.limits import UntrustedInput
+from .image_inputs import read_images
 from .pipeline_video_text import VideoTextToTextPipeline  # noqa: F401  what is imported here is saved with the processor
 from .saved_with_code import SavedWithCode
 from .video_inputs import flatten_videos
@@ -39,6 +41,7 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
     placeholders: ClassVar[dict[str, str]] = {}
     # which tokenizer has them, for messages
     tokenizer_hint: ClassVar[str] = ""
+    _untrusted_input: UntrustedInput | None = None
 
     def __init__(self, *parts: Any, chat_template: str, num_tokens: dict[str, int]):
         super().__init__(*parts, chat_template=chat_template)
@@ -75,6 +78,23 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
         config = AutoConfig.from_pretrained(pretrained_model_name_or_path, **hub_options)
         tokenizer = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **{"padding_side": "left", **kwargs})
         return cls.from_config(config, tokenizer)
+
+    @property
+    def untrusted_input(self) -> UntrustedInput | None:
+        """The limits on files and addresses where a call has none. Never saved."""
+        return getattr(getattr(self, "video_processor", None), "untrusted_input", self._untrusted_input)
+
+    @untrusted_input.setter
+    def untrusted_input(self, limits: UntrustedInput | None) -> None:
+        self._untrusted_input = limits
+        if getattr(self, "video_processor", None) is not None:
+            self.video_processor.untrusted_input = limits
+
+    def prepare_inputs_layout(self, images=None, text=None, videos=None, audio=None, **kwargs):
+        if images is not None and hasattr(self, "image_processor"):
+            # before the base class fetches them without limits
+            images = read_images(images, kwargs.get("untrusted_input") or self.untrusted_input)
+        return super().prepare_inputs_layout(images=images, text=text, videos=videos, audio=audio, **kwargs)
 
     def validate_inputs(self, images=None, text=None, videos=None, audio=None, **kwargs):
         known = set(self.valid_processor_kwargs.__annotations__) | {"common_kwargs"}

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
-from transformers.image_utils import load_image
 
+from ..processing.image_inputs import read_image
 from ..video.limits import shorten
 from .chat_encoding import IGNORED, encode_chats, placeholder_ids
 from .messages import visuals_of
@@ -139,7 +139,7 @@ class DataCollator:
         return pixels
 
     def _read_image(self, source: Any) -> dict[str, torch.Tensor]:
-        image = load_image(source)
+        image = read_image(source, getattr(self.processor, "untrusted_input", None))
         if self.num_frame_tokens is None:
             processor = self.processor.image_processor
             image = _pad_to_square(image, processor.image_mean) if self.pad_images else image
