@@ -13,7 +13,7 @@ from transformers import DynamicCache, Qwen2Config, Qwen2Model, StaticCache
 from tiny_models import make_sample, tiny_config, tiny_model
 from tiny_models import tiny_language_model as make_model
 from transformers_mvgpt.compat.cache_name import CACHE_NAME
-from transformers_mvgpt.kernels import gates, prefill
+from transformers_mvgpt.kernels import decode_step, gates, prefill
 
 
 pytest.importorskip("numba")
@@ -254,6 +254,29 @@ def test_last_layer_makes_what_the_logits_need(tokens_of_last_layer):
     assert tokens_of_last_layer == [(length, 1)]
     torch.testing.assert_close(found.logits, expected.logits[:, -1:], rtol=1e-4, atol=1e-4)
     assert_same_cache(found[CACHE_NAME], expected[CACHE_NAME])
+
+
+@torch.no_grad()
+def test_what_transformers_has_recorded_once_slows_nothing_down(tokens_of_last_layer, monkeypatch):
+    """Its hooks stay on the layers."""
+    model = tiny_model()
+    sample = make_sample(5, "video:a", 6)
+    options = {"use_cache": True, "logits_to_keep": 1}
+    expected = model(**sample, **options)
+    recorded = model(**sample, **options, output_hidden_states=True, output_attentions=True)
+    assert len(recorded.hidden_states) == 3 and model.model.language_model.layers[0]._forward_hooks
+    assert tokens_of_last_layer == [(sample["input_ids"].shape[1], 1)]
+    found = model(**sample, **options)
+    assert len(tokens_of_last_layer) == 2
+    assert torch.equal(found.logits, expected.logits)
+    steps = []
+    compute = decode_step.decode_token
+    monkeypatch.setattr(decode_step, "decode_token", lambda *step: steps.append(1) or compute(*step))
+    step = {"input_ids": torch.tensor([[7]]), CACHE_NAME: found[CACHE_NAME]}
+    model(**step)
+    assert steps == [1]
+    assert len(model(**step, output_hidden_states=True).hidden_states) == 3
+    assert steps == [1]
 
 
 @torch.no_grad()

@@ -1,4 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+import copy
+
 import pytest
 import torch
 from transformers import AutoModel, AutoModelForImageTextToText, AutoModelForMultimodalLM
@@ -177,6 +179,57 @@ def test_hidden_states_of_the_video_encoder(model):
     assert torch.equal(video.hidden_states[-1], video.last_hidden_state)
 
 
+def test_encoders_record_what_is_asked_for():
+    model = tiny_model()
+    model.set_attn_implementation("eager")
+    sample = make_sample("video:a", "image:i", 5)
+    outputs = model(**sample, output_hidden_states=True, output_attentions=True)
+    image, video = outputs.image_outputs, outputs.video_outputs
+    assert [tuple(states.shape) for states in image.hidden_states] == [(1, 17, 40)] * 4
+    assert [tuple(weights.shape) for weights in image.attentions] == [(1, 4, 17, 17)] * 3
+    assert [tuple(states.shape) for states in video.hidden_states] == [(1, 73, 24)] * 3
+    assert [tuple(states.shape) for states in video.context_hidden_states] == [(NUM_FRAMES, 17, 40)] * 4
+    assert [tuple(weights.shape) for weights in video.attentions] == [(NUM_FRAMES, 4, 17, 17)] * 3
+    videos = {name: pixels for name, pixels in sample.items() if "videos" in name}
+    alone = model.get_video_features(**videos, output_hidden_states=True)
+    assert torch.equal(torch.stack(video.context_hidden_states), torch.stack(alone.context_hidden_states))
+    assert torch.equal(model.model.image_projector(video.context_hidden_states[-2][:, 1:]).flatten(0, 1)[None], video.pooler_output[:, : NUM_FRAMES * 9])
+    unasked = model(**sample)
+    assert torch.equal(unasked.logits, outputs.logits)
+    for features in (unasked.image_outputs, unasked.video_outputs):
+        assert features.hidden_states is None and features.attentions is None
+    only_states = model(**sample, output_hidden_states=[-1])  # of the language model's layers, the last
+    assert len(only_states.video_outputs.hidden_states) == 3
+    assert only_states.video_outputs.attentions is None
+
+
+def test_labels_of_placeholders_do_not_count(model):
+    sample = make_sample("video:a", 5, 6, 7)
+    ids = sample["input_ids"]
+    right = ids.masked_fill(ids == VIDEO_ID, -100)
+    expected = model(**sample, labels=right).loss
+    assert torch.isfinite(expected)
+    shifted = torch.nn.functional.pad(ids[:, 1:], (0, 1), value=-100)
+    others = ids.masked_fill(ids == VIDEO_ID, 9)  # what a collator with ids of its own might write there
+    for labels in ({"labels": ids}, {"labels": others}, {"labels": ids, "shift_labels": shifted}):
+        torch.testing.assert_close(model(**sample, **labels).loss, expected)
+    # a trainer counts what it is given
+    for num_items in (ids.shape[1] - 1, torch.tensor(ids.shape[1] - 1)):
+        torch.testing.assert_close(model(**sample, labels=ids, num_items_in_batch=num_items).loss, expected)
+    assert model(**sample, labels=torch.full_like(ids, -100), num_items_in_batch=1).loss == 0
+    text = make_sample(5, 6, 7)
+    loss = model(**text, labels=text["input_ids"]).loss
+    assert torch.equal(model(**text, labels=text["input_ids"], num_items_in_batch=8).loss, loss * 2 / 8)
+
+
+def test_batches_of_a_step_keep_their_weights_without_the_labels_of_placeholders(model):
+    samples = [make_sample("image:i", 5, 6, 7), make_sample("image:j", 8, 9, 10)]
+    num_items = sum(sample["input_ids"].shape[1] - 1 for sample in samples)
+    losses = [model(**sample, labels=sample["input_ids"], num_items_in_batch=num_items).loss for sample in samples]
+    alone = [model(**sample, labels=sample["input_ids"]).loss for sample in samples]
+    torch.testing.assert_close(sum(losses), sum(alone) / 2)
+
+
 def test_loss_is_that_of_the_labels(model):
     sample = make_sample("video:a", 5, 6, 7)
     labels = sample["input_ids"].clone()
@@ -321,10 +374,11 @@ def test_embeddings_instead_of_ids(model, parts):
     assert torch.equal(model(inputs_embeds=inputs_embeds, **sample).logits, expected)
 
 
-def test_placeholder_without_any_visual_is_a_token_like_others(model):
-    ids = make_prompt(5, VIDEO_ID, 6)
-    inputs_embeds = model.get_input_embeddings()(ids)
-    assert torch.equal(model(ids).logits, model(inputs_embeds=inputs_embeds).logits)
+def test_a_generated_placeholder_is_a_token_like_others(model):
+    cache = model(make_prompt(5, 6), use_cache=True)[CACHE_NAME]
+    inputs_embeds = model.get_input_embeddings()(make_prompt(VIDEO_ID))
+    expected = model(inputs_embeds=inputs_embeds, **{CACHE_NAME: copy.deepcopy(cache)}).logits
+    assert torch.equal(model(make_prompt(VIDEO_ID), **{CACHE_NAME: cache}).logits, expected)
 
 
 @every_sample

@@ -1,8 +1,11 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+import copy
+import logging
 import re
 
 import pytest
 import torch
+from transformers import DynamicCache
 
 from tiny_models import (
     VIDEO_ID,
@@ -13,6 +16,7 @@ from tiny_models import (
     tiny_config,
     tiny_model,
 )
+from transformers_mvgpt.compat.cache_name import CACHE_NAME
 
 
 VIDEO, IMAGE, PROMPT = make_videos("a"), make_images("i"), make_prompt(5, "video", 6)
@@ -73,6 +77,61 @@ def test_placeholders_outside_the_vocabulary_must_come_with_visuals(
     prompt = PROMPT.masked_fill(PROMPT == VIDEO_ID, 1001)
     with pytest.raises(ValueError, match=say("video", 116, 0)):
         getattr(model_without_placeholders_in_its_vocabulary, method)(prompt, **OPTIONS[method])
+
+
+WITHOUT_VISUALS = {
+    "a video": (
+        make_prompt(5, "video", 6),
+        say("video", 116, 0) + ". Pass `pixel_values_videos` and `context_pixel_values_videos` as the processor returns them, "
+        "or `mm_encoder_outputs`, or leave the placeholders out",
+    ),
+    "an image": (make_prompt(5, "image", 6), say("image", 9, 0) + ". Pass `pixel_values` as the processor"),
+    "one placeholder": (make_prompt(5, VIDEO_ID, 6), say("video", 1, 0)),
+    "nothing else": (make_prompt(VIDEO_ID), say("video", 1, 0)),
+    "in a batch": (torch.cat([make_prompt(5, VIDEO_ID, 6), make_prompt(5, 6, 7)]), say("video", 1, 0)),
+}
+
+
+@pytest.mark.parametrize("method", ["forward", "generate"])
+@pytest.mark.parametrize(("prompt", "message"), WITHOUT_VISUALS.values(), ids=WITHOUT_VISUALS)
+def test_placeholders_must_come_with_visuals(model, method, prompt, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(model, method)(prompt, **OPTIONS[method])
+
+
+def test_placeholders_without_visuals_are_refused_before_anything_is_encoded(model, monkeypatch):
+    monkeypatch.setattr(model.model, "get_image_features", lambda *_, **__: pytest.fail("the image was encoded"))
+    with pytest.raises(ValueError, match=say("video", 116, 0)):
+        model.generate(make_prompt(5, "image", "video"), **IMAGE, max_new_tokens=2)
+
+
+@torch.no_grad()
+def test_placeholders_of_a_later_turn_must_come_with_visuals(model):
+    first = make_sample(5, "image:i", 6)
+    cache = DynamicCache()
+    model(**first, use_cache=True, **{CACHE_NAME: cache})
+    turn = torch.cat([first["input_ids"], make_prompt(7, "image", 8)], dim=1)
+    with pytest.raises(ValueError, match=say("image", 9, 0)):
+        model(turn[:, cache.get_seq_length() :], **{CACHE_NAME: copy.deepcopy(cache)})
+    with pytest.raises(ValueError, match=say("image", 9, 0)):
+        model.generate(turn, **{CACHE_NAME: copy.deepcopy(cache)}, max_new_tokens=2)
+    # what is in the cache needs none
+    turn = torch.cat([first["input_ids"], make_prompt(7, 8)], dim=1)
+    model.generate(turn, **{CACHE_NAME: copy.deepcopy(cache)}, max_new_tokens=2)
+
+
+def test_embeddings_of_placeholders_alone_are_refused(model):
+    inputs_embeds = model.get_input_embeddings()(make_prompt(5, "video", 6))
+    with pytest.raises(ValueError, match=say("video", 116, 0)):
+        model(inputs_embeds=inputs_embeds)
+
+
+def test_a_draft_model_sees_no_visuals_and_may_guess_placeholders(monkeypatch):
+    """transformers hands the prompt on to it, and no pixels."""
+    monkeypatch.setattr(logging.getLogger("transformers"), "handlers", [])  # it deprecates how it calls draft models itself
+    model, sample = tiny_model(), make_sample(5, "video:a", 6)
+    expected = model.generate(**sample, max_new_tokens=6)
+    assert torch.equal(model.generate(**sample, max_new_tokens=6, assistant_model=tiny_model()), expected)
 
 
 def test_embeddings_of_placeholders_must_come_with_visuals(model):

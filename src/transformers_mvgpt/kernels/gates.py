@@ -17,6 +17,7 @@ from torch.nn.modules import module as nn_module
 from transformers import Cache, DynamicCache, PreTrainedConfig, PreTrainedModel, StaticCache
 from transformers.activations import ACT2FN
 from transformers.cache_utils import DynamicLayer
+from transformers.utils.output_capturing import capture_outputs
 
 from ..compat.cache_name import CACHE_NAME
 from .mamba_ssm_scan import selective_scan_fn
@@ -31,6 +32,8 @@ has_numba = all(switch in ("", "0") for switch in _SWITCHES) and importlib.util.
 
 # What `generate` hands on of its own arguments.
 _WITHOUT_MEANING = {"tokenizer", "assistant_tokenizer"}
+# After a call with `output_hidden_states`, transformers' hooks stay. In calls without, which alone can be fast, they do nothing.
+_RECORDERS = capture_outputs.__module__
 # Of the prompts that are prefilled by a recording, the length is filled up to a multiple.
 GRAPH_TOKENS = 64
 
@@ -281,7 +284,7 @@ def needs_last_token_only(model: nn.Module, logits_to_keep: int | torch.Tensor) 
     """Whether nobody looks at other tokens' hidden states of a base model than the last one's."""
     if torch.compiler.is_compiling() or not isinstance(logits_to_keep, int) or logits_to_keep != 1:
         return False
-    return not (model._forward_hooks or "forward" in model.__dict__ or nn_module._has_any_global_hook())
+    return not (_is_hooked(model) or "forward" in model.__dict__ or nn_module._has_any_global_hook())
 
 
 def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
@@ -290,14 +293,20 @@ def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
         type(module) is kind
         and "forward" not in module.__dict__
         and module._compiled_call_impl is None
-        and not module._forward_hooks
-        and not module._forward_pre_hooks
+        and not _is_hooked(module)
     )
+
+
+def _is_hooked(module: nn.Module) -> bool:
+    if not (module._forward_hooks or module._forward_pre_hooks):
+        return False
+    recorders = [getattr(hook, "__module__", None) == _RECORDERS for hook in module._forward_hooks.values()]
+    return bool(module._forward_pre_hooks) or not all(recorders)
 
 
 def _has_hooks(module: nn.Module) -> bool:
     """Whether somebody looks at it, or at a part of it."""
-    return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+    return any(_is_hooked(part) for part in module.modules())
 
 
 def _is_plain_model(model: PreTrainedModel, parts: _Parts) -> bool:

@@ -8,6 +8,7 @@ import torch
 from transformers import PreTrainedConfig
 
 from ..compat.cache_name import NEW_NAME, OLD_NAME
+from .model_inputs import mismatch_message, placeholder_ids
 
 
 _WITH_ARTICLE = {"image": "an image", "video": "a video"}
@@ -29,7 +30,7 @@ def prepare_generation_inputs(
         inputs (`dict[str, Any]`): all other arguments.
 
     Raises:
-        ValueError: if a prompt is longer than the context.
+        ValueError: if a prompt is longer than the context, or has placeholders and no visuals for them.
     """
     # transformers would encode pixels that are None, and changes the encoder outputs that it is given
     absent = {name for names in pixel_inputs.values() for name in names if inputs.get(name) is None}
@@ -41,9 +42,34 @@ def prepare_generation_inputs(
         cache, mask = inputs.get(NEW_NAME, inputs.get(OLD_NAME)), inputs.get("attention_mask")
         # as transformers tells them apart: a mask that is longer than the prompt comes with new tokens alone
         is_whole_conversation = mask is None or mask.shape[1] == input_ids.shape[1]
+        new_ids = input_ids
         if cache is not None and is_whole_conversation:
-            _drop_cached_visuals(config, pixel_inputs, input_ids, int(cache.get_seq_length()), inputs)
+            cached_length = int(cache.get_seq_length())
+            _drop_cached_visuals(config, pixel_inputs, input_ids, cached_length, inputs)
+            new_ids = input_ids[:, cached_length:]
+        _check_visuals_are_given(config, pixel_inputs, new_ids, inputs)
     return inputs
+
+
+def _check_visuals_are_given(
+    config: PreTrainedConfig,
+    pixel_inputs: dict[str, tuple[str, ...]],
+    new_ids: torch.Tensor,
+    inputs: dict[str, Any],
+) -> None:
+    """How many are given is known when they are encoded."""
+    missing = {
+        modality: token_id
+        for modality, token_id in placeholder_ids(config).items()
+        if inputs["mm_encoder_outputs"].get(modality) is None
+        and not any(name in inputs for name in pixel_inputs.get(modality, ()))
+    }
+    if not missing:
+        return
+    counts = torch.stack([(new_ids == token_id).sum() for token_id in missing.values()]).tolist()
+    for modality, count in zip(missing, counts, strict=True):
+        if count:
+            raise ValueError(mismatch_message(config, pixel_inputs, modality, count, 0))
 
 
 def _check_length(config: PreTrainedConfig, pixel_inputs: dict[str, tuple[str, ...]], input_ids: torch.Tensor) -> None:

@@ -1,9 +1,38 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""Checks of the pixels that a model is given."""
+"""Checks of what a model is given: pixels, and placeholders for them."""
 
 import torch
 from torch.nn import functional as F
 from transformers import PreTrainedConfig
+
+
+def placeholder_ids(config: PreTrainedConfig) -> dict[str, int]:
+    """The token that stands for a visual, by modality."""
+    return {
+        modality: token_id
+        for modality in ("image", "video")
+        if (token_id := getattr(config, f"{modality}_token_id", None)) is not None
+    }
+
+
+def mismatch_message(
+    config: PreTrainedConfig,
+    pixel_inputs: dict[str, tuple[str, ...]],
+    modality: str,
+    num_placeholders: int,
+    num_tokens: int,
+) -> str:
+    """What is said of placeholders that do not match the visual tokens made for them."""
+    message = (
+        f"The prompt has {num_placeholders} {modality} placeholders, but the {modality}s given make {num_tokens} visual "
+        f"tokens: {getattr(config, f'num_{modality}_tokens')} are needed for each {modality}."
+    )
+    if num_tokens == 0:
+        names = " and ".join(f"`{name}`" for name in pixel_inputs.get(modality, ()))
+        message += (
+            f" Pass {names} as the processor returns them, or `mm_encoder_outputs`, or leave the placeholders out."
+        )
+    return message
 
 
 def check_pixels(name: str, pixels: torch.Tensor, size: int, *leading: str) -> None:

@@ -127,8 +127,8 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, VisionLanguageModel):
                 The same frames as the image encoder wants them.
 
         Returns:
-            [`VideoFeatures`]. With `output_hidden_states` it has the video encoder's hidden states, with
-            `output_attentions` the image encoder's attentions.
+            [`VideoFeatures`]. With `output_hidden_states` it has the hidden states of both encoders, with `output_attentions`
+            the image encoder's attentions; the video encoder has none.
 
         Raises:
             ValueError: if the shape or dtype does not fit the config.
@@ -144,7 +144,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, VisionLanguageModel):
         config = self.config
         num_videos, num_frames = context.shape[:2]
 
-        image_outputs = self._encode_images(context.flatten(0, 1), **{**kwargs, "output_hidden_states": False})
+        image_outputs = self._encode_images(context.flatten(0, 1), **kwargs)
         features = image_outputs.last_hidden_state  # (V * F, P, D)
         image_tokens = self.image_projector(features).reshape(num_videos, -1, config.text_config.hidden_size)
 
@@ -161,6 +161,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, VisionLanguageModel):
             pooler_output=self._join(image_tokens, video_tokens),  # (V, F * I + C * J, h)
             hidden_states=video_outputs.hidden_states,
             attentions=image_outputs.attentions,
+            context_hidden_states=image_outputs.hidden_states,
             frame_scores=scores,
             selected_frames=selected,
         )

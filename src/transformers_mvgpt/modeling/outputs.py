@@ -17,12 +17,19 @@ class VideoFeatures(BaseModelOutputWithPooling):
             Output of the video encoder.
         pooler_output (`torch.Tensor` of shape `(num_videos, num_video_tokens, hidden_size)`):
             The visual tokens that the language model gets.
+        hidden_states (`tuple[torch.Tensor]`, each of the shape of `last_hidden_state`, *optional*):
+            With `output_hidden_states`: of the video encoder, before its first layer and after each.
+        attentions (`tuple[torch.Tensor]`, each `(num_videos * num_frames, num_heads, num_patches, num_patches)`, *optional*):
+            With `output_attentions` and eager attention: of the image encoder, where a model has one beside the video encoder.
+        context_hidden_states (`tuple[torch.Tensor]`, each `(num_videos * num_frames, num_patches, vision_hidden_size)`, *optional*):
+            With `output_hidden_states`: of that image encoder, likewise, on `context_pixel_values_videos`.
         frame_scores (`torch.Tensor` of shape `(num_videos, num_frames)`, *optional*):
             Attention that each frame draws, in float32, of a model that chooses frames by it.
         selected_frames (`torch.Tensor` of shape `(num_videos, num_selected)`, *optional*):
             The frames that the video encoder saw: indices into 0 .. num_frames - 1, in time order.
     """
 
+    context_hidden_states: tuple[torch.Tensor, ...] | None = None
     frame_scores: torch.Tensor | None = None
     selected_frames: torch.Tensor | None = None
 
@@ -40,7 +47,8 @@ class VisionLanguageModelOutputWithPast(BaseModelOutputWithPast):
         frame_scores, selected_frames (`torch.Tensor`, *optional*):
             See [`VideoFeatures`].
         image_outputs, video_outputs (`BaseModelOutputWithPooling` and [`VideoFeatures`]):
-            All that `get_image_features` and `get_video_features` returned, as in the models of transformers 5.24.
+            All that `get_image_features` and `get_video_features` returned, as in the models of transformers 5.24. With
+            `output_hidden_states` and `output_attentions`, the encoders' own are in there.
     """
 
     image_hidden_states: torch.Tensor | None = None

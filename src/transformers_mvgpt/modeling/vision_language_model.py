@@ -11,12 +11,20 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
-from transformers import Cache, CompileConfig, GenerationMixin, PreTrainedConfig
+from transformers import (
+    Cache,
+    CompileConfig,
+    GenerationConfig,
+    GenerationMixin,
+    LogitsProcessorList,
+    PreTrainedConfig,
+)
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
 from transformers.modeling_utils import slice_logits_to_keep
 from transformers.utils import torch_compilable_check
 
 from ..compat.cache_name import CACHE_NAME
+from ..compat.file_mode import SavedWithUsualMode
 from ..kernels.dispatch import (
     compiled_call,
     disable_cuda_graphs,
@@ -25,12 +33,15 @@ from ..kernels.dispatch import (
     linear_of_one_token,
     run_language_model,
 )
+from .finite_logits import current_logits_check, generating
 from .generation_inputs import prepare_generation_inputs
+from .label_masking import ignore_placeholders
 from .missing_encoders import PreTrainedModelWithEncoders
+from .model_inputs import mismatch_message, placeholder_ids
 from .outputs import VisionLanguageCausalLMOutputWithPast, VisionLanguageModelOutputWithPast
 
 
-class VisionLanguagePreTrainedModel(PreTrainedModelWithEncoders):
+class VisionLanguagePreTrainedModel(SavedWithUsualMode, PreTrainedModelWithEncoders):
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _skip_keys_device_placement = [CACHE_NAME]
@@ -84,15 +95,6 @@ class VisionLanguagePreTrainedModel(PreTrainedModelWithEncoders):
         return super()._apply(*args, **kwargs)
 
 
-def placeholder_ids(config: PreTrainedConfig) -> dict[str, int]:
-    """The token that stands for a visual, by modality."""
-    return {
-        modality: token_id
-        for modality in ("image", "video")
-        if (token_id := getattr(config, f"{modality}_token_id", None)) is not None
-    }
-
-
 class VisionLanguageModel(VisionLanguagePreTrainedModel):
     """
     A model without a language modeling head. A family has `get_image_features` or `get_video_features`, or both, whose
@@ -123,11 +125,13 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("You must specify exactly one of `input_ids` and `inputs_embeds`.")
-        encoded = self._encode_visuals(mm_encoder_outputs or {}, pixels)
+        # those of all layers: a choice of layers is one of the language model's
+        records = {name: True for name in ("output_hidden_states", "output_attentions") if kwargs.get(name)}
+        encoded = self._encode_visuals(mm_encoder_outputs or {}, pixels, records)
         visual_tokens = {modality: output.pooler_output for modality, output in encoded.items()}
 
         placeholders = {}
-        if visual_tokens or self._may_hold_unknown_placeholders(input_ids):
+        if visual_tokens or self._may_lack_visuals(input_ids, inputs_embeds, cache):
             placeholders = {
                 modality: self._find_placeholders(token_id, input_ids, inputs_embeds)
                 for modality, token_id in placeholder_ids(self.config).items()
@@ -150,9 +154,12 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
         )
 
     def _encode_visuals(
-        self, given: dict[str, BaseModelOutputWithPooling], pixels: dict[str, dict[str, torch.Tensor | None]]
+        self,
+        given: dict[str, BaseModelOutputWithPooling],
+        pixels: dict[str, dict[str, torch.Tensor | None]],
+        records: dict[str, bool],
     ) -> dict[str, BaseModelOutputWithPooling]:
-        """The encoded visuals, by modality: those given, and those that come as pixels."""
+        """The encoded visuals, by modality: those given, and those that come as pixels, with what is recorded of their encoders."""
         encoded = {modality: output for modality, output in given.items() if output is not None}
         with_pixels = [
             modality for modality, inputs in pixels.items() if any(value is not None for value in inputs.values())
@@ -164,22 +171,26 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
                 )
         for modality in with_pixels:
             encode = getattr(self, f"get_{modality}_features")
-            encoded[modality] = encode(**pixels[modality], return_dict=True)
+            encoded[modality] = encode(**pixels[modality], return_dict=True, **records)
         return encoded
 
-    def _may_hold_unknown_placeholders(self, input_ids: torch.Tensor | None) -> bool:
+    def _may_lack_visuals(
+        self, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor | None, cache: Cache | None
+    ) -> bool:
         """
-        Without visuals, a placeholder inside the vocabulary is a token like any other, as in transformers' own models.
-        One outside has no embedding. A step too short for a visual does not bring one: generated tokens, or guesses that
-        prompt lookup copies from the prompt.
+        Whether placeholders are looked for although there are no visuals. What begins a prompt has none without its visual.
+        After what is cached, a step too short for a visual does not bring one: it is a generated token, or guesses that were
+        copied from the prompt.
         """
-        modalities = placeholder_ids(self.config)
-        shortest = max(2, min(self._num_tokens_per(modality) for modality in modalities))
-        return (
-            input_ids is not None
-            and max(modalities.values()) >= self.config.text_config.vocab_size
-            and input_ids.shape[1] >= shortest
-        )
+        if input_ids is not None and not torch.compiler.is_compiling() and current_logits_check() is not None:
+            return False  # `generate` has looked at the prompt, and the placeholders that are drafted or generated are tokens
+        num_tokens = (inputs_embeds if input_ids is None else input_ids).shape[1]
+        if cache is None:
+            return True
+        if num_tokens == 1:
+            return False
+        is_beginning = not any(layer.is_initialized for layer in cache.layers)
+        return is_beginning or num_tokens >= min(self._num_tokens_per(name) for name in placeholder_ids(self.config))
 
     def _find_placeholders(
         self, token_id: int, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor | None
@@ -215,10 +226,7 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
         num_placeholders = placeholders.sum()
         torch_compilable_check(
             num_placeholders == num_tokens,
-            lambda: (
-                f"The prompt has {int(num_placeholders)} {modality} placeholders, but the {modality}s given make "
-                f"{num_tokens} visual tokens: {self._num_tokens_per(modality)} are needed for each {modality}."
-            ),
+            lambda: mismatch_message(self.config, self.pixel_inputs, modality, int(num_placeholders), num_tokens),
         )
         if num_tokens == 0:
             return inputs_embeds
@@ -250,12 +258,26 @@ class VisionLanguageForConditionalGeneration(VisionLanguagePreTrainedModel, Gene
         of the whole conversation: those in the cache are not encoded again.
 
         Raises:
-            ValueError: if the prompt is longer than the language model's context. It is said before anything is encoded.
+            ValueError:
+                if the prompt is longer than the language model's context, or has placeholders and no visuals for them. It is said
+                before anything is encoded.
+            FloatingPointError: if the logits are NaN or infinite, unless `remove_invalid_values` is set.
         """
         input_ids = kwargs.get("input_ids", inputs)
         self._check_pixel_inputs(kwargs)
         kwargs = prepare_generation_inputs(self.config, self.pixel_inputs, input_ids, kwargs)
-        return super().generate(inputs, *args, **kwargs)
+        with generating(self) as logits_check:
+            output = super().generate(inputs, *args, **kwargs)
+            logits_check.finish()
+        return output
+
+    def _get_logits_processor(self, generation_config: GenerationConfig, *args, **kwargs) -> LogitsProcessorList:
+        """As [`~GenerationMixin._get_logits_processor`], behind the check of what the model itself says."""
+        processors = super()._get_logits_processor(generation_config, *args, **kwargs)
+        logits_check = current_logits_check()
+        if logits_check is not None and not generation_config.remove_invalid_values:
+            processors.insert(0, logits_check)
+        return processors
 
     def _check_pixel_inputs(self, inputs: dict[str, Any]) -> None:
         """Raises a `ValueError` if inputs that belong together are not all among those of `generate`."""
@@ -273,7 +295,7 @@ class VisionLanguageForConditionalGeneration(VisionLanguagePreTrainedModel, Gene
 
         Args:
             labels (`torch.LongTensor` of shape `(B, L)`, *optional*):
-                Ids to predict; -100 where the loss does not look.
+                Ids to predict; -100 where the loss does not look. It never looks at placeholders.
             logits_to_keep (`int` or `torch.Tensor`):
                 Logits of this many last positions, or of these positions, are computed; 0 means all.
             cache (`Cache`, *optional*): of the language model.
@@ -286,11 +308,24 @@ class VisionLanguageForConditionalGeneration(VisionLanguagePreTrainedModel, Gene
         logits = linear_of_one_token(hidden_states, plain=self.lm_head)
         loss = None
         if labels is not None:
+            labels, kwargs = self._without_placeholders(labels, inputs["input_ids"], kwargs)
             loss = self.loss_function(
                 logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size, **kwargs
             )
         others = {name: value for name, value in outputs.items() if name != "last_hidden_state"}
         return VisionLanguageCausalLMOutputWithPast(loss=loss, logits=logits, **others)
+
+    def _without_placeholders(
+        self, labels: torch.Tensor, input_ids: torch.Tensor | None, loss_options: dict[str, Any]
+    ) -> tuple[torch.Tensor, dict[str, Any]]:
+        """Labels and options of the loss that leave placeholders out."""
+        ids = list(placeholder_ids(self.config).values())
+        num_items = loss_options.get("num_items_in_batch")
+        if (shifted := loss_options.get("shift_labels")) is not None:
+            shifted, num_items = ignore_placeholders(shifted, None, ids, num_items)
+            return labels, {**loss_options, "shift_labels": shifted, "num_items_in_batch": num_items}
+        labels, num_items = ignore_placeholders(labels, input_ids, ids, num_items)
+        return labels, {**loss_options, "num_items_in_batch": num_items}
 
 
 __all__ = ["VisionLanguageForConditionalGeneration", "VisionLanguageModel", "VisionLanguagePreTrainedModel"]
