@@ -35,9 +35,9 @@ DTYPE := float32
 BENCH = HF_HUB_OFFLINE=1 $(BIN)/mvgpt bench --dtype $(DTYPE) $(if $(BATCH_SIZES),--batch-sizes $(BATCH_SIZES))
 benchmarks: $(VENV)/.installed-dev
 	test -n "$(MACHINE)" && mkdir -p benchmarks/$(MACHINE)
-	$(BENCH) 0.5b --compare llava-onevision-0.5b,smolvlm2-500m --out benchmarks/$(MACHINE)/0.5b-$(DTYPE).json
-	$(BENCH) 1.5b --out benchmarks/$(MACHINE)/1.5b-$(DTYPE).json
-	$(BENCH) src/transformers_mvgpt/demo/checkpoint --out benchmarks/$(MACHINE)/small-$(DTYPE).json
+	$(BENCH) 0.5b --compare llava-onevision-0.5b,smolvlm2-500m --overwrite --out benchmarks/$(MACHINE)/0.5b-$(DTYPE).json
+	$(BENCH) 1.5b --overwrite --out benchmarks/$(MACHINE)/1.5b-$(DTYPE).json
+	$(BENCH) src/transformers_mvgpt/demo/checkpoint --overwrite --out benchmarks/$(MACHINE)/small-$(DTYPE).json
 	$(MAKE) benchmark-tables
 
 benchmark-tables: $(VENV)/.installed-dev

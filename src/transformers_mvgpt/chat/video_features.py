@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from ..conversion.written_files import write_file
 from ..modeling.outputs import VideoFeatures
 
 
@@ -25,9 +26,10 @@ def save_video_features(features: VideoFeatures, path: str | os.PathLike) -> Non
         features ([`VideoFeatures`]):
             What `model.get_video_features` returned.
         path (`str` or `os.PathLike`):
-            The file. One that is there is replaced.
+            The file. One that is there is replaced, when the new one is whole; a link to it stays.
 
     Raises:
+        OSError: if the file cannot be written.
         ValueError: if there are no visual tokens for the language model.
 
     Example:
@@ -46,7 +48,7 @@ def save_video_features(features: VideoFeatures, path: str | os.PathLike) -> Non
     sizes = {"num_videos": num_videos, "num_video_tokens": num_tokens, "hidden_size": hidden_size}
     tensors = {name: features[name].detach().contiguous() for name in _TENSORS if features.get(name) is not None}
     metadata = {"format": "pt", "content": _FORMAT, **{name: str(size) for name, size in sizes.items()}}
-    save_file(tensors, path, metadata)
+    write_file(path, save(tensors, metadata))
 
 
 def load_video_features(path: str | os.PathLike) -> VideoFeatures:

@@ -32,6 +32,7 @@ def bench(
         str | None, typer.Option(help="Other models at their published sizes: llava-onevision-0.5b,smolvlm2-500m")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file for the figures; the picture goes beside it.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files of --out.")] = False,
 ) -> None:
     """Measure the parts of an answer, beside their roofline, and other models on the same frames."""
     import torch
@@ -39,6 +40,7 @@ def bench(
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     from .. import demo
+    from ..conversion.written_files import check_new_file, write_file
     from ..evaluation.baselines import check_baselines, measure_baseline
     from ..evaluation.machine import describe_machine
     from ..evaluation.quantization import check_quantization, quantize_language_model
@@ -57,6 +59,9 @@ def bench(
         raise ValueError(f"`--dtype` ({dtype}) must be float32, bfloat16 or float16.")
     if quantization is not None:
         check_quantization(quantization)
+    if out is not None:
+        for file in (out, out.with_suffix(".png")):
+            check_new_file(file, overwrite)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if model in PUBLISHED_SIZES:
         network = make_random_model(model, place, precision)
@@ -91,5 +96,5 @@ def bench(
             result["baselines"][name] = measure_baseline(name, frames, text_length, place, precision, ours, runs)
     typer.echo(speed_table(result), nl=False)
     if out is not None:
-        out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        write_file(out, json.dumps(result, indent=2) + "\n")
         draw_speed(result, out.with_suffix(".png"))

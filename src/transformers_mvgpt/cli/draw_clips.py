@@ -18,12 +18,18 @@ def draw_clips(
     height: Annotated[int | None, typer.Option(help="Pixels.")] = None,
     fps: Annotated[int | None, typer.Option(help="Frames per second.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Length.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace questions.jsonl, and clips of the same seeds.")
+    ] = False,
 ) -> None:
     """Draw clips of colored shapes, and write questions about them that `mvgpt evaluate` takes."""
     from tqdm import tqdm
 
+    from ..conversion.written_files import check_new_file
     from ..demo.clip_files import write_test_clips
 
+    folder.mkdir(parents=True, exist_ok=True)
+    check_new_file(folder / "questions.jsonl", overwrite)
     with tqdm(desc="Questions", total=num_questions) as bar:
         for done in write_test_clips(
             folder, num_questions, split, first_seed, width=width, height=height, fps=fps, seconds=seconds

@@ -41,12 +41,14 @@ def evaluate(
     ] = 1,
     answers: Annotated[Path | None, typer.Option(help="JSONL file to write the answers to.")] = None,
     limit: LimitOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of --answers.")] = False,
 ) -> None:
     """Answer questions about videos, and count exact answers by type of question, beside those of a guesser."""
     import torch
     from tqdm import tqdm
     from transformers import pipeline
 
+    from ..conversion.written_files import check_new_file, write_file
     from ..evaluation import answer_questions, guess_answers, precisions, read_questions, score_by_type
     from ..evaluation.quantization import check_quantization, quantize_language_model
 
@@ -55,6 +57,8 @@ def evaluate(
     limits = parse_limits(limit)
     if quantization is not None:
         check_quantization(quantization)
+    if answers is not None:
+        check_new_file(answers, overwrite)
     items = read_questions(questions, media_folder, media_anywhere)
     if compare_precisions:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -84,7 +88,7 @@ def evaluate(
     texts = list(tqdm(given, desc="Questions", total=len(items)))
     if answers is not None:
         lines = [json.dumps({**vars(item), "given": text}) + "\n" for item, text in zip(items, texts, strict=True)]
-        answers.write_text("".join(lines), encoding="utf-8")
+        write_file(answers, "".join(lines))
     scores, guessed = score_by_type(items, texts), score_by_type(items, guess_answers(items))
     typer.echo(f"{'type':14s} {'exact':>7s} {'guesser':>8s}")
     for kind, share in scores.items():

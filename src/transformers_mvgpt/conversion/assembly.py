@@ -11,6 +11,7 @@ import torch
 from transformers import GenerationConfig, PreTrainedConfig
 from transformers.utils import CONFIG_NAME, cached_file
 
+from ..compat.safetensors_files import full_disk_is_named
 from ..families import FAMILIES, Family
 from ..modeling.config_limits import ERRORS_OF_VALUES, config_errors
 from ..video.limits import shorten
@@ -79,17 +80,18 @@ def assemble(
     given = {"image": image_encoder, "video": video_encoder}
     encoders = {modality: os.fspath(source) for modality, source in given.items() if source is not None}
     report = on_progress or (lambda step, completed, total: None)
-    check_target(target, base, overwrite, is_native_file)
     own_fields = (
         dict(config) if isinstance(config, Mapping) else {} if config is None else read_json(os.fspath(config))
     )
 
-    report(f"Loading {base}", 0, 1)
-    loaded = _load_parts(base, encoders, own_fields, seed, dtype)
-    report(f"Loading {base}", 1, 1)
     with replacing(target) as folder:
+        check_target(target, base, overwrite, is_native_file)
+        report(f"Loading {base}", 0, 1)
+        loaded = _load_parts(base, encoders, own_fields, seed, dtype)
+        report(f"Loading {base}", 1, 1)
         report(f"Writing {target}", 0, 1)
-        written = write_native_folder(folder, loaded)
+        with full_disk_is_named(target):
+            written = write_native_folder(folder, loaded)
         report(f"Writing {target}", 1, 1)
         check_written(folder, loaded, written, report)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from huggingface_hub import get_token
 from transformers import PreTrainedConfig
 
+from ..compat.safetensors_files import full_disk_is_named
 from ..families import family_of
 from .card_metadata import CARD_FILE, is_repository_id, read_metadata
 from .code_closure import is_own_code
@@ -65,29 +66,30 @@ def export_hub(
     """
     source, target = os.fspath(source), Path(target)
     report = on_progress or (lambda step, completed, total: None)
-    check_target(target, source, overwrite, _is_own_file)
-    if (card_file := target / CARD_FILE).exists() and not is_as_made(card_file):
-        raise FileExistsError(
-            f"{card_file} was edited after the export and is not replaced: move it out of the folder first."
-        )
-
-    report(f"Loading {source}", 0, 1)
-    loaded = load_model(source, {}, None if base_model is None else os.fspath(base_model))
-    report(f"Loading {source}", 1, 1)
-    if plain:
-        _check_plain_runs(loaded.model.config)
-    repository = repository or target.absolute().name
-    metadata = read_metadata(source, loaded.model.config, repository.rpartition("/")[2])
-    card = make_card(loaded.model, metadata, repository)
-    code = prepare(loaded)
     with replacing(target) as folder:
-        report(f"Writing {target}", 0, 1)
-        written = write_native_folder(folder, loaded)
+        check_target(target, source, overwrite, _is_own_file)
+        if (card_file := target / CARD_FILE).exists() and not is_as_made(card_file):
+            raise FileExistsError(
+                f"{card_file} was edited after the export and is not replaced: move it out of the folder first."
+            )
+
+        report(f"Loading {source}", 0, 1)
+        loaded = load_model(source, {}, None if base_model is None else os.fspath(base_model))
+        report(f"Loading {source}", 1, 1)
         if plain:
-            for file in folder.glob("*.py"):
-                file.unlink()
-            code.write(folder, plain=True)
-        card.save(folder / CARD_FILE)
+            _check_plain_runs(loaded.model.config)
+        repository = repository or target.absolute().name
+        metadata = read_metadata(source, loaded.model.config, repository.rpartition("/")[2])
+        card = make_card(loaded.model, metadata, repository)
+        code = prepare(loaded)
+        report(f"Writing {target}", 0, 1)
+        with full_disk_is_named(target):
+            written = write_native_folder(folder, loaded)
+            if plain:
+                for file in folder.glob("*.py"):
+                    file.unlink()
+                code.write(folder, plain=True)
+            card.save(folder / CARD_FILE)
         _check_nothing_private(folder, source)
         report(f"Writing {target}", 1, 1)
         check_written(folder, loaded, written, report)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..compat.safetensors_files import full_disk_is_named
 from ..families import family_of
 from .loading import LoadedModel, load_model
 from .target_folder import check_target, replacing
@@ -61,23 +62,24 @@ def convert(
             Called with a step, and how much of how much of it is done.
 
     Raises:
-        OSError: if a part of the model is to be found nowhere, or `target` cannot be written.
+        OSError: if a part of the model is to be found nowhere, or `target` cannot be written, as another run is writing it.
         ValueError: if parts do not fit each other, or a file holds anything but tensors.
         ImportError: if merging a LoRA adapter needs a package that is not installed.
         RuntimeError: if what was written is not what was read.
     """
     source, target = os.fspath(source), Path(target)
     report = on_progress or (lambda step, completed, total: None)
-    check_target(target, source, overwrite, is_native_file)
     encoders = {"image": image_encoder, "video": video_encoder}
     given = {encoder: os.fspath(path) for encoder, path in encoders.items() if path is not None}
 
-    report(f"Loading {source}", 0, 1)
-    loaded = load_model(source, given, None if base_model is None else os.fspath(base_model), dtype)
-    report(f"Loading {source}", 1, 1)
     with replacing(target) as folder:
+        check_target(target, source, overwrite, is_native_file)
+        report(f"Loading {source}", 0, 1)
+        loaded = load_model(source, given, None if base_model is None else os.fspath(base_model), dtype)
+        report(f"Loading {source}", 1, 1)
         report(f"Writing {target}", 0, 1)
-        written = write_native_folder(folder, loaded)
+        with full_disk_is_named(target):
+            written = write_native_folder(folder, loaded)
         report(f"Writing {target}", 1, 1)
         check_written(folder, loaded, written, report)
 

@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from ..conversion.written_files import write_file
 from .drawn_clip import Clip, make_clip, write_clip
 from .questions import QUESTION_TYPES
 from .scene import Split
@@ -57,7 +58,7 @@ def write_test_clips(
         records += chosen[seed]
         yield len(records)
     lines = [json.dumps(record) + "\n" for record in records]
-    (folder / "questions.jsonl").write_text("".join(lines), encoding="utf-8")
+    write_file(folder / "questions.jsonl", "".join(lines))
 
 
 def write_clips(folder: Path, seeds: Iterable[int], split: Split, **file_options: Any) -> Iterator[tuple[int, Clip]]:

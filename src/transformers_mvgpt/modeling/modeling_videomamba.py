@@ -20,7 +20,7 @@ from transformers.utils import TransformersKwargs
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
-from ..compat.file_mode import SavedWithUsualMode
+from ..compat.safetensors_files import SavedLikeOtherFiles
 from ..kernels.dispatch import ScanInputs, mix, normalize, scan
 from .configuration_videomamba import VideoMambaConfig
 from .missing_weights import PreTrainedModelWithAllWeights
@@ -190,7 +190,7 @@ class VideoMambaDecoder(nn.Module):
         self.norm = nn.LayerNorm(config.clip_decoder_size)
 
 
-class VideoMambaPreTrainedModel(SavedWithUsualMode, PreTrainedModelWithAllWeights):
+class VideoMambaPreTrainedModel(SavedLikeOtherFiles, PreTrainedModelWithAllWeights):
     config: VideoMambaConfig
     base_model_prefix = "model"
     main_input_name = "pixel_values_videos"

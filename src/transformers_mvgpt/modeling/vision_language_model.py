@@ -24,7 +24,7 @@ from transformers.modeling_utils import slice_logits_to_keep
 from transformers.utils import torch_compilable_check
 
 from ..compat.cache_name import CACHE_NAME
-from ..compat.file_mode import SavedWithUsualMode
+from ..compat.safetensors_files import SavedLikeOtherFiles
 from ..kernels.dispatch import (
     compiled_call,
     disable_cuda_graphs,
@@ -41,7 +41,7 @@ from .model_inputs import mismatch_message, placeholder_ids
 from .outputs import VisionLanguageCausalLMOutputWithPast, VisionLanguageModelOutputWithPast
 
 
-class VisionLanguagePreTrainedModel(SavedWithUsualMode, PreTrainedModelWithEncoders):
+class VisionLanguagePreTrainedModel(SavedLikeOtherFiles, PreTrainedModelWithEncoders):
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _skip_keys_device_placement = [CACHE_NAME]

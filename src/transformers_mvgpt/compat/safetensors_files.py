@@ -1,16 +1,24 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-safetensors 0.8 writes a temporary file that its owner alone may read, and renames it: the umask is not asked.
+What safetensors' writing does otherwise than other writing, up to 0.8: its files are for their owner alone, whatever the umask
+says, and its errors are none that name a file.
 
-Remove when its files have the mode of other new files: https://github.com/huggingface/safetensors
+Remove when its files have the mode of other new files, and a full disk is an `OSError`.
 """
 
+import errno
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
+
+
+_NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @contextmanager
@@ -27,7 +35,7 @@ def usual_file_mode(folder: str | os.PathLike) -> Iterator[None]:
 
 
 def _find_files(folder: str | os.PathLike) -> set[tuple[str, int]]:
-    """By name and inode: a file that is replaced has the inode of the temporary one."""
+    """By name and inode: a file that is replaced has that of a temporary one."""
     if not os.path.isdir(folder):
         return set()
     with os.scandir(folder) as entries:
@@ -39,16 +47,39 @@ def _mode_of_new_files(folder: str | os.PathLike) -> int:
     probe = Path(folder, f".{uuid.uuid4().hex}")
     descriptor = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
-        return os.fstat(descriptor).st_mode & 0o777
+        return os.stat(probe).st_mode & 0o777
     finally:
         os.close(descriptor)
         probe.unlink()
 
 
-class SavedWithUsualMode:
-    """A model whose weights are saved into files that have the mode of other new files."""
+@contextmanager
+def full_disk_is_named(target: str | os.PathLike) -> Iterator[None]:
+    """
+    Raises:
+        OSError: that names what is written, instead of any error of a disk, quota or file that is full.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        number = getattr(error, "errno", None)
+        if isinstance(error, SafetensorError) and (found := re.search(r"\(os error (\d+)\)", str(error))):
+            number = int(found[1])
+        if number not in _NO_SPACE:
+            raise
+        message = f"{os.strerror(number)}, it was not written: make room, or choose another place"
+        raise OSError(number, message, os.fspath(target)) from error
+
+
+class SavedLikeOtherFiles:
+    """A model whose files of weights have the mode of other new files, and whose errors name them."""
 
     def save_pretrained(self, save_directory: str | os.PathLike, *args: Any, **kwargs: Any) -> Any:
-        """As [`~PreTrainedModel.save_pretrained`]."""
-        with usual_file_mode(save_directory):
+        """
+        As [`~PreTrainedModel.save_pretrained`].
+
+        Raises:
+            OSError: that names the folder, if the disk is full.
+        """
+        with full_disk_is_named(save_directory), usual_file_mode(save_directory):
             return super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
