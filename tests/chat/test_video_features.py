@@ -1,5 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 import dataclasses
+import stat
+from pathlib import Path
 
 import pytest
 import torch
@@ -97,3 +99,26 @@ def test_damaged_file(encoded, tmp_path):
         ValueError, match="video.safetensors' is damaged or no safetensors file .*: write it again with"
     ):
         load_video_features(path)
+
+
+def test_a_file_is_replaced_when_the_new_one_is_whole(encoded, tmp_path, monkeypatch):
+    path = tmp_path / "video.safetensors"
+    save_video_features(encoded, path)
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(made_as_usual(tmp_path / "other").stat().st_mode)
+    whole = path.read_bytes()
+
+    def fail_in_the_middle(self, data):
+        with self.open("wb") as file:
+            file.write(data[:100])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail_in_the_middle)
+    with pytest.raises(OSError, match="No space left on device, it was not written: .*video.safetensors"):
+        save_video_features(encoded, path)
+    assert path.read_bytes() == whole
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["other", "video.safetensors"]
+
+
+def made_as_usual(path):
+    path.touch()
+    return path

@@ -48,6 +48,17 @@ def test_quantized_model(tmp_path):
     assert NUM_QUANTIZED / 2 < num_bytes < 4 * NUM_QUANTIZED
 
 
+@pytest.mark.parametrize("name", ["small.json", "small.png"])
+def test_figures_are_not_replaced_unasked(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    result = run(CHECKPOINT, "--out", tmp_path / "small.json")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: {tmp_path / name} is there already: choose another file, or let it be replaced (`--overwrite`).\n"
+    )
+    assert (tmp_path / name).read_text() == "mine"
+
+
 def test_a_size_without_weights(monkeypatch):
     """Its placeholders are not those of the tokenizer at hand."""
     config = make_config(make_processor().tokenizer)

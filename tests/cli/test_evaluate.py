@@ -70,6 +70,34 @@ def test_bad_precisions(one_question):
     assert "goes with neither --shuffle-frames, --quantization nor --answers." in result.stderr
 
 
+def test_results_are_not_replaced_unasked(questions, tmp_path):
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text("mine")
+    result = run("evaluate", CHECKPOINT, questions, "--answers", answers)
+    assert result.exit_code == 1
+    message = "is there already: choose another file, or let it be replaced (`--overwrite`).\n"
+    assert result.stderr == f"Error: {answers} {message}"
+    assert answers.read_text() == "mine"
+    result = run("evaluate", CHECKPOINT, questions, "--answers", tmp_path / "none" / "answers.jsonl")
+    assert result.stderr == f"Error: There is no folder {tmp_path / 'none'} for answers.jsonl: make it first.\n"
+    before = questions.read_text()
+    options = ["--num-questions", 9, "--first-seed", 600]
+    result = run("draw-clips", questions.parent, *options)
+    assert (result.exit_code, result.stderr) == (1, f"Error: {questions} {message}")
+    assert questions.read_text() == before
+
+
+def test_results_are_replaced_on_request(one_question, tmp_path):
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text("mine")
+    options = ["--device", "cpu", "--max-new-tokens", 2, "--answers", answers, "--overwrite"]
+    assert run("evaluate", CHECKPOINT, one_question, *options).exit_code == 0
+    assert json.loads(answers.read_text())["type"] == "count"
+    options = ["--num-questions", 1, "--width", 64, "--height", 64, "--fps", 20, "--seconds", 4, "--overwrite"]
+    assert run("draw-clips", tmp_path, *options).exit_code == 0
+    assert len((tmp_path / "questions.jsonl").read_text().splitlines()) == 1
+
+
 def test_missing_questions(tmp_path):
     result = run("evaluate", CHECKPOINT, tmp_path / "none.jsonl")
     assert result.exit_code == 1

@@ -12,11 +12,11 @@ import sys
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from tiny_models import tiny_model, tiny_video_config
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration, VideoMambaModel
-from transformers_mvgpt.compat import safetensors_files
 from transformers_mvgpt.compat.safetensors_files import full_disk_is_named, usual_file_mode
 from transformers_mvgpt.conversion import convert, export_hub, hub_export, native_folder, target_folder
 from transformers_mvgpt.conversion.target_folder import replacing
@@ -64,7 +64,9 @@ def test_a_killed_run_and_one_beside_it(tmp_path):
     target = tmp_path / "model"
     write(target, "old")
     process = start_writer(target)
-    with pytest.raises(FileExistsError, match=r"model is being written by another run: wait until it has ended, or choose"):
+    with pytest.raises(
+        FileExistsError, match="being written by another run: wait until it has ended, or choose another"
+    ):
         write(target, "new")
     write(tmp_path / "another", "new")  # is in nobody's way
     assert names(tmp_path) == [".model-unfinished", "another", "model"]
@@ -176,6 +178,13 @@ def test_saved_weights_have_the_mode_that_the_umask_says(tmp_path, usual_mode, k
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {usual_mode}
 
 
+@pytest.mark.parametrize("write", [convert, export_hub], ids=lambda function: function.__name__)
+def test_written_folders_have_the_mode_that_the_umask_says(tmp_path, usual_mode, write):
+    write(CHECKPOINT, tmp_path / "model")
+    assert {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "model").iterdir()} == {usual_mode}
+    assert stat.S_IMODE((tmp_path / "model").stat().st_mode) == usual_mode | (usual_mode & 0o444) >> 2
+
+
 def test_other_files_keep_their_mode(tmp_path):
     save_file({"a": torch.ones(1)}, tmp_path / "private.safetensors")
     with usual_file_mode(tmp_path):
@@ -215,9 +224,9 @@ def test_two_runs_into_one_folder(tmp_path, monkeypatch, write):
 def test_full_disks_are_named():
     with pytest.raises(OSError, match="No space left on device, it was not written: make room") as error:
         with full_disk_is_named("model"):
-            raise safetensors_files.SafetensorError("Error while serializing: I/O error: No space left (os error 28)")
+            raise SafetensorError("Error while serializing: I/O error: No space left (os error 28)")
     assert (error.value.errno, error.value.filename) == (errno.ENOSPC, "model")
-    for other in (PermissionError(13, "Permission denied", "x"), safetensors_files.SafetensorError("(os error 13)")):
+    for other in (PermissionError(13, "Permission denied", "x"), SafetensorError("(os error 13)")):
         with pytest.raises(type(other)) as raised, full_disk_is_named("model"):
             raise other
         assert raised.value is other

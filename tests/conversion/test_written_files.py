@@ -53,7 +53,9 @@ def test_a_pipe_is_written_to(tmp_path):
 
 def test_where_no_new_file_can_be(tmp_path):
     (tmp_path / "answers.jsonl").touch()
-    with pytest.raises(FileExistsError, match=r"answers.jsonl is there already: choose another file, or let it be replaced"):
+    with pytest.raises(
+        FileExistsError, match=r"answers.jsonl is there already: choose another file, or let it be replaced"
+    ):
         check_new_file(tmp_path / "answers.jsonl", overwrite=False)
     check_new_file(tmp_path / "answers.jsonl", overwrite=True)
     check_new_file(tmp_path / "new.jsonl", overwrite=False)

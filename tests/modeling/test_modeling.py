@@ -193,7 +193,10 @@ def test_encoders_record_what_is_asked_for():
     videos = {name: pixels for name, pixels in sample.items() if "videos" in name}
     alone = model.get_video_features(**videos, output_hidden_states=True)
     assert torch.equal(torch.stack(video.context_hidden_states), torch.stack(alone.context_hidden_states))
-    assert torch.equal(model.model.image_projector(video.context_hidden_states[-2][:, 1:]).flatten(0, 1)[None], video.pooler_output[:, : NUM_FRAMES * 9])
+    assert torch.equal(
+        model.model.image_projector(video.context_hidden_states[-2][:, 1:]).flatten(0, 1)[None],
+        video.pooler_output[:, : NUM_FRAMES * 9],
+    )
     unasked = model(**sample)
     torch.testing.assert_close(unasked.logits, outputs.logits)
     for features in (unasked.image_outputs, unasked.video_outputs):

@@ -82,7 +82,8 @@ def test_placeholders_outside_the_vocabulary_must_come_with_visuals(
 WITHOUT_VISUALS = {
     "a video": (
         make_prompt(5, "video", 6),
-        say("video", 116, 0) + ". Pass `pixel_values_videos` and `context_pixel_values_videos` as the processor returns them, "
+        say("video", 116, 0)
+        + ". Pass `pixel_values_videos` and `context_pixel_values_videos` as the processor returns them, "
         "or `mm_encoder_outputs`, or leave the placeholders out",
     ),
     "an image": (make_prompt(5, "image", 6), say("image", 9, 0) + ". Pass `pixel_values` as the processor"),
@@ -128,7 +129,8 @@ def test_embeddings_of_placeholders_alone_are_refused(model):
 
 def test_a_draft_model_sees_no_visuals_and_may_guess_placeholders(monkeypatch):
     """transformers hands the prompt on to it, and no pixels."""
-    monkeypatch.setattr(logging.getLogger("transformers"), "handlers", [])  # it deprecates how it calls draft models itself
+    # it deprecates how it calls draft models itself
+    monkeypatch.setattr(logging.getLogger("transformers"), "handlers", [])
     model, sample = tiny_model(), make_sample(5, "video:a", 6)
     expected = model.generate(**sample, max_new_tokens=6)
     assert torch.equal(model.generate(**sample, max_new_tokens=6, assistant_model=tiny_model()), expected)

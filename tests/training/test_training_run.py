@@ -1,5 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 import json
+import os
+import stat
 
 import pytest
 import torch
@@ -32,6 +34,17 @@ def test_full_training_evaluation_and_tensorboard(tmp_path, release, clips, imag
     assert not saved["model.language_model.norm.weight"].equal(base["model.norm.weight"])
     # a checkpoint has the names that the model has in memory, not those of the release that it came from
     assert load_file(output / "checkpoints" / "checkpoint-6" / "model.safetensors").keys() == saved.keys()
+
+
+def test_adapters_have_the_mode_that_the_umask_says(tmp_path, release, images):
+    before = os.umask(0o027)
+    try:
+        output = run(tiny_recipe("instruction", release, images, tmp_path / "output", max_steps=1, save_steps=1))
+    finally:
+        os.umask(before)
+    files = sorted(output.rglob("*.safetensors"))
+    assert len(files) == 2  # in the checkpoint too
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o640}
 
 
 def test_encoder_that_the_release_lacks_and_weights_that_nothing_reads(tmp_path, images):

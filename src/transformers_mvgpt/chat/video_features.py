@@ -3,8 +3,8 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -79,7 +79,7 @@ def load_video_features(path: str | os.PathLike) -> VideoFeatures:
                     f"'{os.fspath(path)}' holds no encoded video: its metadata say content={metadata.get('content')!r} "
                     f"where {_FORMAT!r} is expected. Pass a file that `save_video_features` wrote."
                 )
-            tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}
+            tensors: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
         raise ValueError(
             f"'{os.fspath(path)}' is damaged or no safetensors file ({error}): write it again with "

@@ -15,9 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 
-
+# of a disk, a file or a quota
 _NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -38,7 +37,7 @@ def _find_files(folder: str | os.PathLike) -> set[tuple[str, int]]:
     """By name and inode: a file that is replaced has that of a temporary one."""
     if not os.path.isdir(folder):
         return set()
-    with os.scandir(folder) as entries:
+    with os.scandir(os.fspath(folder)) as entries:
         return {(entry.name, entry.inode()) for entry in entries if entry.name.endswith(".safetensors")}
 
 
@@ -61,11 +60,11 @@ def full_disk_is_named(target: str | os.PathLike) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, SafetensorError) as error:
-        number = getattr(error, "errno", None)
-        if isinstance(error, SafetensorError) and (found := re.search(r"\(os error (\d+)\)", str(error))):
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if found := re.search(r"\(os error (\d+)\)", str(error)):  # a SafetensorError
             number = int(found[1])
-        if number not in _NO_SPACE:
+        if number is None or number not in _NO_SPACE:
             raise
         message = f"{os.strerror(number)}, it was not written: make room, or choose another place"
         raise OSError(number, message, os.fspath(target)) from error

@@ -1,12 +1,14 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The folder that a command writes: nobody else's is replaced, and it is there whole or not at all."""
 
+import importlib.util
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from transformers.utils import CONFIG_NAME
 
@@ -14,11 +16,8 @@ from ..families import FAMILIES
 from .weight_files import read_json
 
 
-try:
-    import fcntl
-except ImportError:  # on Windows
-    fcntl = None  # type: ignore[assignment]
-
+# Windows has none.
+fcntl: Any = importlib.import_module("fcntl") if importlib.util.find_spec("fcntl") else None
 # In the folder beside the target: what is written, and what it replaces.
 _NEW, _OLD = "new", "old"
 
@@ -118,13 +117,15 @@ def _lock(staging: Path, target: Path) -> int | None:
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.isdir(staging) and os.path.samestat(os.stat(staging), os.fstat(descriptor)):
+            if os.path.samestat(os.stat(staging), os.fstat(descriptor)):
                 return descriptor
         except BlockingIOError:
             os.close(descriptor)
             raise FileExistsError(
                 f"{target} is being written by another run: wait until it has ended, or choose another folder."
             ) from None
+        except FileNotFoundError:
+            pass
         except OSError:
             os.close(descriptor)
             return None

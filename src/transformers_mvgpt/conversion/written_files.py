@@ -38,7 +38,8 @@ def write_file(path: str | os.PathLike, content: str | bytes) -> None:
         if target.exists() and not target.is_file():
             target.write_bytes(data)
             return
-        unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")  # the name itself may be as long as names can be
+        # not its own name with an ending, which may be as long as names can be
+        unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
         try:
             unfinished.write_bytes(data)
             if target.exists():

@@ -182,11 +182,18 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
         After what is cached, a step too short for a visual does not bring one: it is a generated token, or guesses that were
         copied from the prompt.
         """
-        if input_ids is not None and not torch.compiler.is_compiling() and current_logits_check() is not None:
-            return False  # `generate` has looked at the prompt, and the placeholders that are drafted or generated are tokens
-        num_tokens = (inputs_embeds if input_ids is None else input_ids).shape[1]
+        prompt = inputs_embeds if input_ids is None else input_ids
+        assert prompt is not None
+        if not torch.compiler.is_compiling():
+            if prompt.is_meta or type(prompt) not in (torch.Tensor, nn.Parameter):
+                return False  # without values
+            if input_ids is not None and current_logits_check() is not None:
+                return (
+                    False  # `generate` has looked at the prompt; placeholders that are drafted or generated are tokens
+                )
         if cache is None:
             return True
+        num_tokens = prompt.shape[1]
         if num_tokens == 1:
             return False
         is_beginning = not any(layer.is_initialized for layer in cache.layers)
@@ -308,9 +315,9 @@ class VisionLanguageForConditionalGeneration(VisionLanguagePreTrainedModel, Gene
         logits = linear_of_one_token(hidden_states, plain=self.lm_head)
         loss = None
         if labels is not None:
-            labels, kwargs = self._without_placeholders(labels, inputs["input_ids"], kwargs)
+            counted, kwargs = self._without_placeholders(labels, inputs["input_ids"], kwargs)
             loss = self.loss_function(
-                logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size, **kwargs
+                logits=logits, labels=counted, vocab_size=self.config.text_config.vocab_size, **kwargs
             )
         others = {name: value for name, value in outputs.items() if name != "last_hidden_state"}
         return VisionLanguageCausalLMOutputWithPast(loss=loss, logits=logits, **others)

@@ -13,6 +13,7 @@ from transformers import Trainer
 from transformers.trainer_utils import TrainOutput
 from transformers.utils import logging
 
+from ..compat.safetensors_files import full_disk_is_named, usual_file_mode
 from ..families import family_of
 from ..modeling.projector_pooled import PooledProjector
 from ..processing.out_of_memory import explain_out_of_memory
@@ -269,6 +270,12 @@ class VisionLanguageTrainer(Trainer):
         count = super()._get_num_items_in_batch(batch_samples, device)
         # a batch of which nothing could be read has a loss of 0 / 1
         return count.clamp(min=1) if isinstance(count, torch.Tensor) else count
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """As the base class; the weights of an adapter, too, have the mode of other new files."""
+        folder = self.args.output_dir if output_dir is None else output_dir
+        with full_disk_is_named(folder), usual_file_mode(folder):
+            super()._save(output_dir, state_dict)
 
     def _save_rng_state(self, output_dir: str) -> None:
         """Only the state of the trainer is written later: where that is whole, so is the checkpoint."""

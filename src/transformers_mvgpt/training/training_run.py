@@ -12,6 +12,7 @@ from transformers import TrainingArguments, set_seed
 from transformers.integrations import unset_hf_deepspeed_config
 from transformers.trainer_callback import PrinterCallback, TrainerCallback
 
+from ..compat.safetensors_files import full_disk_is_named, usual_file_mode
 from ..conversion.loading import LoadedModel, load_model
 from ..conversion.native_folder import check_written, write_native_folder
 from ..video.limits import UntrustedInput
@@ -167,7 +168,8 @@ def _write_model(trainer: VisionLanguageTrainer, loaded: LoadedModel, output: Pa
         if hasattr(model, "peft_config"):
 
             def write(folder: Path) -> None:
-                model.save_pretrained(folder, state_dict=state)
+                with full_disk_is_named(output), usual_file_mode(folder):
+                    model.save_pretrained(folder, state_dict=state)
                 loaded.processor.save_pretrained(folder)
                 if os.path.isabs(loaded.model.name_or_path):
                     # peft's card names the base model, of which a path says nothing to others
@@ -178,7 +180,9 @@ def _write_model(trainer: VisionLanguageTrainer, loaded: LoadedModel, output: Pa
                 state[copied] = state[shared]
 
             def write(folder: Path) -> None:
-                check_written(folder, loaded, write_native_folder(folder, loaded, state))
+                with full_disk_is_named(output):
+                    written = write_native_folder(folder, loaded, state)
+                check_written(folder, loaded, written)
 
         write_whole(output, write)
     trainer.accelerator.wait_for_everyone()
