@@ -90,7 +90,7 @@ def test_results_are_not_replaced_unasked(questions, tmp_path):
 def test_results_are_replaced_on_request(one_question, tmp_path):
     answers = tmp_path / "answers.jsonl"
     answers.write_text("mine")
-    options = ["--device", "cpu", "--max-new-tokens", 2, "--answers", answers, "--overwrite"]
+    options = ["--device", "cpu", "--max-new-tokens", 2, "--media-anywhere", "--answers", answers, "--overwrite"]
     assert run("evaluate", CHECKPOINT, one_question, *options).exit_code == 0
     assert json.loads(answers.read_text())["type"] == "count"
     options = ["--num-questions", 1, "--width", 64, "--height", 64, "--fps", 20, "--seconds", 4, "--overwrite"]
