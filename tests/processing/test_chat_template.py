@@ -3,7 +3,6 @@
 
 import pytest
 import torch
-from jinja2 import TemplateError
 from PIL import Image
 from transformers import CLIPImageProcessor
 
@@ -87,9 +86,16 @@ def test_final_message_is_continued(processor, content):
     assert prompt == SYSTEM + "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nA dog, "
 
 
-@pytest.mark.parametrize("part, name", [({"type": "audio", "audio": "a.wav"}, "audio"), ("What?", ""), ({}, "")])
-def test_unknown_part(processor, part, name):
-    with pytest.raises(TemplateError, match=f"Unknown content type '{name}': use 'text', 'image' or 'video'"):
+@pytest.mark.parametrize(
+    "part, message",
+    [
+        ({"type": "audio", "audio": "a.wav"}, "has the type 'audio': use 'text', 'image' or 'video'"),
+        ("What?", "must be a dictionary such as .*, got str 'What\\?'"),
+        ({}, "has the type None: use 'text', 'image' or 'video'"),
+    ],
+)
+def test_unknown_part(processor, part, message):
+    with pytest.raises(ValueError, match=f"Part 0 of message 0 {message}"):
         processor.apply_chat_template([user(part)])
 
 

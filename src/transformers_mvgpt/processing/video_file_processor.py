@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub.dataclasses import validate_typed_dict
 from torch.nn import functional as F
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_utils import infer_channel_dimension_format
@@ -18,6 +17,7 @@ from transformers.video_utils import VideoMetadata, make_batched_metadata
 
 from ..video.video_decoding import decode_video
 from ..video.video_metadata import describe_given_frames
+from .option_types import checked_options
 from .saved_with_code import SavedWithCode
 from .video_inputs import flatten_videos, frames_to_array, is_source
 
@@ -72,7 +72,7 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
                 f"Unknown option {', '.join(map(repr, unknown))}; the options of {type(self).__name__} are "
                 f"{', '.join(sorted(self.valid_kwargs.__annotations__))}."
             )
-        validate_typed_dict(self.valid_kwargs, kwargs)
+        kwargs = checked_options(self.valid_kwargs, kwargs)  # type: ignore[assignment]
         return_tensors = kwargs.pop("return_tensors", None)
         do_sample_frames = kwargs.pop("do_sample_frames", self.do_sample_frames)
         names = ("num_frames", "fps", "start_seconds", "end_seconds", "sampling")

@@ -2,11 +2,26 @@
 """The forms in which videos are handed over, brought to a flat list with one entry per video."""
 
 import os
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from transformers.image_utils import is_valid_image
+
+
+@dataclass(frozen=True)
+class VideoWithOptions:
+    """
+    A video with options of its own, such as the part of a chat that says how many frames of it are wanted.
+
+    Args:
+        video: The video, in any form.
+        options (`dict`): Of the video processor.
+    """
+
+    video: Any
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def flatten_videos(videos: Any) -> list[Any]:
@@ -49,6 +64,8 @@ def flatten_videos(videos: Any) -> list[Any]:
 
 def is_single_video(videos: Any) -> bool:
     """Whether this is one video in any of its forms, not a list or batch of videos."""
+    if isinstance(videos, VideoWithOptions):
+        return True
     return is_source(videos) or _is_frame_list(videos) or (_is_array(videos) and videos.ndim == 4)
 
 
