@@ -72,7 +72,7 @@ def test_frame_paths(pipe, tmp_path):
     assert pipe({"video": paths, "text": WHAT}, **options) == expected
     assert pipe([[paths]], text=WHAT, **options) == [expected]
     raw = f"{VIDEO_TOKEN}\n{WHAT}"
-    assert pipe({"video": paths, "text": raw}, **options) == pipe(PIXELS[:4], text=raw)
+    assert pipe({"video": paths, "text": raw}, raw_prompt=True, **options) == pipe(PIXELS[:4], text=raw, raw_prompt=True)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3])
@@ -195,15 +195,15 @@ def test_batch_of_samples_that_differ_in_kind(pipe, video, short_video):
         ]
 
 
-def test_prompt_with_placeholders_is_complete(pipe, video):
+def test_raw_prompt_is_complete(pipe, video):
     prompt = f"Look: {VIDEO_TOKEN} A film of"
     inputs = pipe.processor(text=prompt, videos=video, return_tensors="pt")
     ids = pipe.model.generate(**inputs, max_new_tokens=6)[0, inputs["input_ids"].shape[1] :]
     expected = pipe.processor.decode(ids, skip_special_tokens=True)
-    assert pipe(video, text=prompt) == [{"generated_text": expected}]
-    assert pipe(video, text=prompt, return_full_text=True) == [{"generated_text": prompt + expected}]
+    assert pipe(video, text=prompt, raw_prompt=True) == [{"generated_text": expected}]
+    assert pipe(video, text=prompt, raw_prompt=True, return_full_text=True) == [{"generated_text": prompt + expected}]
     with pytest.raises(ValueError, match="Found total 2 .* tokens and 1 videos"):
-        pipe(video, text=prompt + VIDEO_TOKEN)
+        pipe(video, text=prompt + VIDEO_TOKEN, raw_prompt=True)
 
 
 def test_inputs_are_not_modified(pipe, video):

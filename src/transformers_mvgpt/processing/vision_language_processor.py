@@ -228,13 +228,18 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
             return (*rendered, self.tokenizer)
         return (*masked, masked_text.tokenizer())
 
-    def validate_inputs(self, images=None, text=None, videos=None, audio=None, **kwargs):
+    def known_options(self) -> set[str]:
+        """Names of all options that a call takes."""
         known = set(self.valid_processor_kwargs.__annotations__) | {"common_kwargs"}
         for options in self.valid_processor_kwargs.__annotations__.values():
             known |= set(getattr(options, "__annotations__", ()))
         for name in ("image_processor", "video_processor"):
             if (processor := getattr(self, name, None)) is not None:
                 known |= set(processor.valid_kwargs.__annotations__)
+        return known
+
+    def validate_inputs(self, images=None, text=None, videos=None, audio=None, **kwargs):
+        known = self.known_options()
         if unknown := sorted(set(kwargs) - known):
             raise ValueError(
                 f"Unknown option {', '.join(map(repr, unknown))}; the options of {type(self).__name__} are "
@@ -261,9 +266,9 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
         return super()._merge_kwargs(*args, **kwargs)
 
     def _process_videos(self, videos: Any, **kwargs) -> tuple[dict[str, Any], list[str]]:
-        videos = flatten_videos(videos)
-        if any(isinstance(video, VideoWithOptions) for video in videos):
-            features = self._process_each_video(videos, **kwargs)
+        flat = flatten_videos(videos)
+        if any(isinstance(video, VideoWithOptions) for video in flat):
+            features = self._process_each_video(flat, **kwargs)
         else:
             features = self.video_processor(videos, **kwargs)
         replacement = self.replace_video_token(features, 0)
@@ -283,7 +288,8 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
                         f"{', '.join(map(repr, video.options))} of a video need `do_sample_frames=True`: leave one of them out."
                     )
                 video, options = video.video, options | video.options
-            each.append(self.video_processor([video], **options))
+            # nested as in a chat, where a list of paths is one video
+            each.append(self.video_processor([[video]], **options))
         features: dict[str, Any] = {"video_metadata": [entry for one in each for entry in one["video_metadata"]]}
         for name in self.video_processor.model_input_names:
             pixels = [one[name] for one in each]  # (1, n, 3, H, W) each
