@@ -138,7 +138,7 @@ def _normalize_message(
     is_named = isinstance(role, str) and re.fullmatch("[a-z_]+", role) and re.search(f"['\"]{role}['\"]", chat_template)
     if role not in _ROLES and not is_named:
         raise ValueError(f"{name} has the role {shorten(repr(role))}: use 'system', 'user' or 'assistant'.")
-    unused = [key for key in fields if key not in ("role", "content") and not (key and str(key) in chat_template)]
+    unused = [key for key in fields if key not in ("role", "content") and not _is_read(key, chat_template)]
     if unused:
         raise ValueError(
             f"{name} has the key {shorten(repr(unused[0]))}, which the chat template does not look at: put what belongs to the "
@@ -161,6 +161,12 @@ def _normalize_message(
     for text in texts_of(normalized):
         check_text(name, text)
     return normalized
+
+
+def _is_read(key: Any, chat_template: str) -> bool:
+    """Whether the template looks at this key of something: `message.key`, `message['key']` or `message.get('key')`."""
+    name = re.escape(str(key))
+    return re.search(rf"\.{name}\b|(\[|get\()\s*['\"]{name}['\"]", chat_template) is not None
 
 
 def _normalize_part(
@@ -197,7 +203,7 @@ def _normalize_part(
     given = {key: fields[key] for key in options if key in fields}
     if not sources:
         if given:
-            raise ValueError(f"{name} has {', '.join(map(repr, given))} but no video that they could apply to.")
+            raise ValueError(f"{name} has {', '.join(map(repr, given))} but no video to apply that to.")
         return {"type": kind}
     [source] = sources.values()
     return {"type": kind, kind: VideoWithOptions(source, given) if given else source}

@@ -3,7 +3,8 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 import numpy as np
 from huggingface_hub.dataclasses import validate_typed_dict
@@ -30,8 +31,7 @@ def checked_options(kinds: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         try:
             validate_typed_dict(kinds, {name: value})
         except StrictDataclassError as error:
-            expected = getattr(kinds.__annotations__[name], "__args__", None) or (kinds.__annotations__[name],)
-            kind = " or ".join(getattr(each, "__name__", str(each)) for each in expected).replace("NoneType", "None")
+            kind = _name(kinds.__annotations__[name])
             # what a validator of its own says is worth more
             reason = re.sub(r"^[^\n]*\n\s*\w+: ", "", str(error))
             hint = "" if reason.startswith("Field ") else f": {' '.join(reason.split())}"
@@ -40,6 +40,18 @@ def checked_options(kinds: Any, options: Mapping[str, Any]) -> dict[str, Any]:
                 f"`{name}` must be {kind}, got {type(value).__name__} {shorten(repr(value))}{shorten(hint)}.{seconds}"
             ) from None
     return plain
+
+
+def _name(kind: Any) -> str:
+    """A type in words: "int, list[int] or None"."""
+    if hasattr(kind, "__metadata__"):
+        kind = kind.__origin__  # `Annotated`
+    if get_origin(kind) in (Union, UnionType):
+        *most, last = (_name(each) for each in get_args(kind))
+        return f"{', '.join(most)} or {last}"
+    if kind is type(None):
+        return "None"
+    return kind.__name__ if isinstance(kind, type) and not get_args(kind) else re.sub(r"\b\w+\.", "", str(kind))
 
 
 __all__ = ["checked_options"]

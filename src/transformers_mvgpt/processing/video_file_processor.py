@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 from transformers.feature_extraction_utils import BatchFeature
-from transformers.image_utils import infer_channel_dimension_format
 from transformers.processing_utils import Unpack, VideosKwargs
 from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata, make_batched_metadata
@@ -19,7 +18,7 @@ from ..video.video_decoding import decode_video
 from ..video.video_metadata import describe_given_frames
 from .option_types import checked_options
 from .saved_with_code import SavedWithCode
-from .video_inputs import flatten_videos, frames_to_array, is_source
+from .video_inputs import channel_layout, flatten_videos, frames_to_array, is_source
 
 
 class VideoSegmentKwargs(VideosKwargs, total=False):
@@ -128,7 +127,7 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         """uint8 (n, 3, H, W). One by one: the videos of a batch may differ in layout."""
         prepared = []
         for video in videos:
-            layout = kwargs.get("input_data_format") or infer_channel_dimension_format(video, num_channels=(1, 3, 4))
+            layout = kwargs.get("input_data_format") or channel_layout(video)
             prepared += super()._prepare_input_videos([video], **{**kwargs, "input_data_format": layout})
         return prepared
 

@@ -2,6 +2,7 @@
 """Text, images and videos to model inputs: what the processors of all families do."""
 
 import copy
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -126,9 +127,10 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
         template = self._resolve_chat_template(chat_template)
         variables = template_variables(template)
         options = {**(processor_kwargs or {}), **{name: kwargs.pop(name) for name in kwargs.keys() - variables}}
-        # what transformers' own pipelines and processors pass, but means nothing here
+        # what transformers' own pipelines pass, and means nothing here
         for name in ("load_audio_from_video", "sanitize_control_tokens"):
             options.pop(name, None)
+        self._refuse_unknown(options)
         if continue_final_message and (add_generation_prompt or return_assistant_tokens_mask):
             other = "add_generation_prompt" if add_generation_prompt else "return_assistant_tokens_mask"
             raise ValueError(f"`continue_final_message` and `{other}` exclude each other: pass one of them.")
@@ -154,8 +156,8 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
             if tokenizer is not self.tokenizer:
                 found = next(filter(None, map(ControlTokens(self.tokenizer).pattern.search, texts_of(chats))), None)
                 raise ValueError(
-                    f"The chat holds {found[0] if found else 'a control token'!r}, which would be a control token in the prompt: pass "
-                    "`tokenize=True`, which keeps it text, take it out, or pass `raw_prompt=True` if it is meant."
+                    f"The chat holds {found[0] if found else 'pieces of a control token'}, which would be a control token in the "
+                    "prompt: pass `tokenize=True`, which keeps it text, take it out, or pass `raw_prompt=True` if it is meant."
                 )
             return prompts if is_batched else prompts[0]
 
@@ -238,13 +240,16 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
                 known |= set(processor.valid_kwargs.__annotations__)
         return known
 
-    def validate_inputs(self, images=None, text=None, videos=None, audio=None, **kwargs):
+    def _refuse_unknown(self, options: Iterable[str]) -> None:
         known = self.known_options()
-        if unknown := sorted(set(kwargs) - known):
+        if unknown := sorted(set(options) - known):
             raise ValueError(
                 f"Unknown option {', '.join(map(repr, unknown))}; the options of {type(self).__name__} are "
                 f"{', '.join(sorted(known))}."
             )
+
+    def validate_inputs(self, images=None, text=None, videos=None, audio=None, **kwargs):
+        self._refuse_unknown(kwargs)
         if videos is not None:
             # the base class counts videos in fewer forms than there are: give it as many stand-ins
             videos = [np.zeros((1, 1, 1, 3), dtype=np.uint8)] * len(flatten_videos(videos))
@@ -290,7 +295,7 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
                 video, options = video.video, options | video.options
             # nested as in a chat, where a list of paths is one video
             each.append(self.video_processor([[video]], **options))
-        features: dict[str, Any] = {"video_metadata": [entry for one in each for entry in one["video_metadata"]]}
+        features: dict[str, Any] = {"video_metadata": [entry for one in each for entry in one.get("video_metadata", ())]}
         for name in self.video_processor.model_input_names:
             pixels = [one[name] for one in each]  # (1, n, 3, H, W) each
             length = max(video.shape[1] for video in pixels)
