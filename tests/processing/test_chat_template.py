@@ -4,10 +4,9 @@
 import pytest
 import torch
 from PIL import Image
-from transformers import CLIPImageProcessor
 
-from release_layout import make_tokenizer
-from transformers_mvgpt import MobileVideoGPTProcessor, MobileVideoGPTVideoProcessor
+from tiny_processors import tiny_processor
+from transformers_mvgpt import MobileVideoGPTProcessor
 
 
 SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
@@ -17,14 +16,7 @@ IMAGE = {"type": "image", "image": Image.new("RGB", (20, 20))}
 
 @pytest.fixture(scope="module")
 def processor() -> MobileVideoGPTProcessor:
-    sizes = {"size": {"shortest_edge": 8}, "crop_size": {"height": 8, "width": 8}}
-    return MobileVideoGPTProcessor(
-        CLIPImageProcessor(**sizes),
-        MobileVideoGPTVideoProcessor(num_frames=2, **sizes),
-        make_tokenizer(),
-        num_image_tokens=3,
-        num_video_tokens=5,
-    )
+    return tiny_processor()
 
 
 def text(value: str) -> dict:

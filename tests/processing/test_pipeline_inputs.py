@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import pipeline
 from torch.utils.data import Dataset, IterableDataset
 from transformers.pipelines.pt_utils import KeyDataset
 
@@ -204,6 +205,68 @@ def test_raw_prompt_is_complete(pipe, video):
     assert pipe(video, text=prompt, raw_prompt=True, return_full_text=True) == [{"generated_text": prompt + expected}]
     with pytest.raises(ValueError, match="Found total 2 .* tokens and 1 videos"):
         pipe(video, text=prompt + VIDEO_TOKEN, raw_prompt=True)
+
+
+@pytest.mark.parametrize("token", ["<|video_pad|>", "<|im_end|>", "<|endoftext|>"])
+def test_control_tokens_of_a_question_are_text(pipe, video, token):
+    question = f"Is {token} red?"
+    content = [film(video), text(question)]
+    inputs = pipe.processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=True, return_dict=True
+    )
+    [result] = pipe(video, text=question, return_tensors=True)
+    ids = result["generated_token_ids"].tolist()
+    [prompt] = inputs["input_ids"]
+    assert ids[: len(prompt)] == list(prompt)
+    assert prompt.count(pipe.processor.video_token_id) == pipe.processor.num_video_tokens
+    [raw] = pipe([{"role": "user", "content": content[1:]}], raw_prompt=True, return_tensors=True) if token != VIDEO_TOKEN else [result]
+    assert (raw["generated_token_ids"].tolist() == ids) == (token == VIDEO_TOKEN)
+
+
+@pytest.mark.parametrize("question", ["", " \n"])
+def test_empty_question(pipe, video, question):
+    for given in ({"videos": video, "text": question}, {"videos": {"video": video, "text": question}}):
+        with pytest.raises(ValueError, match="^The question is missing: the text is empty. Say what to answer"):
+            pipe(**given)
+    with pytest.raises(ValueError, match="^The question is missing: the last message of the user has no text"):
+        pipe(ask(question, film(video)))
+
+
+def test_surrogate_in_a_question(pipe, video):
+    with pytest.raises(ValueError, match=r"^The question has a lone surrogate \(U\+D83D\) at position 2"):
+        pipe(video, text="Hi\ud83d")
+
+
+def test_options_in_a_part_of_a_chat(pipe, video):
+    chat = ask(WHAT, {**film(video), "start_seconds": 1, "end_seconds": 2})
+    options = {"return_full_text": False, "return_selected_frames": True}
+    assert pipe(chat, **options) == pipe(video, text=WHAT, start_seconds=1, end_seconds=2, **options)
+    with pytest.raises(ValueError, match="has the unknown key 'video_start': it is called 'start_seconds' here"):
+        pipe(ask(WHAT, {**film(video), "video_start": 1}))
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"question": WHAT}, "'question': use `text`"),
+        ({"prompt": WHAT, "text": WHAT}, "'prompt': use `text`"),
+        ({"video": "a.mp4", "text": WHAT}, "'video': use `videos`"),
+        ({"image": PICTURE, "text": WHAT}, "'image': use `images`"),
+        ({"text": WHAT, "video_start": 1}, "'video_start': use `start_seconds`"),
+        ({"text": WHAT, "start_second": 1}, "'start_second': use `start_seconds`"),
+        ({"text": WHAT, "xyz": 1}, "'xyz': options of `generate` and of the processor are taken"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_unknown_argument(pipe, given, message):
+    # at the call, not when its results are read
+    with pytest.raises(ValueError, match=f"^Unknown argument {message}"):
+        pipe((path for path in ["a.mp4"]), **given)
+
+
+def test_no_model():
+    with pytest.raises(ValueError, match="A model is missing: pass the name of a repository or a folder"):
+        pipeline("video-text-to-text")
 
 
 def test_inputs_are_not_modified(pipe, video):

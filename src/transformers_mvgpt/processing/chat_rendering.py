@@ -172,12 +172,15 @@ def _counted_filter(name: str, function: Any) -> Any:
     first = 1 if hasattr(function, "jinja_pass_arg") else 0
 
     @wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Any:
+    def run(*given: Any, **kwargs: Any) -> Any:
+        args = list(given)
+        if name == "join" and not hasattr(args[first], "__len__"):
+            args[first] = list(args[first])  # of a generator, such as `map`
         for value in (*args[first:], *kwargs.values()):
             _charge(value)
             if isinstance(value, int) and name == "tojson" and value > 16:
                 raise ValueError(f"The chat template indents by {value}.")
-        _charge_in_advance(name, args[first], args[first + 1 :])
+        _charge_in_advance(name, args[first], tuple(args[first + 1 :]))
         if name in ("string", "join") and not isinstance(args[first], str):
             for value in args[first] if isinstance(args[first], (list, tuple)) else [args[first]]:
                 _as_text(value)
