@@ -102,7 +102,9 @@ def test_missing_model_folder(clip, tmp_path):
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("model", ["missing", "./missing", "../missing", "a/b/c", "~/missing", "models/missing", "owner/name"])
+@pytest.mark.parametrize(
+    "model", ["missing", "./missing", "../missing", "a/b/c", "~/missing", "models/missing", "owner/name"]
+)
 def test_model_that_is_no_folder(clip, tmp_path, monkeypatch, model):
     (tmp_path / "models").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -117,7 +119,11 @@ def test_model_that_is_no_folder(clip, tmp_path, monkeypatch, model):
     [
         (" ", [], "The question is missing: the text is empty. Say what to answer."),
         ("a\ud800", [], "The question has a lone surrogate (U+D800) at position 1"),
-        (QUESTION, ["--image", "missing.png"], "There is no image at 'missing.png'. Check the path given as `--image`."),
+        (
+            QUESTION,
+            ["--image", "missing.png"],
+            "There is no image at 'missing.png'. Check the path given as `--image`.",
+        ),
         (QUESTION, ["--device", "gpu"], "`--device gpu` cannot be used here ("),
         (QUESTION, ["--device", "meta"], "`--device meta` cannot be used here (it holds no numbers). Use cpu, cuda"),
     ],

@@ -36,10 +36,13 @@ def test_unknown_command():
         (ValueError("`num_frames` (3)\nis too low."), "Error: `num_frames` (3) is too low.\n"),
         (KeyError("weight"), "Error: KeyError: 'weight'\n"),
         (ValueError(), "Error: ValueError: \n"),
-        (RuntimeError("x" * 5000 + " the end"), f"Error: {('RuntimeError: ' + 'x' * 247)[:247]}...{'x' * 142} the end\n"),
+        (
+            RuntimeError("x" * 5000 + " the end"),
+            f"Error: {('RuntimeError: ' + 'x' * 247)[:247]}...{'x' * 142} the end\n",
+        ),
         (OSError("No.\n\nTraceback (most recent call last):\n  File ..."), "Error: No.\n"),
         (ValueError("a\x1b[31mred\x00"), "Error: a[31mred\n"),
-        (ValueError("Pass `count=\"3\"` or `size=4`."), "Error: Pass `--count 3` or `size=4`.\n"),
+        (ValueError('Pass `count="3"` or `size=4`.'), "Error: Pass `--count 3` or `size=4`.\n"),
         (
             ValueError("Raise `max_redirects` of `untrusted_input=UntrustedInput(...)`."),
             "Error: Raise `--limit max_redirects=...`.\n",

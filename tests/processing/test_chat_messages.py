@@ -36,7 +36,8 @@ def test_options_of_each_video(processor):
     inputs = ask(processor, *parts, TEXT, processor_kwargs=options)
     alone = [
         processor.video_processor(
-            [FRAMES], **{**{key: value for key, value in part.items() if "_" in key}, **options, "video_metadata": [METADATA]}
+            [FRAMES],
+            **{**{key: value for key, value in part.items() if "_" in key}, **options, "video_metadata": [METADATA]},
         )
         for part in parts
     ]
@@ -96,7 +97,10 @@ def test_objects_and_keys_without_a_value(processor):
         ({**VIDEO, "video_start": 1}, "has the unknown key 'video_start': it is called 'start_seconds' here"),
         ({**VIDEO, "video_end": 1}, "has the unknown key 'video_end': it is called 'end_seconds' here"),
         ({**VIDEO, "nframes": 1}, "has the unknown key 'nframes': it is called 'num_frames' here"),
-        ({**VIDEO, "min_pixels": 1}, "has the unknown key 'min_pixels': it may have 'video', 'url', 'path', 'num_frames'"),
+        (
+            {**VIDEO, "min_pixels": 1},
+            "has the unknown key 'min_pixels': it may have 'video', 'url', 'path', 'num_frames'",
+        ),
         ({**VIDEO, "max_frames": 1}, "has the unknown key 'max_frames'"),
         ({"type": "image", "image": FRAMES[0], "fps": 2}, "of the type 'image', has the unknown key 'fps'"),
         ({**TEXT, "fps": 2}, "of the type 'text', has the unknown key 'fps': it may have 'text'"),
@@ -104,7 +108,10 @@ def test_objects_and_keys_without_a_value(processor):
         ({"type": "video", "fps": 2}, "has 'fps' but no video to apply that to"),
         ({"type": "text"}, "must have a string as its 'text', got None"),
         ({"type": "text", "text": 5}, "must have a string as its 'text', got 5"),
-        ({"type": "image_url", "image_url": {"url": 5}}, r"must have its address as 'image_url': \{'url': \.\.\.\}, got \{'url': 5\}"),
+        (
+            {"type": "image_url", "image_url": {"url": 5}},
+            r"must have its address as 'image_url': \{'url': \.\.\.\}, got \{'url': 5\}",
+        ),
         ({"type": "text", "x" * 1000: 5}, r"has the unknown key 'x+\.\.\.x+'"),
         (5, "must be a dictionary such as .*, got int 5"),
     ],
@@ -125,7 +132,9 @@ def test_seconds_that_are_none(processor, seconds, got):
         processor(text="<|video_pad|>", videos=[FRAMES], start_seconds=seconds)
 
 
-@pytest.mark.parametrize("options", [{"num_frames": np.int64(2)}, {"start_seconds": np.float32(0), "videos_kwargs": {}}])
+@pytest.mark.parametrize(
+    "options", [{"num_frames": np.int64(2)}, {"start_seconds": np.float32(0), "videos_kwargs": {}}]
+)
 def test_numbers_of_numpy(processor, options):
     given = {"text": "<|video_pad|>", "videos": [FRAMES], "video_metadata": [METADATA], "return_tensors": "pt"}
     expected = processor(**given)["pixel_values_videos"]
@@ -146,9 +155,15 @@ def test_type_of_a_nested_option(processor):
         ({"role": ["user"], "content": "x"}, r"has the role \['user'\]: use"),
         ({"role": "user"}, "has no `content`: it must be a string, or a list of parts"),
         ({"role": "user", "content": 5}, "has a `content` of type int"),
-        ({"role": "user", "content": "x", "video": "a.mp4"}, "has the key 'video', which the chat template does not look at"),
+        (
+            {"role": "user", "content": "x", "video": "a.mp4"},
+            "has the key 'video', which the chat template does not look at",
+        ),
         ("x", "must be a dictionary with `role` and `content`, got str 'x'"),
-        ({"role": "user", "content": "a\ud83d"}, r"has a lone surrogate \(U\+D83D\) at position 1, which is no character"),
+        (
+            {"role": "user", "content": "a\ud83d"},
+            r"has a lone surrogate \(U\+D83D\) at position 1, which is no character",
+        ),
     ],
     ids=repr,
 )
@@ -158,7 +173,9 @@ def test_wrong_message(processor, message, error):
 
 
 def test_roles_and_keys_that_the_template_knows(processor):
-    template = "{% for message in messages %}{% if message.role == 'tool' %}{{ message['name'] }}{% endif %}{% endfor %}"
+    template = (
+        "{% for message in messages %}{% if message.role == 'tool' %}{{ message['name'] }}{% endif %}{% endfor %}"
+    )
     chat = [{"role": "tool", "content": "x", "name": "look"}]
     assert processor.apply_chat_template(chat, chat_template=template) == "look"
 
@@ -180,7 +197,9 @@ def test_no_question(processor, content):
 
 def test_unknown_options(processor):
     for tokenize in (True, False):
-        with pytest.raises(ValueError, match="Unknown option 'start_second'; the options of MobileVideoGPTProcessor are"):
+        with pytest.raises(
+            ValueError, match="Unknown option 'start_second'; the options of MobileVideoGPTProcessor are"
+        ):
             processor.apply_chat_template([{"role": "user", "content": "x"}], start_second=1, tokenize=tokenize)
 
 

@@ -42,7 +42,9 @@ BUSY_TEMPLATE = """\
 MANY = "{% set many = 'a' * 1000000 %}"
 HOSTILE = {
     "loops": "{% for a in range(100000) %}{% for b in range(100000) %}{% for c in range(100000) %}{% endfor %}{% endfor %}{% endfor %}",
-    "text in loops": "{% for a in range(100000) %}{% for b in range(100000) %}" + "x" * 1000 + "{% endfor %}{% endfor %}",
+    "text in loops": "{% for a in range(100000) %}{% for b in range(100000) %}"
+    + "x" * 1000
+    + "{% endfor %}{% endfor %}",
     "text in a block": "{% set x %}{% for a in range(100000) %}" + "x" * 90_000 + "{% endfor %}{% endset %}{{ x }}",
     "characters": "{{ 'a' * 10000000000 }}",
     "characters, the other way": "{{ 10000000000 * 'a' }}",
@@ -100,7 +102,9 @@ def test_same_as_transformers(template, tools):
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_grows_is_stopped(name):
     start = time.perf_counter()
-    with pytest.raises(ValueError, match=r"The chat template makes more than it may: \d\d,\d{3},000 characters, or .* steps"):
+    with pytest.raises(
+        ValueError, match=r"The chat template makes more than it may: \d\d,\d{3},000 characters, or .* steps"
+    ):
         render_chat(HOSTILE[name], CHAT)
     assert time.perf_counter() - start < 10
 

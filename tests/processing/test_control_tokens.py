@@ -3,8 +3,8 @@
 
 import pytest
 import torch
-from tokenizers import Tokenizer
 from PIL import Image
+from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from release_layout import make_tokenizer
@@ -85,7 +85,9 @@ def test_ordinary_text_has_the_ids_of_the_prompt(talker, text):
     prompt = talker.apply_chat_template(chat, add_generation_prompt=True)
     expected = talker.tokenizer(prompt).input_ids
     assert talker.encode_chat(chat) == expected
-    assert talker.apply_chat_template(chat, add_generation_prompt=True, **TOKENIZED)["input_ids"].tolist() == [expected]
+    assert talker.apply_chat_template(chat, add_generation_prompt=True, **TOKENIZED)["input_ids"].tolist() == [
+        expected
+    ]
 
 
 def test_visuals_beside_placeholders_that_are_text(processor):
@@ -115,9 +117,13 @@ def test_assistant_mask_and_continued_message(talker):
     mask = torch.as_tensor(inputs["assistant_masks"]).bool()
     assert talker.decode(inputs["input_ids"][mask]) == "It is <|im_start|>, a token<|im_end|>"
     ids = talker.apply_chat_template(chat, continue_final_message=True, **TOKENIZED)["input_ids"][0].tolist()
-    assert ids == [*said(talker, "system", "You are a helpful assistant."), *(
-        index for message in chat for index in said(talker, message["role"], message["content"])
-    )][: -len(talker.tokenizer("<|im_end|>\n").input_ids)]
+    assert (
+        ids
+        == [
+            *said(talker, "system", "You are a helpful assistant."),
+            *(index for message in chat for index in said(talker, message["role"], message["content"])),
+        ][: -len(talker.tokenizer("<|im_end|>\n").input_ids)]
+    )
 
 
 def test_pieces_of_a_token_are_none_together(talker):
@@ -154,7 +160,9 @@ def test_raw_prompt(talker):
 )
 def test_text_of_a_prompt_cannot_tell(processor, texts, what):
     parts = [{"type": "text", "text": text} for text in texts]
-    with pytest.raises(ValueError, match=f"The chat holds {what}, .*: pass `tokenize=True`.* or pass `raw_prompt=True`"):
+    with pytest.raises(
+        ValueError, match=f"The chat holds {what}, .*: pass `tokenize=True`.* or pass `raw_prompt=True`"
+    ):
         processor.apply_chat_template([turn("user", parts)])
 
 

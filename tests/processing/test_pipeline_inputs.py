@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import pipeline
 from torch.utils.data import Dataset, IterableDataset
+from transformers import pipeline
 from transformers.pipelines.pt_utils import KeyDataset
 
 from chats import PICTURE, PIXELS, WHAT, WHERE, answer, ask, film, text
@@ -73,7 +73,9 @@ def test_frame_paths(pipe, tmp_path):
     assert pipe({"video": paths, "text": WHAT}, **options) == expected
     assert pipe([[paths]], text=WHAT, **options) == [expected]
     raw = f"{VIDEO_TOKEN}\n{WHAT}"
-    assert pipe({"video": paths, "text": raw}, raw_prompt=True, **options) == pipe(PIXELS[:4], text=raw, raw_prompt=True)
+    assert pipe({"video": paths, "text": raw}, raw_prompt=True, **options) == pipe(
+        PIXELS[:4], text=raw, raw_prompt=True
+    )
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3])
@@ -219,7 +221,11 @@ def test_control_tokens_of_a_question_are_text(pipe, video, token):
     [prompt] = inputs["input_ids"]
     assert ids[: len(prompt)] == list(prompt)
     assert prompt.count(pipe.processor.video_token_id) == pipe.processor.num_video_tokens
-    [raw] = pipe([{"role": "user", "content": content[1:]}], raw_prompt=True, return_tensors=True) if token != VIDEO_TOKEN else [result]
+    [raw] = (
+        pipe([{"role": "user", "content": content[1:]}], raw_prompt=True, return_tensors=True)
+        if token != VIDEO_TOKEN
+        else [result]
+    )
     assert (raw["generated_token_ids"].tolist() == ids) == (token == VIDEO_TOKEN)
 
 

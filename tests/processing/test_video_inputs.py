@@ -145,7 +145,9 @@ def test_gray_frames(gray):
 @pytest.mark.parametrize("num_frames", [3, 4])
 def test_three_gray_frames_or_one_picture(num_frames):
     array = GRAY[[0] * num_frames]
-    with pytest.raises(ValueError, match=rf"shape \({num_frames}, 30, 40\) may be one picture, or a video of") as error:
+    with pytest.raises(
+        ValueError, match=rf"shape \({num_frames}, 30, 40\) may be one picture, or a video of"
+    ) as error:
         flatten_videos(array)
     # the advice, followed
     for advice, shape in (("array[None]", (1, num_frames, 30, 40)), ("array[..., None]", (num_frames, 30, 40, 1))):
@@ -181,7 +183,9 @@ def test_layout_that_cannot_be_told(shape):
         channel_layout(np.zeros(shape, np.uint8))
 
 
-@pytest.mark.parametrize("frames", [ARRAY / 255, ARRAY + 0.5, ARRAY.astype(bool), ARRAY.astype(np.int64)], ids=lambda a: a.dtype)
+@pytest.mark.parametrize(
+    "frames", [ARRAY / 255, ARRAY + 0.5, ARRAY.astype(bool), ARRAY.astype(np.int64)], ids=lambda a: a.dtype
+)
 @pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor], ids=["array", "tensor"])
 def test_advice_on_dtypes_works(frames, kind):
     frames = kind(frames)

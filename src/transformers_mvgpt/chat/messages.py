@@ -23,7 +23,9 @@ def place_video(question: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
     messages = [{**message, "content": _text_parts(message)} for message in chat]
     roles = [message.get("role") for message in messages]
     if roles[-1:] != ["user"]:
-        raise ValueError(f"A chat must end with a question, a message of the role 'user', got the roles {shorten(roles)}.")
+        raise ValueError(
+            f"A chat must end with a question, a message of the role 'user', got the roles {shorten(roles)}."
+        )
     if not any(text.strip() for text in texts_of(messages[-1]["content"])):
         raise ValueError("The question is missing: the text is empty. Say what to answer.")
     first = messages[roles.index("user")]

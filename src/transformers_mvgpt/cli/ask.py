@@ -48,12 +48,12 @@ def ask(
 
     # all that can be wrong before a large model is loaded in vain
     check_question(question)
-    check_model(model)
-    check_device(device)
-    for path in image or []:
-        check_image(path)
     if not video.startswith(("http://", "https://")):
         resolve_source(video)
+    for path in image or []:
+        check_image(path)
+    check_model(model)
+    check_device(device)
     pipe = pipeline("video-text-to-text", model=model, device=device, dtype=dtype)
     options: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,

@@ -35,5 +35,7 @@ def _with_flags(text: str, options: object) -> str:
         name, value = found[1], found[2].strip("\"'")
         return f"`--{name.replace('_', '-')} {value}`" if name in options else found[0]  # type: ignore[operator]
 
-    text = re.sub(r"`(max_\w+|allow_\w+|media_folder)` of `untrusted_input=UntrustedInput\(\.\.\.\)`", r"`--limit \1=...`", text)
+    text = re.sub(
+        r"`(max_\w+|allow_\w+|media_folder)` of `untrusted_input=UntrustedInput\(\.\.\.\)`", r"`--limit \1=...`", text
+    )
     return re.sub(r"`(\w+)=([^`\s]+)`", to_flag, text)

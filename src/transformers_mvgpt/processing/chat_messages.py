@@ -135,7 +135,9 @@ def _normalize_message(
         )
     role = fields.get("role")
     # a template that knows more roles than these has their names between quotes
-    is_named = isinstance(role, str) and re.fullmatch("[a-z_]+", role) and re.search(f"['\"]{role}['\"]", chat_template)
+    is_named = (
+        isinstance(role, str) and re.fullmatch("[a-z_]+", role) and re.search(f"['\"]{role}['\"]", chat_template)
+    )
     if role not in _ROLES and not is_named:
         raise ValueError(f"{name} has the role {shorten(repr(role))}: use 'system', 'user' or 'assistant'.")
     unused = [key for key in fields if key not in ("role", "content") and not _is_read(key, chat_template)]
@@ -156,7 +158,9 @@ def _normalize_message(
         content = ""
     elif not isinstance(content, str):
         what = "has no `content`" if content is None else f"has a `content` of type {type(content).__name__}"
-        raise ValueError(f"{name} {what}: it must be a string, or a list of parts such as {{'type': 'text', 'text': ...}}.")
+        raise ValueError(
+            f"{name} {what}: it must be a string, or a list of parts such as {{'type': 'text', 'text': ...}}."
+        )
     normalized = {**fields, "content": content}
     for text in texts_of(normalized):
         check_text(name, text)
@@ -184,7 +188,9 @@ def _normalize_part(
         kind = kind.removesuffix("_url")
         fields["url"] = source.get("url") if isinstance(source, Mapping) else source
         if not isinstance(fields["url"], str):
-            raise ValueError(f"{name} must have its address as '{kind}_url': {{'url': ...}}, got {shorten(repr(source))}.")
+            raise ValueError(
+                f"{name} must have its address as '{kind}_url': {{'url': ...}}, got {shorten(repr(source))}."
+            )
     known = ("text", *modalities)
     if kind not in known:
         raise ValueError(

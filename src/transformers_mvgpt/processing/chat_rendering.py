@@ -13,16 +13,21 @@ from contextvars import ContextVar
 from functools import lru_cache, wraps
 from typing import Any
 
-from jinja2 import meta, nodes
-from jinja2.exceptions import TemplateError
-from jinja2.ext import Extension
-from jinja2.runtime import LoopContext, Macro, Undefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.visitor import NodeTransformer
 from transformers.utils import chat_template_utils
 
 from ..video.limits import shorten
 from .chat_messages import texts_of
+
+
+try:
+    from jinja2 import meta, nodes
+    from jinja2.exceptions import TemplateError
+    from jinja2.ext import Extension
+    from jinja2.runtime import LoopContext, Macro, Undefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from jinja2.visitor import NodeTransformer
+except ImportError as error:
+    raise ImportError("Chat templates need jinja2: install it with `pip install jinja2`.") from error
 
 
 MAX_TEMPLATE_CHARACTERS = 100_000
@@ -36,18 +41,72 @@ _MAX_BITS = 10_000
 
 _FILTERS = (
     *("trim", "length", "count", "string", "lower", "upper", "title", "capitalize", "first", "last", "list", "items"),
-    *("reverse", "map", "select", "reject", "selectattr", "rejectattr", "default", "d", "int", "float", "abs", "tojson"),
+    *(
+        "reverse",
+        "map",
+        "select",
+        "reject",
+        "selectattr",
+        "rejectattr",
+        "default",
+        "d",
+        "int",
+        "float",
+        "abs",
+        "tojson",
+    ),
     *("safe", "e", "escape", "replace", "join", "dictsort", "unique", "sort", "min", "max"),
 )
 _TESTS = (
-    *("boolean", "callable", "defined", "divisibleby", "even", "false", "float", "integer", "iterable", "lower", "mapping"),
+    *(
+        "boolean",
+        "callable",
+        "defined",
+        "divisibleby",
+        "even",
+        "false",
+        "float",
+        "integer",
+        "iterable",
+        "lower",
+        "mapping",
+    ),
     *("none", "number", "odd", "sameas", "sequence", "string", "true", "undefined", "upper"),
 )
-_TESTS_OF_TWO = ("==", "!=", "<", "<=", ">", ">=", "eq", "equalto", "ne", "lt", "lessthan", "le", "gt", "greaterthan", "ge", "in")
+_TESTS_OF_TWO = (
+    "==",
+    "!=",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "eq",
+    "equalto",
+    "ne",
+    "lt",
+    "lessthan",
+    "le",
+    "gt",
+    "greaterthan",
+    "ge",
+    "in",
+)
 _METHODS = {
     str: (
         *("strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "startswith", "endswith", "removeprefix"),
-        *("removesuffix", "lower", "upper", "title", "capitalize", "replace", "join", "find", "rfind", "index", "count"),
+        *(
+            "removesuffix",
+            "lower",
+            "upper",
+            "title",
+            "capitalize",
+            "replace",
+            "join",
+            "find",
+            "rfind",
+            "index",
+            "count",
+        ),
         *("partition", "rpartition", "isdigit", "isalpha", "isalnum", "isspace", "isupper", "islower"),
     ),
     dict: ("items", "keys", "values", "get"),
@@ -57,7 +116,9 @@ _METHODS = {
 _budget: ContextVar["_Budget"] = ContextVar("_budget")
 
 
-def render_chat(chat_template: str, messages: list[dict[str, Any]], **options: Any) -> tuple[str, list[tuple[int, int]]]:
+def render_chat(
+    chat_template: str, messages: list[dict[str, Any]], **options: Any
+) -> tuple[str, list[tuple[int, int]]]:
     r"""
     Renders a chat as transformers' `render_jinja_template` does, which knows the options.
 
@@ -77,8 +138,18 @@ def render_chat(chat_template: str, messages: list[dict[str, Any]], **options: A
     token = _budget.set(_Budget(_MAX_COST + _COST_PER_CHARACTER_SAID * said))
     try:
         [prompt], spans = _render_jinja_template([messages], chat_template=chat_template, **options)
-    except (MemoryError, RecursionError, TypeError, ArithmeticError, SyntaxError, LookupError, AttributeError) as error:
-        raise ValueError(f"The chat template cannot be rendered: {type(error).__name__}: {shorten(str(error))}.") from error
+    except (
+        MemoryError,
+        RecursionError,
+        TypeError,
+        ArithmeticError,
+        SyntaxError,
+        LookupError,
+        AttributeError,
+    ) as error:
+        raise ValueError(
+            f"The chat template cannot be rendered: {type(error).__name__}: {shorten(str(error))}."
+        ) from error
     except TemplateError as error:
         if type(error) is TemplateError:  # the template's own message
             raise ValueError(shorten(str(error))) from error
@@ -159,7 +230,9 @@ def _charge_in_advance(name: str, subject: Any, args: tuple[Any, ...]) -> None:
     if name == "replace" and isinstance(subject, str) and len(args) > 1:
         cost = subject.count(str(args[0])) * len(str(args[1]))
     elif name == "join":
-        separator, values = (subject, args[0]) if isinstance(subject, str) and args else (args[0] if args else "", subject)
+        separator, values = (
+            (subject, args[0]) if isinstance(subject, str) and args else (args[0] if args else "", subject)
+        )
         cost = len(str(separator)) * len(values) if hasattr(values, "__len__") else 0
     elif name in ("split", "rsplit", "splitlines", "list") and hasattr(subject, "__len__"):
         parts = subject.count(args[0]) if isinstance(subject, str) and args and args[0] else len(subject)
@@ -236,7 +309,7 @@ class _Instrument(NodeTransformer):
         return node
 
 
-def _filtered(node: nodes.Expr, name: str, *args: nodes.Expr) -> nodes.Filter:
+def _filtered(node: Any, name: str, *args: nodes.Expr) -> nodes.Filter:
     return nodes.Filter(node, name, list(args), [], None, None, lineno=node.lineno)
 
 
@@ -249,7 +322,9 @@ class _BoundedEnvironment(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         budget = _budget.get()
         if operator == "**" or (operator == "%" and isinstance(left, str)):
-            raise ValueError(f"The chat template uses {operator!r} on a {type(left).__name__}, which is not supported.")
+            raise ValueError(
+                f"The chat template uses {operator!r} on a {type(left).__name__}, which is not supported."
+            )
         if operator == "*":
             for values, times in ((left, right), (right, left)):
                 if isinstance(values, (str, list, tuple)) and isinstance(times, int) and times > 1:
@@ -267,14 +342,18 @@ class _BoundedEnvironment(ImmutableSandboxedEnvironment):
         name = getattr(__function, "__name__", type(__function).__name__)
         methods: tuple[str, ...] = next((names for kind, names in _METHODS.items() if isinstance(owner, kind)), ())
         is_global = any(__function is value for value in __self.globals.values())
-        if not (is_global or isinstance(__function, (Macro, Undefined)) or isinstance(owner, (LoopContext, Extension))):
+        if not (
+            is_global or isinstance(__function, (Macro, Undefined)) or isinstance(owner, (LoopContext, Extension))
+        ):
             if name not in methods:
                 raise ValueError(f"The chat template calls {shorten(name)!r}, which is not supported.")
             for value in args:
                 _charge(value)
             _charge(owner)
             _charge_in_advance(name, owner, args)
-        if name == "strftime_now" and not all(re.fullmatch(r"(%-?[A-Za-z%]|[^%]){0,100}", str(value)) for value in args):
+        if name == "strftime_now" and not all(
+            re.fullmatch(r"(%-?[A-Za-z%]|[^%]){0,100}", str(value)) for value in args
+        ):
             raise ValueError("The chat template asks for a date in a format that is not supported.")
         return _charge(super().call(__context, __function, *args, **kwargs))
 

@@ -17,7 +17,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from tokenizers import AddedToken, Tokenizer
+
+try:
+    # which transformers requires
+    from tokenizers import AddedToken, Tokenizer
+except ImportError as error:
+    raise ImportError("Prompts need the library tokenizers: install it with `pip install tokenizers`.") from error
 
 
 class ControlTokens:
@@ -109,14 +114,18 @@ class MaskedText:
 
 
 def _rename(token: AddedToken | None, name: str) -> AddedToken:
-    flags = {} if token is None else {flag: getattr(token, flag) for flag in ("lstrip", "rstrip", "single_word", "special")}
+    flags = (
+        {}
+        if token is None
+        else {flag: getattr(token, flag) for flag in ("lstrip", "rstrip", "single_word", "special")}
+    )
     return AddedToken(name, **{**flags, "normalized": False})
 
 
 class _TokenizerOfMasked:
     """A tokenizer as the original, but for the texts that it is called with."""
 
-    def __init__(self, original: Any, backend: "_RenamedBackend", ids: dict[int, int], restore: Any) -> None:
+    def __init__(self, original: Any, backend: "_RenamedBackend", ids: dict[int | None, int], restore: Any) -> None:
         self._original, self._backend, self._ids, self._restore = original, backend, ids, restore
 
     def __getattr__(self, name: str) -> Any:

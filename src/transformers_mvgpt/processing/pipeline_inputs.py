@@ -13,7 +13,9 @@ from .video_inputs import flatten_videos, is_single_video
 
 # What people call the arguments of a call, and what they are called.
 _OTHER_NAMES = {
-    **dict.fromkeys(("question", "questions", "prompt", "prompts", "texts", "query", "message", "messages", "chat"), "text"),
+    **dict.fromkeys(
+        ("question", "questions", "prompt", "prompts", "texts", "query", "message", "messages", "chat"), "text"
+    ),
     **dict.fromkeys(("video", "video_path", "path", "url", "file", "films"), "videos"),
     **dict.fromkeys(("image", "picture", "pictures"), "images"),
     **dict.fromkeys(("start", "video_start", "start_time"), "start_seconds"),

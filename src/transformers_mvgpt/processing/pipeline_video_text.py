@@ -150,7 +150,9 @@ class VideoTextToTextPipeline(Pipeline):
     def _refuse_unknown(self, names: Collection[str]) -> None:
         of_calls = (type(self).__call__, self._sanitize_parameters, type(self).__init__, Pipeline.__init__)
         known = {name for function in of_calls for name in inspect.signature(function).parameters}
-        refuse_unknown(names, {*known, *_GENERATE_OPTIONS, *_OF_LISTS, *self.processor.known_options()} - {"self", "kwargs"})
+        refuse_unknown(
+            names, {*known, *_GENERATE_OPTIONS, *_OF_LISTS, *self.processor.known_options()} - {"self", "kwargs"}
+        )
 
     def preprocess(
         self,

@@ -71,7 +71,7 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
                 f"Unknown option {', '.join(map(repr, unknown))}; the options of {type(self).__name__} are "
                 f"{', '.join(sorted(self.valid_kwargs.__annotations__))}."
             )
-        kwargs = checked_options(self.valid_kwargs, kwargs)  # type: ignore[assignment]
+        kwargs = checked_options(self.valid_kwargs, kwargs)
         return_tensors = kwargs.pop("return_tensors", None)
         do_sample_frames = kwargs.pop("do_sample_frames", self.do_sample_frames)
         names = ("num_frames", "fps", "start_seconds", "end_seconds", "sampling")

@@ -74,7 +74,9 @@ def is_single_video(videos: Any) -> bool:
     """Whether this is one video in any of its forms, not a list or batch of videos."""
     if isinstance(videos, VideoWithOptions):
         return True
-    return is_source(videos) or _is_frame_list(videos) or (_is_array(videos) and (videos.ndim == 4 or _is_gray(videos)))
+    return (
+        is_source(videos) or _is_frame_list(videos) or (_is_array(videos) and (videos.ndim == 4 or _is_gray(videos)))
+    )
 
 
 def frames_to_array(video: Any) -> np.ndarray | torch.Tensor:

@@ -13,7 +13,6 @@ from transformers.processing_utils import MultiModalData, ProcessorMixin
 from transformers.video_utils import make_batched_metadata
 
 from .chat_messages import PART_OPTIONS, check_text, map_texts, normalize_chat, split_batch, texts_of
-from .chat_rendering import render_chat, template_variables
 from .control_tokens import ControlTokens
 from .option_types import checked_options
 from .pipeline_video_text import VideoTextToTextPipeline  # noqa: F401  what is imported here is saved with the processor
@@ -124,6 +123,9 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
             ValueError: if something in the chat would be ignored or misread, there is no question, or, with `tokenize=False`, a
                 message holds a control token, which nobody could tell from the template's.
         """
+        # jinja2 is needed for chats only
+        from .chat_rendering import template_variables
+
         template = self._resolve_chat_template(chat_template)
         variables = template_variables(template)
         options = {**(processor_kwargs or {}), **{name: kwargs.pop(name) for name in kwargs.keys() - variables}}
@@ -295,7 +297,9 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
                 video, options = video.video, options | video.options
             # nested as in a chat, where a list of paths is one video
             each.append(self.video_processor([[video]], **options))
-        features: dict[str, Any] = {"video_metadata": [entry for one in each for entry in one.get("video_metadata", ())]}
+        features: dict[str, Any] = {
+            "video_metadata": [entry for one in each for entry in one.get("video_metadata", ())]
+        }
         for name in self.video_processor.model_input_names:
             pixels = [one[name] for one in each]  # (1, n, 3, H, W) each
             length = max(video.shape[1] for video in pixels)
@@ -322,6 +326,8 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
 def _render_all(
     template: str, chats: list[list[dict[str, Any]]], options: dict[str, Any]
 ) -> tuple[list[str], list[list[tuple[int, int]]]]:
+    from .chat_rendering import render_chat
+
     rendered = [render_chat(template, chat, **options) for chat in chats]
     return [prompt for prompt, _ in rendered], [spans for _, spans in rendered]
 
