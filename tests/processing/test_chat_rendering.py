@@ -59,6 +59,13 @@ HOSTILE = {
     "replace, a filter": MANY + "{{ many | replace('a', many) }}",
     "join": MANY + "{{ many.join(range(100000) | map('string') | list) }}",
     "join, a filter": MANY + "{{ ([many] * 100000) | join }}",
+    "replace by name": MANY + "{{ many | replace('', new=many) }}",
+    "replace in a list": MANY + "{{ [many] | replace('', many) }}",
+    "join by name": MANY + "{{ range(100000) | join(d=many) }}",
+    "ranges": "{% for i in range(100000) %}{% for j in range(100000) %}{{ range(100000) | max }}{% endfor %}{% endfor %}",
+    "generators": "{% for i in range(100000) %}{{ range(100000) | map(attribute='real') | max }}{% endfor %}",
+    "views": "{% set d = dict(a=[messages] * 1000) %}{% for i in range(100000) %}{{ d.values() | max }}{% endfor %}",
+    "changed": MANY + "{% for i in range(100000) %}{{ loop.changed(many + '') }}{% endfor %}",
     "split": "{% set s = 'a ' * 10000000 %}{{ s.split() | length }}",
     "compared": MANY + "{% for i in range(100000) %}{% if many == many + '' %}{% endif %}{% endfor %}",
     "tested": MANY + "{% for i in range(100000) %}{% if many is eq many %}{% endif %}{% endfor %}",
@@ -74,7 +81,8 @@ REFUSED = {
     "{{ (1).to_bytes(10000000000, 'big') }}": "calls 'to_bytes'",
     "{{ lipsum(1000000) }}": "'lipsum' is undefined",
     "{{ strftime_now('%1000000000d') }}": "a date in a format that is not supported",
-    "{{ [[1]] | tojson(indent=1000000000) }}": "indents by 1000000000",
+    "{{ [[1]] | tojson(indent=1000000000) }}": "JSON with an indent or separators that are too long",
+    "{{ [[1]] | tojson(indent='a' * 1000000) }}": "JSON with an indent or separators that are too long",
     "{% set n = namespace(s=3) %}{% for i in range(60) %}{% set n.s = n.s * n.s %}{% endfor %}": "more than 10000 bits",
     "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}": "cannot be rendered: RecursionError",
     "{% for a in messages recursive %}{{ loop(messages) }}{% endfor %}": "has a recursive loop",
@@ -114,6 +122,10 @@ def test_what_is_not_rendered(template):
     with pytest.raises(ValueError, match=REFUSED[template]) as error:
         render_chat(template, CHAT)
     assert len(str(error.value)) < 400 and "\n" not in str(error.value)
+
+
+def test_growth_starts_with_what_is_allowed():
+    assert render_chat(MANY + "{{ many | length }}", CHAT)[0] == "1000000"
 
 
 def test_long_chats_may_be_copied():

@@ -9,6 +9,7 @@ it is done. What a chat template has no use for, and what could grow in one call
 
 import re
 import types
+from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from contextvars import ContextVar
 from functools import lru_cache, wraps
 from typing import Any
@@ -188,9 +189,11 @@ class _Budget:
             for key, item in value.items():
                 self.charge(key)
                 self.charge(item)
-        elif isinstance(value, (list, tuple)):
+        elif isinstance(value, (list, tuple, KeysView, ValuesView, ItemsView)):
             for item in value:
                 self.charge(item)
+        elif isinstance(value, range):
+            self.spend(_COST_OF_AN_OBJECT * len(value))
         return value
 
 
@@ -246,20 +249,29 @@ def _counted_filter(name: str, function: Any) -> Any:
 
     @wraps(function)
     def run(*given: Any, **kwargs: Any) -> Any:
-        args = list(given)
-        if name == "join" and not hasattr(args[first], "__len__"):
-            args[first] = list(args[first])  # of a generator, such as `map`
-        for value in (*args[first:], *kwargs.values()):
+        passed, (subject, *args) = given[:first], given[first:]
+        subject = _made_list(subject)
+        for value in (subject, *args, *kwargs.values()):
             _charge(value)
-            if isinstance(value, int) and name == "tojson" and value > 16:
-                raise ValueError(f"The chat template indents by {value}.")
-        _charge_in_advance(name, args[first], tuple(args[first + 1 :]))
-        if name in ("string", "join") and not isinstance(args[first], str):
-            for value in args[first] if isinstance(args[first], (list, tuple)) else [args[first]]:
+        if name == "tojson" and any(
+            len(str(value)) > 20 or value in range(17, 10**20) for value in (*args, *kwargs.values())
+        ):
+            raise ValueError("The chat template writes JSON with an indent or separators that are too long.")
+        if name == "replace":
+            subject = _as_text(subject)
+            args, kwargs = [*args, *(kwargs[key] for key in ("old", "new", "count") if key in kwargs)], {}
+        if name in ("string", "join"):
+            for value in subject if isinstance(subject, (list, tuple)) else [subject]:
                 _as_text(value)
-        return _charge(function(*args, **kwargs))
+        _charge_in_advance(name, subject, (*args, *([kwargs["d"]] if "d" in kwargs else [])))
+        return _charge(_made_list(function(*passed, subject, *args, **kwargs)))
 
     return run
+
+
+def _made_list(values: Any) -> Any:
+    """The list of what a filter such as `map` would make one by one, later and uncounted."""
+    return list(_Counted(values, 0)) if isinstance(values, (Iterator, range)) else values
 
 
 def _counted_test(function: Any) -> Any:
@@ -328,10 +340,9 @@ class _BoundedEnvironment(ImmutableSandboxedEnvironment):
         if operator == "*":
             for values, times in ((left, right), (right, left)):
                 if isinstance(values, (str, list, tuple)) and isinstance(times, int) and times > 1:
-                    # of text, one character less costs nothing; of a list, each item costs
                     before = budget.left
                     budget.charge(values)
-                    budget.spend((before - budget.left) * (times - 1))
+                    budget.spend((len(values) if isinstance(values, str) else before - budget.left) * (times - 1))
         for value in (left, right):
             budget.charge(value)
         return budget.charge(super().call_binop(context, operator, left, right))
@@ -351,6 +362,8 @@ class _BoundedEnvironment(ImmutableSandboxedEnvironment):
                 _charge(value)
             _charge(owner)
             _charge_in_advance(name, owner, args)
+        elif isinstance(owner, LoopContext):
+            _charge(args)
         if name == "strftime_now" and not all(
             re.fullmatch(r"(%-?[A-Za-z%]|[^%]){0,100}", str(value)) for value in args
         ):
