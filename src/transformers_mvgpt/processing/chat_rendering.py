@@ -9,15 +9,26 @@ it is done. What a chat template has no use for, and what could grow in one call
 
 import re
 import types
-from collections.abc import ItemsView, Iterator, KeysView, ValuesView
-from contextvars import ContextVar
-from functools import lru_cache, wraps
+from functools import lru_cache
 from typing import Any
 
 from transformers.utils import chat_template_utils
 
 from ..video.limits import shorten
 from .chat_messages import texts_of
+from .template_costs import (
+    COST_PER_CHARACTER_SAID,
+    MAX_COST,
+    Budget,
+    Counted,
+    as_text,
+    charge,
+    charge_in_advance,
+    concat,
+    counted_filter,
+    counted_test,
+    current_budget,
+)
 
 
 try:
@@ -32,13 +43,6 @@ except ImportError as error:
 
 
 MAX_TEMPLATE_CHARACTERS = 100_000
-
-# Characters made, and 64 for each object, iteration and call: some seconds and some hundred MB at most. Copying what users say
-# comes on top, a template does that several times.
-_MAX_COST = 32_000_000
-_COST_PER_CHARACTER_SAID = 1000
-_COST_OF_AN_OBJECT = 64
-_MAX_BITS = 10_000
 
 _FILTERS = (
     *("trim", "length", "count", "string", "lower", "upper", "title", "capitalize", "first", "last", "list", "items"),
@@ -114,7 +118,6 @@ _METHODS = {
     list: ("index", "count"),
     tuple: ("index", "count"),
 }
-_budget: ContextVar["_Budget"] = ContextVar("_budget")
 
 
 def render_chat(
@@ -136,7 +139,7 @@ def render_chat(
         ValueError: if the template is wrong, refuses the chat, or makes more than it may.
     """
     said = sum(map(len, texts_of([messages, options.get("tools"), options.get("documents")])))
-    token = _budget.set(_Budget(_MAX_COST + _COST_PER_CHARACTER_SAID * said))
+    token = current_budget.set(Budget(MAX_COST + COST_PER_CHARACTER_SAID * said))
     try:
         [prompt], spans = _render_jinja_template([messages], chat_template=chat_template, **options)
     except (
@@ -156,132 +159,13 @@ def render_chat(
             raise ValueError(shorten(str(error))) from error
         raise ValueError(f"The chat template is wrong: {shorten(str(error))}") from error
     finally:
-        _budget.reset(token)
+        current_budget.reset(token)
     return prompt, spans[0] if spans else []
 
 
 def template_variables(chat_template: str) -> frozenset[str]:
     """Names of the variables that the template takes."""
     return _variables(chat_template)
-
-
-class _Budget:
-    def __init__(self, cost: int) -> None:
-        self.limit = self.left = cost
-
-    def spend(self, cost: int) -> None:
-        self.left -= cost
-        if self.left < 0:
-            raise ValueError(
-                f"The chat template makes more than it may: {self.limit:,} characters, or "
-                f"{self.limit // _COST_OF_AN_OBJECT:,} steps, of this chat. Use another template (`chat_template.jinja`)."
-            )
-
-    def charge(self, value: Any) -> Any:
-        """Spends what the value is worth, as often as a part of it occurs."""
-        self.spend(_COST_OF_AN_OBJECT)
-        if isinstance(value, str):
-            self.spend(len(value))
-        elif isinstance(value, int):
-            if value.bit_length() > _MAX_BITS:
-                raise ValueError(f"The chat template makes a number of more than {_MAX_BITS} bits.")
-        elif isinstance(value, dict):
-            for key, item in value.items():
-                self.charge(key)
-                self.charge(item)
-        elif isinstance(value, (list, tuple, KeysView, ValuesView, ItemsView)):
-            for item in value:
-                self.charge(item)
-        elif isinstance(value, range):
-            self.spend(_COST_OF_AN_OBJECT * len(value))
-        return value
-
-
-def _charge(value: Any) -> Any:
-    return _budget.get().charge(value)
-
-
-def _as_text(value: Any) -> str:
-    if not isinstance(value, (str, int, float, list, tuple, dict, Undefined, type(None))):
-        raise ValueError(f"The chat template writes a {type(value).__name__}, which is no text.")
-    return str(_charge(value))
-
-
-def _concat(values: list[Any]) -> str:
-    return _charge("".join([_as_text(value) for value in values]))
-
-
-class _Counted:
-    """What a loop goes through. An iteration costs the text that the template has in it, too."""
-
-    def __init__(self, values: Any, cost: int) -> None:
-        self._values, self._cost = values, _COST_OF_AN_OBJECT + cost
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __iter__(self) -> Any:
-        budget = _budget.get()
-        for value in self._values:
-            budget.spend(self._cost)
-            yield value
-
-
-def _charge_in_advance(name: str, subject: Any, args: tuple[Any, ...]) -> None:
-    """For what makes far more than it is given."""
-    cost = 0
-    if name == "replace" and isinstance(subject, str) and len(args) > 1:
-        cost = subject.count(str(args[0])) * len(str(args[1]))
-    elif name == "join":
-        separator, values = (
-            (subject, args[0]) if isinstance(subject, str) and args else (args[0] if args else "", subject)
-        )
-        cost = len(str(separator)) * len(values) if hasattr(values, "__len__") else 0
-    elif name in ("split", "rsplit", "splitlines", "list") and hasattr(subject, "__len__"):
-        parts = subject.count(args[0]) if isinstance(subject, str) and args and args[0] else len(subject)
-        cost = _COST_OF_AN_OBJECT * parts
-    _budget.get().spend(cost)
-
-
-def _counted_filter(name: str, function: Any) -> Any:
-    # jinja2 passes the context, the environment or a part of it first, where it is marked so
-    first = 1 if hasattr(function, "jinja_pass_arg") else 0
-
-    @wraps(function)
-    def run(*given: Any, **kwargs: Any) -> Any:
-        passed, (subject, *args) = given[:first], given[first:]
-        subject = _made_list(subject)
-        for value in (subject, *args, *kwargs.values()):
-            _charge(value)
-        if name == "tojson" and any(
-            len(str(value)) > 20 or value in range(17, 10**20) for value in (*args, *kwargs.values())
-        ):
-            raise ValueError("The chat template writes JSON with an indent or separators that are too long.")
-        if name == "replace":
-            subject = _as_text(subject)
-            args, kwargs = [*args, *(kwargs[key] for key in ("old", "new", "count") if key in kwargs)], {}
-        if name in ("string", "join"):
-            for value in subject if isinstance(subject, (list, tuple)) else [subject]:
-                _as_text(value)
-        _charge_in_advance(name, subject, (*args, *([kwargs["d"]] if "d" in kwargs else [])))
-        return _charge(_made_list(function(*passed, subject, *args, **kwargs)))
-
-    return run
-
-
-def _made_list(values: Any) -> Any:
-    """The list of what a filter such as `map` would make one by one, later and uncounted."""
-    return list(_Counted(values, 0)) if isinstance(values, (Iterator, range)) else values
-
-
-def _counted_test(function: Any) -> Any:
-    @wraps(function)
-    def run(*args: Any) -> Any:
-        for value in args:
-            _charge(value)
-        return function(*args)
-
-    return run
 
 
 class _Instrument(NodeTransformer):
@@ -332,7 +216,7 @@ class _BoundedEnvironment(ImmutableSandboxedEnvironment):
         return _Instrument().visit(super()._parse(source, name, filename))
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        budget = _budget.get()
+        budget = current_budget.get()
         if operator == "**" or (operator == "%" and isinstance(left, str)):
             raise ValueError(
                 f"The chat template uses {operator!r} on a {type(left).__name__}, which is not supported."
@@ -359,16 +243,16 @@ class _BoundedEnvironment(ImmutableSandboxedEnvironment):
             if name not in methods:
                 raise ValueError(f"The chat template calls {shorten(name)!r}, which is not supported.")
             for value in args:
-                _charge(value)
-            _charge(owner)
-            _charge_in_advance(name, owner, args)
+                charge(value)
+            charge(owner)
+            charge_in_advance(name, owner, args)
         elif isinstance(owner, LoopContext):
-            _charge(args)
+            charge(args)
         if name == "strftime_now" and not all(
             re.fullmatch(r"(%-?[A-Za-z%]|[^%]){0,100}", str(value)) for value in args
         ):
             raise ValueError("The chat template asks for a date in a format that is not supported.")
-        return _charge(super().call(__context, __function, *args, **kwargs))
+        return charge(super().call(__context, __function, *args, **kwargs))
 
 
 @lru_cache(maxsize=16)
@@ -392,12 +276,12 @@ def _environment() -> _BoundedEnvironment:
         extensions=[type(extension) for extension in original.extensions.values()],
         # constants are not computed before there is a budget
         optimized=False,
-        finalize=_as_text,
+        finalize=as_text,
     )
-    environment.filters = {name: _counted_filter(name, original.filters[name]) for name in _FILTERS}
-    environment.filters |= {"_counted": _Counted, "_concat": _concat, "_charge": _charge}
+    environment.filters = {name: counted_filter(name, original.filters[name]) for name in _FILTERS}
+    environment.filters |= {"_counted": Counted, "_concat": concat, "_charge": charge}
     environment.tests = {name: original.tests[name] for name in _TESTS}
-    environment.tests |= {name: _counted_test(original.tests[name]) for name in _TESTS_OF_TWO}
+    environment.tests |= {name: counted_test(original.tests[name]) for name in _TESTS_OF_TWO}
     left_out = ("lipsum", "cycler", "joiner")
     environment.globals = {name: value for name, value in original.globals.items() if name not in left_out}
     return environment
