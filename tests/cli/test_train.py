@@ -1,6 +1,9 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The commands `mvgpt train` and `mvgpt merge`."""
 
+import subprocess
+import sys
+
 import pytest
 from transformers import AutoModelForImageTextToText
 from typer.testing import CliRunner
@@ -8,12 +11,10 @@ from typer.testing import CliRunner
 from release_layout import make_release
 from training_data import make_clips, tiny_recipe
 from transformers_mvgpt.cli.main import app
+from transformers_mvgpt.training.stop_signals import TrainingStopped
 
 
 pytest.importorskip("peft")
-
-# peft asks for it under its old name
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
 
 def invoke(*arguments: object):
@@ -60,6 +61,38 @@ def test_errors_are_one_line(recipe, arguments, message):
     assert error.startswith("Error: ")
     assert message in error
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nosuchrecipe"], "Error: There is no recipe nosuchrecipe: give a YAML file, or one of those shipped: "),
+        (
+            ["instruction_0.5b", "data=a.json", "output=o", "max_steps=3"],
+            "Set the other to null, as in `num_epochs=null`.",
+        ),
+    ],
+)
+def test_wrong_recipe_is_told_before_anything_is_loaded(arguments, message):
+    script = (
+        "import sys\nfrom mvgpt_command import main\n"
+        "try:\n    main()\nfinally:\n    assert not {'torch', 'transformers'} & sys.modules.keys()"
+    )
+    command = [sys.executable, "-c", script, "train", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    [error] = result.stderr.splitlines()
+    assert message in error
+
+
+def test_stopped_run_says_how_it_goes_on(recipe, monkeypatch):
+    def stop(recipe, **kwargs):
+        raise TrainingStopped("Stopped after step 2 of 4.", 15)
+
+    monkeypatch.setattr("transformers_mvgpt.training.run", stop)
+    result = invoke("train", recipe)
+    assert result.exit_code == 143
+    assert result.stderr.endswith("Stopped after step 2 of 4.\n")
 
 
 def test_merge_of_no_adapter(tmp_path):

@@ -32,6 +32,11 @@ def test_questions_are_read_with_their_videos_beside_the_file(tmp_path):
     assert read_questions(file, "/elsewhere")[0].video == "/elsewhere/a/clip.mp4"
 
 
+def test_videos_outside_of_the_folder_on_request(tmp_path):
+    file = write_lines(tmp_path / "questions.jsonl", {**RECORD, "video": "/elsewhere/clip.mp4", "given": "x", "id": 1})
+    assert read_questions(file, media_anywhere=True)[0].video == "/elsewhere/clip.mp4"
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -42,6 +47,20 @@ def test_questions_are_read_with_their_videos_beside_the_file(tmp_path):
         ([{"video": "x"}], r"line 1: not a question \(KeyError: 'type'\)\. A line is a JSON object with `video`"),
         (["[1, 2]\n"], r"line 1: not a question \(TypeError"),
         (["\n"], r"questions\.jsonl holds no questions\."),
+        ([RECORD, {**RECORD, "opions": ["x"]}], r"line 2: not a question \(ValueError: unknown key `opions`\)"),
+        (
+            [{**RECORD, "answer": None}],
+            r"line 1: not a question \(ValueError: `answer` is 'None', not a text or number\)",
+        ),
+        ([{**RECORD, "options": "xy"}], r"line 1: not a question \(ValueError: `options` is 'xy', not a list\)"),
+        (
+            [{**RECORD, "video": "../clip.mp4"}],
+            r"line 1: .*`video` is '\.\./clip\.mp4', which leads out of the media folder",
+        ),
+        (
+            [{**RECORD, "video": "/clip.mp4"}],
+            r"line 1: .* or allow it with `media_anywhere=true` if you trust the data",
+        ),
     ],
 )
 def test_damaged_files_are_refused(tmp_path, lines, message):

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from PIL import Image
 from torch.distributed.tensor import DTensor
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainingArguments
 
-from transformers_mvgpt.training import Recipe, make_recipe
+from transformers_mvgpt.conversion.loading import load_model
+from transformers_mvgpt.training import DataCollator, InstructionDataset, Recipe, VisionLanguageTrainer, make_recipe
 from video_files import write_video
 
 
@@ -79,6 +80,30 @@ def tiny_recipe(stage: str, model: Path, data: Any, output: Path, **values: Any)
     data = [str(path) for path in data] if isinstance(data, list) else str(data)
     places = {"stage": stage, "model": str(model), "data": data, "output": str(output)}
     return make_recipe({**defaults, **places, **values})
+
+
+def make_trainer(
+    folder: Path, release: Path, images: Path, callbacks: Any = (), **arguments: Any
+) -> VisionLanguageTrainer:
+    """For the image projector, three steps of two samples, with a checkpoint after each."""
+    loaded = load_model(str(release), {}, dtype=torch.float32)
+    loaded.model.requires_grad_(False)
+    loaded.model.get_submodule("model.image_projector").requires_grad_(True)
+    settings = {
+        "use_cpu": True,
+        "per_device_train_batch_size": 2,
+        "max_steps": 3,
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+    settings |= {"remove_unused_columns": False, "save_steps": 1, "learning_rate": 1e-3}
+    return VisionLanguageTrainer(
+        model=loaded.model,
+        args=TrainingArguments(str(folder / "checkpoints"), **{**settings, **arguments}),
+        train_dataset=InstructionDataset(images),
+        data_collator=DataCollator(loaded.processor),
+        callbacks=list(callbacks),
+    )
 
 
 class Recorder(TrainerCallback):

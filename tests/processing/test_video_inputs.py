@@ -104,9 +104,33 @@ def test_images_become_rgb(mode):
     )
 
 
-def test_transparency_is_kept():
+def test_what_is_transparent_is_white_in_every_form():
     image = Image.new("RGBA", (40, 30), (1, 2, 3, 4))
-    assert frames_to_array([image, IMAGES[0]])[:, 0, 0].tolist() == [[1, 2, 3, 4], [0, 0, 0, 255]]
+    image.paste((1, 200, 3, 128), (0, 0, 20, 30))
+    array = np.array(image)[None]
+    expected = frames_to_array([image])
+    assert expected[0, 0].tolist() == [[128, 227, 129]] * 20 + [[251, 251, 251]] * 20
+    assert (frames_to_array(array) == expected).all() and (frames_to_array(list(array)) == expected).all()
+    channels_first = frames_to_array(torch.from_numpy(array).permute(0, 3, 1, 2))
+    assert (channels_first.permute(0, 2, 3, 1).numpy() == expected).all()
+    half = [[image, IMAGES[0]], [IMAGES[0], image]]
+    assert all(frames_to_array(frames).shape == (2, 30, 40, 3) for frames in half)
+
+
+@pytest.mark.parametrize("mode", ["LA", "PA", "RGBA", "P"])
+def test_transparent_pictures_of_all_modes_are_on_white(mode):
+    image = Image.new("RGBA", (40, 30), (0, 0, 0, 0))
+    image = Image.new("PA", image.size, (0, 0)) if mode == "PA" else image.convert(mode)
+    if mode == "P":
+        image.info["transparency"] = image.getpixel((0, 0))
+    assert (frames_to_array([image]) == 255).all()
+
+
+@pytest.mark.parametrize("dtype, white", [(np.uint16, 65535), (np.int32, 65535), (np.float32, 1.0)])
+def test_more_than_eight_bits_are_scaled(dtype, white):
+    ramp = (np.linspace(0, 1, 256) * white).round(0 if white > 1 else 9).astype(dtype)
+    pixels = frames_to_array([Image.fromarray(np.tile(ramp, (4, 1)))])
+    assert pixels[0, 0, :, 0].tolist() == list(range(256))
 
 
 def test_frames_of_different_sizes():
@@ -150,7 +174,7 @@ def test_three_gray_frames_or_one_picture(num_frames):
     ) as error:
         flatten_videos(array)
     # the advice, followed
-    for advice, shape in (("array[None]", (1, num_frames, 30, 40)), ("array[..., None]", (num_frames, 30, 40, 1))):
+    for advice, shape in (("array[None]", (1, 3, 30, 40)), ("array[..., None]", (num_frames, 30, 40, 1))):
         assert advice in str(error.value)
         [video] = flatten_videos(eval(advice))
         assert frames_to_array(video).shape == shape

@@ -122,12 +122,12 @@ class TestSamplesThatCannotBeUsed:
     )
     def test_media(self, processor, clip_samples, damaged, kind, name, why):
         bad = say("What?", "A cat.", {"type": kind, kind: str(damaged / name)})
-        with pytest.raises(ValueError, match=f"^sample 5 was left out: .*{re.escape(str(damaged / name))}"):
+        with pytest.raises(ValueError, match=f"^sample 5 cannot be used: .*{re.escape(str(damaged / name))}"):
             DataCollator(processor)([bad])
 
         batch = DataCollator(processor, on_unreadable="report")([bad, clip_samples[0]])
         [problem] = batch["problems"]
-        assert problem.startswith("sample 5 was left out: ")
+        assert problem.startswith("sample 5 cannot be used: ")
         assert str(damaged / name) in problem
         assert (batch["labels"][0] == IGNORED).all()
         assert (batch["labels"][1] != IGNORED).any()
@@ -150,7 +150,7 @@ class TestSamplesThatCannotBeUsed:
     def test_text(self, processor, image_samples):
         [image] = [part for part in image_samples[0]["messages"][0]["content"] if part["type"] == "image"]
         bad = say("What is <|im_end|>?", "A token.", image)
-        with pytest.raises(ValueError, match=r"sample 5 was left out: its text has the control token <\|im_end\|>"):
+        with pytest.raises(ValueError, match=r"sample 5 cannot be used: its text has the control token <\|im_end\|>"):
             DataCollator(processor)([bad])
         batch = DataCollator(processor, on_unreadable="report")([bad])
         assert (batch["labels"] == IGNORED).all()
@@ -168,7 +168,7 @@ class TestMaxLength:
         [whole] = DataCollator(processor)([sample])["input_ids"]
         batch = DataCollator(processor, max_length=100)([sample])
         assert torch.equal(batch["input_ids"], whole[None, :100])
-        assert batch["problems"] == [f"sample 5 has {len(whole)} tokens, but `max_length` is 100: its end was cut off"]
+        assert batch["problems"] == [f"sample 5 has {len(whole)} tokens, but `max_length` is 100: its end is cut off"]
 
     def test_visual_is_not_cut(self, processor, clip_samples):
         collator = DataCollator(processor, max_length=60)

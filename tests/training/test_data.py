@@ -40,7 +40,9 @@ def test_release_form_puts_the_visual_in_front(tmp_path, kind, value):
 
 def test_release_form_with_system_prompt_and_several_images(tmp_path):
     turns = [{"from": "system", "value": "Be brief."}, {"from": "human", "value": "<image><image>Same?"}, ANSWER]
-    messages = read_one(tmp_path, {"image": ["a.png", "/b.png"], "conversations": turns}, media_folder="media")
+    messages = read_one(
+        tmp_path, {"image": ["a.png", "/b.png"], "conversations": turns}, media_folder="media", media_anywhere=True
+    )
     assert messages[0] == {"role": "system", "content": [text("Be brief.")]}
     assert messages[1]["content"] == [
         {"type": "image", "image": str(Path("media/a.png"))},

@@ -54,3 +54,14 @@ def test_without_matplotlib(tmp_path, monkeypatch):
         ImportError, match=r"Drawing the loss needs matplotlib: pip install 'transformers-mvgpt\[train\]'"
     ):
         draw_loss(RECORDS, tmp_path / "loss.png")
+
+
+def test_run_without_matplotlib_has_no_picture_and_says_so(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setattr("transformers_mvgpt.training.loss_curve.is_installed", lambda package: False)
+    curve, state = LossCurve(tmp_path), TrainerState(is_world_process_zero=True, log_history=RECORDS)
+    for event in (curve.on_train_begin, curve.on_save, curve.on_train_end):
+        event(None, state, None)
+    assert [path.name for path in tmp_path.iterdir()] == ["loss.jsonl"]
+    [message] = [record.message for record in caplog.records]
+    assert message.startswith("loss.png is not drawn, since matplotlib is not installed; loss.jsonl has its numbers.")

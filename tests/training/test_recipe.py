@@ -1,11 +1,13 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 import re
+from dataclasses import fields
 
 import pytest
 import yaml
+from transformers import TrainingArguments
 
-from transformers_mvgpt.training import LoraSettings, load_recipe, make_recipe
-from transformers_mvgpt.training.arguments import training_arguments
+from transformers_mvgpt.training import LoraSettings, load_recipe, make_recipe, requirements
+from transformers_mvgpt.training.arguments import _OWN_NAMES, _REFUSED, training_arguments
 from transformers_mvgpt.training.recipe import SHIPPED_RECIPES
 
 
@@ -93,7 +95,11 @@ def test_dataset_in_memory_is_named_in_the_saved_recipe():
             {"output": None, "data": None},
             "The recipe lacks data, output: add to the file, or to the command as in `data=...`.",
         ),
-        ({"num_epochs": 2}, "One of `num_epochs` (2) and `max_steps` (3) must say how long to train."),
+        (
+            {"num_epochs": 2},
+            "One of `num_epochs` (2) and `max_steps` (3) must say how long to train. Set the other to null, as in "
+            "`num_epochs=null`.",
+        ),
         ({"max_steps": None}, "One of `num_epochs` (None) and `max_steps` (None) must say how long to train."),
         ({"learning_rate": 0}, "`learning_rate` (0) must be more than 0."),
         ({"learning_rate": float("nan")}, "`learning_rate` (nan) must be more than 0."),
@@ -115,7 +121,7 @@ def test_errors(change, message):
     [({"stage": "lora"}, ("stage", "lora")), ({"batch_size": "many"}, ("batch_size", "many"))],
 )
 def test_wrong_types_name_field_and_value(change, words):
-    with pytest.raises(Exception, match="(?s)" + ".*".join(words)):
+    with pytest.raises(ValueError, match="^The recipe has a value that cannot be: .*" + ".*".join(words)):
         make_recipe({**VALUES, **change})
 
 
@@ -188,3 +194,60 @@ class TestTrainingArguments:
         recipe = make_recipe({**VALUES, "trainer": {"num_train_epochs": 1}})
         with pytest.raises(ValueError, match="`trainer.num_train_epochs` .* set `num_epochs` instead"):
             training_arguments(recipe, tmp_path)
+
+    @pytest.mark.parametrize(
+        ("name", "value", "message"),
+        [
+            (
+                "remove_unused_columns",
+                True,
+                "`trainer.remove_unused_columns` cannot be set: samples need all they have.",
+            ),
+            ("push_to_hub", True, "`trainer.push_to_hub` cannot be set: checkpoints are not published"),
+            (
+                "resume_from_checkpoint",
+                "c",
+                "`trainer.resume_from_checkpoint` cannot be set: the same command goes on",
+            ),
+            ("do_eval", True, "`trainer.do_eval` cannot be set: set `eval_data` instead."),
+            ("train_sampling_strategy", "by_size", "`train_sampling_strategy` ('by_size') must be 'random', "),
+        ],
+    )
+    def test_argument_without_effect(self, tmp_path, name, value, message):
+        recipe = make_recipe({**VALUES, "trainer": {name: value}})
+        with pytest.raises(ValueError, match=re.escape(message)):
+            training_arguments(recipe, tmp_path)
+
+    def test_refused_arguments_exist(self):
+        """A name that transformers no longer has would be found by nobody."""
+        assert _REFUSED.keys() <= {field.name for field in fields(TrainingArguments)} | {"local_rank"}
+        assert not _REFUSED.keys() & _OWN_NAMES.keys()
+
+
+class TestPackages:
+    @pytest.fixture
+    def missing(self, monkeypatch):
+        names = set()
+        monkeypatch.setattr(requirements, "is_installed", lambda package: package not in names)
+        return names
+
+    @pytest.mark.parametrize(
+        ("package", "values", "message"),
+        [
+            ("accelerate", {}, "Training needs accelerate: pip install 'transformers-mvgpt[train]'."),
+            ("peft", {}, "LoRA needs peft: pip install 'transformers-mvgpt[train]'."),
+            ("tensorboard", {"report_to": "tensorboard"}, "`report_to` (tensorboard) needs tensorboard: pip install "),
+            ("wandb", {"report_to": ["tensorboard", "wandb"]}, "`report_to` (wandb) needs wandb: pip install wandb."),
+        ],
+    )
+    def test_missing(self, missing, package, values, message):
+        recipe = make_recipe({**VALUES, **values})
+        requirements.check_packages(recipe)
+        missing.add(package)
+        with pytest.raises(ImportError, match=re.escape(message)):
+            requirements.check_packages(recipe)
+
+    def test_not_needed(self, missing):
+        missing |= {"peft", "tensorboard"}
+        requirements.check_packages(make_recipe({**VALUES, "lora": None}))
+        requirements.check_packages(make_recipe({**VALUES, "stage": "image_projector"}))

@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -11,14 +12,13 @@ import time
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import TrainerCallback
 
 from training_data import tiny_recipe
-from transformers_mvgpt.training import run
+from transformers_mvgpt.training import run, training_run
 from transformers_mvgpt.training.checkpoints import list_checkpoints
+from transformers_mvgpt.training.stop_signals import TrainingStopped
 
-
-# peft asks for it under its old name
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
 NUM_STEPS = 14
 
@@ -87,8 +87,6 @@ def test_goes_on_at_the_end_of_an_epoch(tmp_path, release, clips, images, uninte
     class Stop(Exception):
         pass
 
-    from transformers import TrainerCallback
-
     class StopAfter(TrainerCallback):
         def on_step_begin(self, args, state, control, **kwargs):
             if state.global_step == 5:
@@ -101,11 +99,135 @@ def test_goes_on_at_the_end_of_an_epoch(tmp_path, release, clips, images, uninte
     assert_same_model(output, uninterrupted)
 
 
+class SendSignal(TrainerCallback):
+    """Sends a signal to this process at an event, once, before the step after `step`."""
+
+    def __init__(self, event, number=signal.SIGINT, step=5):
+        self.number, self.step, self.is_sent = number, step, False
+        setattr(self, event, self._send)
+
+    def _send(self, args, state, control, **kwargs):
+        if state.global_step >= self.step and not self.is_sent:
+            self.is_sent = True
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize(
+    ("event", "number", "stops_after"),
+    [
+        ("on_substep_end", signal.SIGINT, 6),
+        pytest.param("on_step_begin", signal.SIGTERM, 6, marks=pytest.mark.slow),
+        ("on_prediction_step", signal.SIGINT, 5),
+        pytest.param("on_save", signal.SIGINT, 7, marks=pytest.mark.slow),
+    ],
+    ids=["within a step", "SIGTERM", "evaluation", "checkpoint"],
+)
+def test_stopped_run_goes_on(tmp_path, release, clips, images, uninterrupted, event, number, stops_after, capfd):
+    output = tmp_path / "output"
+    recipe = make_recipe(release, [clips, images], output)
+    before = signal.getsignal(number)
+    with pytest.raises(TrainingStopped) as stopped:
+        run(recipe, callbacks=[SendSignal(event, number)])
+    checkpoint = output / "checkpoints" / f"checkpoint-{stops_after}"
+    assert stopped.value.signal_number == number
+    assert str(stopped.value) == (
+        f"Stopped after step {stops_after} of {NUM_STEPS}. The same command again goes on from {checkpoint}."
+    )
+    assert list_checkpoints(output / "checkpoints")[0][-1] == checkpoint
+    assert signal.getsignal(number) is before
+    assert "again to end at once" in capfd.readouterr().err
+    assert run(recipe) == output
+    assert_same_model(output, uninterrupted)
+
+
+def test_signal_whose_exception_is_lost(tmp_path, release, images):
+    """Python prints and forgets what is raised in a finalizer."""
+
+    class Finalized:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    class Finalize(TrainerCallback):
+        def on_step_begin(self, args, state, control, **kwargs):
+            if state.global_step == 1:
+                Finalized()
+
+    with pytest.raises(TrainingStopped, match="Stopped after step 2 of 6. The same command"):
+        run(tiny_recipe("image_projector", release, images, tmp_path / "output"), callbacks=[Finalize()])
+
+
+def test_signal_before_the_first_step(tmp_path, release, images, monkeypatch):
+    """Nothing is claimed by then."""
+    load_model = training_run.load_model
+
+    def load(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGINT)
+        return load_model(*args, **kwargs)
+
+    monkeypatch.setattr(training_run, "load_model", load)
+    with pytest.raises(TrainingStopped, match="Stopped before the first step, so that there is no checkpoint."):
+        run(tiny_recipe("image_projector", release, images, tmp_path / "output"))
+    assert not (tmp_path / "output").exists()
+
+
+def test_command_is_stopped_by_ctrl_c(tmp_path, release, clips):
+    """A process of its own whose workers get the signal too, as in a terminal."""
+    output = tmp_path / "output"
+    recipe = tiny_recipe("instruction", release, clips, output, num_workers=2, max_steps=100_000)
+    file = tmp_path / "recipe.yaml"
+    file.write_text(recipe.to_yaml())
+    script = "from mvgpt_command import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "train", str(file)], start_new_session=True, stderr=subprocess.PIPE
+    )
+    try:
+        while not (output / "loss.jsonl").exists() or len(losses(output)) < 2:
+            assert process.poll() is None, process.stderr.read().decode()[-3000:]
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        errors = process.communicate(timeout=60)[1].decode()
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130
+    [checkpoint], _ = list_checkpoints(output / "checkpoints")
+    assert errors.rstrip().endswith(f"The same command again goes on from {checkpoint}.")
+    assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_second_ctrl_c_ends_at_once():
+    script = (
+        "import time\n"
+        "from transformers_mvgpt.training.stop_signals import StopSignals\n"
+        "with StopSignals() as signals:\n"
+        "    signals._is_training = True\n"
+        "    print('ready', flush=True)\n"
+        "    while signals.received is None: time.sleep(0.01)\n"
+        "    print('again', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    try:
+        for line in ("ready", "again"):
+            assert process.stdout.readline().strip() == line
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == -signal.SIGINT
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_finished_run_is_left_as_it_is(uninterrupted, release, clips, images):
     before = {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("*") if path.name != "recipe.yaml"}
     assert run(make_recipe(release, [clips, images], uninterrupted)) == uninterrupted
     after = {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("*") if path.name != "recipe.yaml"}
     assert after == before
+
+
+def test_adapter_shows_no_path_of_this_machine_to_others(uninterrupted):
+    """peft would write a card that names the base model's folder."""
+    assert not (uninterrupted / "README.md").exists()
 
 
 def test_another_recipe_is_refused(uninterrupted, release, clips, images):

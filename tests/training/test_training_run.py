@@ -11,10 +11,6 @@ from training_data import Recorder, make_clips, make_images, tiny_recipe
 from transformers_mvgpt.training import run
 
 
-# peft asks for it under its old name
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
-
-
 def test_full_training_evaluation_and_tensorboard(tmp_path, release, clips, images):
     """From an output folder of a whole model on, with everything that records at the same time."""
     pytest.importorskip("tensorboard")
@@ -82,7 +78,7 @@ class TestUnreadable:
         with pytest.raises(ValueError) as error:
             run(recipe)
         [line] = str(error.value).splitlines()  # no traceback of a worker in it
-        assert line.startswith(f"sample 2 of {damaged} was left out: ")
+        assert line.startswith(f"sample 2 of {damaged} cannot be used: ")
         assert str(damaged.parent / "2.mp4") in line
         assert line.endswith("With `on_unreadable: report` the run goes on without it.")
 

@@ -11,8 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from transformers_mvgpt import UntrustedInput
 from transformers_mvgpt.video.video_decoding import decode_video
 from video_files import NUM_FRAMES, read_marks, sample
+
+
+PRIVATE = UntrustedInput(allow_private_addresses=True)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -46,7 +50,7 @@ def server(clip, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.mark.parametrize("address", ["clip.mp4", "moved.mp4"])
 def test_url(server: str, backend: str, address: str) -> None:
-    frames, metadata = decode_video(f"{server}/{address}", sample(7), backend=backend)
+    frames, metadata = decode_video(f"{server}/{address}", sample(7), backend=backend, untrusted_input=PRIVATE)
     assert read_marks(frames) == [7] and metadata.total_num_frames == NUM_FRAMES
 
 
@@ -54,9 +58,9 @@ def test_url_that_fails_is_named(server: str) -> None:
     with pytest.raises(
         OSError, match=r"'http://127.0.0.1:\d+/gone.mp4' could not be downloaded: .*404.*Check the addr"
     ):
-        decode_video(f"{server}/gone.mp4")
+        decode_video(f"{server}/gone.mp4", untrusted_input=PRIVATE)
     with pytest.raises(OSError, match="'http://127.0.0.1:9/clip.mp4' could not be downloaded"):
-        decode_video("http://127.0.0.1:9/clip.mp4")
+        decode_video("http://127.0.0.1:9/clip.mp4", untrusted_input=PRIVATE)
 
 
 def test_relative_path_with_a_colon(clip, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

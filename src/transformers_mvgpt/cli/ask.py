@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from .limits import LimitOption, parse_limits
+
 
 def ask(
     video: Annotated[str, typer.Argument(metavar="VIDEO", help="Path or address of a video, or a folder of frames.")],
@@ -39,6 +41,7 @@ def ask(
     show_frames: Annotated[
         bool, typer.Option("--show-frames", help="Also list, on stderr, the frames that the video encoder saw.")
     ] = False,
+    limit: LimitOption = None,
 ) -> None:
     """Answer a question about a video. The answer goes to stdout, and nothing else does."""
     from transformers import TextStreamer, pipeline
@@ -46,15 +49,17 @@ def ask(
     from ..processing.chat_messages import check_question
     from ..video.sources import resolve_source
 
+    limits = parse_limits(limit)
     # all that can be wrong before a large model is loaded in vain
     check_question(question)
-    if not video.startswith(("http://", "https://")):
-        resolve_source(video)
+    if not video.lower().startswith(("http:", "https:")):
+        resolve_source(video, limits)
     for path in image or []:
         check_image(path)
     check_model(model)
     check_device(device)
     pipe = pipeline("video-text-to-text", model=model, device=device, dtype=dtype)
+    pipe.processor.untrusted_input = limits
     options: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,
         "start_seconds": start_seconds,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .limits import LimitOption, parse_limits
+
 
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder, or repository on the Hugging Face Hub.")],
@@ -19,6 +21,9 @@ def evaluate(
     media_folder: Annotated[
         Path | None, typer.Option(help="What paths of videos are relative to; by default the folder of QUESTIONS.")
     ] = None,
+    media_anywhere: Annotated[
+        bool, typer.Option("--media-anywhere", help="Let paths of videos leave that folder.")
+    ] = False,
     shuffle_frames: Annotated[
         bool, typer.Option("--shuffle-frames", help="Show the sampled frames in random order.")
     ] = False,
@@ -35,6 +40,7 @@ def evaluate(
         int, typer.Option(min=0, help="Threads that decode the next videos while the model answers.")
     ] = 1,
     answers: Annotated[Path | None, typer.Option(help="JSONL file to write the answers to.")] = None,
+    limit: LimitOption = None,
 ) -> None:
     """Answer questions about videos, and count exact answers by type of question, beside those of a guesser."""
     import torch
@@ -46,9 +52,10 @@ def evaluate(
 
     if compare_precisions and (shuffle_frames or quantization or answers):
         raise ValueError("`--compare-precisions` goes with neither --shuffle-frames, --quantization nor --answers.")
+    limits = parse_limits(limit)
     if quantization is not None:
         check_quantization(quantization)
-    items = read_questions(questions, media_folder)
+    items = read_questions(questions, media_folder, media_anywhere)
     if compare_precisions:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         with tqdm(desc="Questions", total=len(items)) as bar:
@@ -57,10 +64,13 @@ def evaluate(
                 bar.set_description(precision, refresh=False)
                 bar.update(answered - bar.n)
 
-            costs = precisions.compare_precisions(model, items, place, max_new_tokens=max_new_tokens, on_answer=show)
+            costs = precisions.compare_precisions(
+                model, items, place, max_new_tokens=max_new_tokens, on_answer=show, untrusted_input=limits
+            )
         typer.echo(precisions.precision_table(costs), nl=False)
         return
     pipe = pipeline("video-text-to-text", model=model, device=device)
+    pipe.processor.untrusted_input = limits
     if quantization is not None:
         quantize_language_model(pipe.model, quantization)
     given = answer_questions(

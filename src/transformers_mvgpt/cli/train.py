@@ -1,9 +1,13 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """`mvgpt train`: one stage of training, as a recipe says."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+
+if TYPE_CHECKING:
+    from ..training.recipe import Recipe
 
 
 def train(
@@ -19,12 +23,29 @@ def train(
     Run one stage of training. A run that was interrupted goes on where it stopped when the same command is given again. For several
     processes, start it with `accelerate launch --no-python mvgpt train ...`.
     """
-    from ..training import load_recipe, run
+    from ..training.recipe import load_recipe
+    from ..training.requirements import check_packages
+    from .main import with_models
+
+    # what is wrong with these is said at once, before torch and the models are loaded
+    loaded = load_recipe(recipe, overrides or [])
+    check_packages(loaded)
+    with_models(_run)(loaded)
+
+
+def _run(recipe: "Recipe") -> None:
+    from ..training import run
+    from ..training.stop_signals import TrainingStopped
     from ..training.trainer import PROBLEMS_FILE, count_problems
     from .training_progress import TrainingProgress
 
     progress = TrainingProgress()
-    output = run(load_recipe(recipe, overrides or []), callbacks=[progress])
+    try:
+        output = run(recipe, callbacks=[progress])
+    except TrainingStopped as stopped:
+        if progress.is_main_process:
+            typer.echo(str(stopped), err=True)
+        raise typer.Exit(128 + stopped.signal_number) from stopped
     if not progress.is_main_process:
         return
     if num_problems := count_problems(output):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from ..video.limits import UntrustedInput
 from .quality import answer_questions
 from .quantization import QUANTIZATIONS, check_quantization, language_model_bytes, quantize_language_model
 from .questions import ScoredQuestion, score_by_type
@@ -36,6 +37,7 @@ def compare_precisions(
     *,
     max_new_tokens: int = 128,
     on_answer: Callable[[str, int], None] | None = None,
+    untrusted_input: UntrustedInput | None = None,
 ) -> list[PrecisionCost]:
     """
     Answers the questions in float32, in bfloat16, and with the language model's weights in 8 and in 4 bits. What is not
@@ -47,6 +49,7 @@ def compare_precisions(
         device (`torch.device`): where.
         max_new_tokens (`int`, defaults to 128): longest answer.
         on_answer (`Callable[[str, int], None]`, *optional*): called with the precision and how many questions are answered.
+        untrusted_input ([`UntrustedInput`], *optional*): the limits on videos.
 
     Raises:
         ImportError: without torchao.
@@ -61,6 +64,7 @@ def compare_precisions(
     for name in QUANTIZATIONS:
         check_quantization(name)
     processor = AutoProcessor.from_pretrained(path)
+    processor.untrusted_input = untrusted_input
     costs: list[PrecisionCost] = []
     reference: list[str] = []
     for precision, (dtype, quantization) in precisions.items():

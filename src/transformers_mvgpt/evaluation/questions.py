@@ -7,6 +7,15 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from ..training.media_folder import MediaFolder
+from ..training.row_keys import DESCRIPTIVE_KEYS
+from ..video.limits import shorten
+
+
+# `mvgpt evaluate --answers` writes the last.
+_KEYS = {"video", "type", "question", "answer", "options", "given"}
 
 
 @dataclass(frozen=True)
@@ -27,37 +36,56 @@ class ScoredQuestion:
     options: tuple[str, ...] = ()
 
 
-def read_questions(path: str | os.PathLike, media_folder: str | os.PathLike | None = None) -> list[ScoredQuestion]:
+def read_questions(
+    path: str | os.PathLike, media_folder: str | os.PathLike | None = None, media_anywhere: bool = False
+) -> list[ScoredQuestion]:
     """
     Reads questions from a JSONL file whose lines have the fields of [`ScoredQuestion`].
 
     Args:
         path (`str`): the file.
-        media_folder (`str`, *optional*): what paths of videos are relative to; the folder of the file by default.
+        media_folder (`str`, *optional*): what paths of videos are relative to, and do not leave; the folder of the file by
+            default.
+        media_anywhere (`bool`, defaults to `False`): whether absolute paths, `..` and links may leave that folder.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if a line is not JSON or lacks a field, or there are no questions.
+        ValueError: if a line is not JSON, lacks a field or has an unknown one, or names a video outside of the folder, or if there are
+            no questions.
     """
     path = Path(path)
-    folder = path.parent if media_folder is None else Path(media_folder)
+    media = MediaFolder(path.parent if media_folder is None else media_folder, media_anywhere)
     questions = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
             continue
         try:
             record = json.loads(line)
-            fields = {name: str(record[name]) for name in ("video", "type", "question", "answer")}
-            options = tuple(map(str, record.get("options", ())))
+            if not isinstance(record, dict):
+                raise TypeError(f"{type(record).__name__}")
+            if unknown := [key for key in record if key not in _KEYS | DESCRIPTIVE_KEYS]:
+                raise ValueError(f"unknown key `{shorten(unknown[0])}`")
+            fields = {name: _text(record[name], name) for name in ("video", "type", "question", "answer")}
+            options = record.get("options") or []
+            if not isinstance(options, list):
+                raise ValueError(f"`options` is {shorten(options)!r}, not a list")
+            fields["video"] = os.fspath(media.locate(fields["video"], "video"))
+            options = tuple(_text(option, "options") for option in options)
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{path}, line {number}: not a question ({type(error).__name__}: {error}). A line is a JSON object with "
                 "`video`, `type`, `question`, `answer` and maybe `options`."
             ) from error
-        questions.append(ScoredQuestion(**{**fields, "video": str(folder / fields["video"])}, options=options))
+        questions.append(ScoredQuestion(**fields, options=options))
     if not questions:
         raise ValueError(f"{path} holds no questions.")
     return questions
+
+
+def _text(value: Any, name: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError(f"`{name}` is {shorten(value)!r}, not a text or number")
+    return str(value)
 
 
 def score_by_type(questions: Sequence[ScoredQuestion], answers: Sequence[str]) -> dict[str, float]:

@@ -65,7 +65,8 @@ def make_samples(videos: Any, text: Any, images: Any) -> Any:
             return (sample for sample in samples)  # the only kind of iterator that the base class knows
         return list(samples) if isinstance(samples, tuple) else samples
 
-    if isinstance(videos, (Iterator, Dataset)):
+    # a file object is an iterator as well
+    if isinstance(videos, (Iterator, Dataset)) and not is_single_video(videos):
         if not isinstance(text, str) or images is not None:
             raise ValueError("With a generator or dataset of videos, `text` must be one question for all of them.")
         if isinstance(videos, (Iterator, IterableDataset)):

@@ -7,7 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from transformers.image_utils import ChannelDimension, is_valid_image
+
+from ..video.limits import shorten
+from ..video.pictures import to_rgb_array
 
 
 _CHANNELS = {1, 3, 4}
@@ -33,14 +37,14 @@ def flatten_videos(videos: Any) -> list[Any]:
 
     Args:
         videos:
-            A video is one of: a path, a URL or a folder of frames (`str` or `os.PathLike`); the `bytes` of a file; frames
-            as a NumPy array or torch tensor of shape `(num_frames, height, width, 3)` or `(num_frames, 3, height,
-            width)`, or gray ones of shape `(num_frames, height, width)`; a list of frames, each a PIL image or an array of three
-            dimensions. An array of five dimensions is a batch. Lists of paths of single frames are told from lists of videos by their depth: three levels deep
-            (prompts, videos, frames), as in chat messages.
+            A video is one of: a path, a URL or a folder of frames (`str` or `os.PathLike`); the `bytes` of a file; a file
+            opened in binary mode; frames as a NumPy array or torch tensor of shape `(num_frames, height, width, 3)` or
+            `(num_frames, 3, height, width)`, or gray ones of shape `(num_frames, height, width)`; a list of frames, each a PIL
+            image or an array of three dimensions. An array of five dimensions is a batch. Lists of paths of single frames are
+            told from lists of videos by their depth: three levels deep (prompts, videos, frames), as in chat messages.
 
     Returns:
-        A list whose entries are paths, `bytes`, arrays of frames, lists of frames or lists of paths.
+        A list whose entries are paths, `bytes`, file objects, arrays of frames, lists of frames or lists of paths.
 
     Raises:
         ValueError: if something in there is none of these.
@@ -63,7 +67,7 @@ def flatten_videos(videos: Any) -> list[Any]:
                 "`array[None]` for a picture with the channels in front, or `array[..., None]` for gray frames."
             )
         return [[videos]]  # one frame
-    what = f"of shape {tuple(videos.shape)}" if _is_array(videos) else repr(videos)[:80]
+    what = f"of shape {tuple(videos.shape)}" if _is_array(videos) else shorten(repr(videos))
     raise ValueError(
         f"Not a video: {type(videos).__name__} {what}. Pass a path, a URL, a folder of frames, the bytes of a file, an "
         "array of shape (num_frames, height, width, 3) or (num_frames, 3, height, width), or a list of frames."
@@ -81,14 +85,13 @@ def is_single_video(videos: Any) -> bool:
 
 def frames_to_array(video: Any) -> np.ndarray | torch.Tensor:
     """
-    Frames as one array of four dimensions, dtype uint8, with 1, 3 or 4 channels.
+    Frames as one array of four dimensions, dtype uint8, with 1 or 3 channels: what is transparent is white, in every form.
 
     Raises:
         ValueError: if there are no frames, or their shapes or dtype do not fit.
     """
     if isinstance(video, (list, tuple)):
-        mode = "RGBA" if any(not _is_array(frame) and frame.has_transparency_data for frame in video) else "RGB"
-        frames: list[Any] = [frame if _is_array(frame) else np.asarray(frame.convert(mode)) for frame in video]
+        frames: list[Any] = [frame if _is_array(frame) else to_rgb_array(frame) for frame in video]
         shapes = {tuple(frame.shape) for frame in frames}
         if len(shapes) > 1:
             raise ValueError(f"The frames of a video must have one size, got {sorted(shapes)}: resize them first.")
@@ -107,7 +110,21 @@ def frames_to_array(video: Any) -> np.ndarray | torch.Tensor:
         raise ValueError(
             f"Frames must be uint8 pixels from 0 to 255, got {video.dtype}: convert them, with `{_to_uint8(video)}`."
         )
+    if shape[3] == 4 and shape[1] not in (1, 3):
+        return _on_white(video)
+    if shape[1] == 4 and shape[3] not in (1, 3, 4):
+        on_white = _on_white(
+            video.transpose(0, 2, 3, 1) if isinstance(video, np.ndarray) else video.permute(0, 2, 3, 1)
+        )
+        return on_white.transpose(0, 3, 1, 2) if isinstance(on_white, np.ndarray) else on_white.permute(0, 3, 1, 2)
     return video
+
+
+def _on_white(frames: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
+    """RGBA of shape `(num_frames, height, width, 4)` to RGB, rounded as pictures from files are."""
+    pictures = frames if isinstance(frames, np.ndarray) else frames.cpu().numpy()
+    opaque = np.stack([to_rgb_array(Image.fromarray(np.ascontiguousarray(picture))) for picture in pictures])
+    return opaque if isinstance(frames, np.ndarray) else torch.from_numpy(opaque).to(frames.device)
 
 
 def _to_uint8(video: np.ndarray | torch.Tensor) -> str:
@@ -140,8 +157,10 @@ def channel_layout(frames: np.ndarray | torch.Tensor) -> ChannelDimension:
 
 
 def is_source(video: Any) -> bool:
-    """Whether it has to be read: a path, URL or folder, or the bytes of a file."""
-    return isinstance(video, (str, bytes, os.PathLike))
+    """Whether it has to be read: a path, URL or folder, the bytes of a file, or a file object."""
+    return isinstance(video, (str, bytes, bytearray, memoryview, os.PathLike)) or callable(
+        getattr(video, "read", None)
+    )
 
 
 def _is_list(value: Any) -> bool:

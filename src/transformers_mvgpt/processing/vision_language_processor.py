@@ -12,8 +12,10 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 from transformers.processing_utils import MultiModalData, ProcessorMixin
 from transformers.video_utils import make_batched_metadata
 
+from ..video.limits import UntrustedInput
 from .chat_messages import PART_OPTIONS, check_text, map_texts, normalize_chat, split_batch, texts_of
 from .control_tokens import ControlTokens
+from .image_inputs import read_images
 from .option_types import checked_options
 from .pipeline_video_text import VideoTextToTextPipeline  # noqa: F401  what is imported here is saved with the processor
 from .saved_with_code import SavedWithCode
@@ -50,6 +52,7 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
     placeholders: ClassVar[dict[str, str]] = {}
     # which tokenizer has them, for messages
     tokenizer_hint: ClassVar[str] = ""
+    _untrusted_input: UntrustedInput | None = None
 
     def __init__(self, *parts: Any, chat_template: str, num_tokens: dict[str, int]):
         super().__init__(*parts, chat_template=chat_template)
@@ -231,6 +234,23 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
         if all(map(control_tokens.has_as_many, rendered[0], masked[0])):
             return (*rendered, self.tokenizer)
         return (*masked, masked_text.tokenizer())
+
+    @property
+    def untrusted_input(self) -> UntrustedInput | None:
+        """The limits on files and addresses where a call has none. Never saved."""
+        return getattr(getattr(self, "video_processor", None), "untrusted_input", self._untrusted_input)
+
+    @untrusted_input.setter
+    def untrusted_input(self, limits: UntrustedInput | None) -> None:
+        self._untrusted_input = limits
+        if getattr(self, "video_processor", None) is not None:
+            self.video_processor.untrusted_input = limits
+
+    def prepare_inputs_layout(self, images=None, text=None, videos=None, audio=None, **kwargs):
+        if images is not None and hasattr(self, "image_processor"):
+            # before the base class fetches them without limits
+            images = read_images(images, kwargs.get("untrusted_input") or self.untrusted_input)
+        return super().prepare_inputs_layout(images=images, text=text, videos=videos, audio=audio, **kwargs)
 
     def known_options(self) -> set[str]:
         """Names of all options that a call takes."""

@@ -9,6 +9,7 @@ import torch
 from transformers import TrainingArguments
 
 from .recipe import Recipe, check_names
+from .sampler import check_strategy
 
 
 # What the recipe has a name of its own for.
@@ -36,6 +37,33 @@ _OWN_NAMES = {
     "report_to": "report_to",
 }
 
+_METRICS = "a recipe has no metrics to compute from predictions"
+_PUSH = "checkpoints are not published; publish the result, with `mvgpt export-hub`"
+# What would be without effect in a run, or spoil it, and why.
+_REFUSED = {
+    "do_train": "`mvgpt train` trains",
+    "do_eval": "set `eval_data` instead",
+    "do_predict": "use `mvgpt evaluate`",
+    "resume_from_checkpoint": "the same command goes on from the last checkpoint in `output`",
+    "remove_unused_columns": "samples need all they have",
+    "prediction_loss_only": _METRICS,
+    "label_names": "labels have one name",
+    "length_column_name": "lengths are counted",
+    "include_for_metrics": _METRICS,
+    "batch_eval_metrics": _METRICS,
+    "eval_do_concat_batches": _METRICS,
+    "eval_use_gather_object": _METRICS,
+    "enable_jit_checkpoint": "a run writes a checkpoint on SIGTERM anyway",
+    "use_cache": "nothing is generated in training",
+    "local_rank": "launchers set it",
+    **dict.fromkeys(
+        (
+            "push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy", "hub_always_push", "hub_revision"
+        ),
+        _PUSH,
+    ),
+}  # fmt: skip
+
 
 def training_arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
     """
@@ -44,12 +72,15 @@ def training_arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
         output_dir (`Path`): where checkpoints go.
 
     Raises:
-        ValueError: if `trainer` has a key that is unknown, or that the recipe has under another name.
+        ValueError: if `trainer` has a key that is unknown, without effect, or that the recipe has under another name.
     """
     check_names(recipe.trainer, [field.name for field in fields(TrainingArguments)], "`trainer` of the recipe")
     for name in recipe.trainer:
         if name in _OWN_NAMES:
             raise ValueError(f"`trainer.{name}` has a place of its own in a recipe: set `{_OWN_NAMES[name]}` instead.")
+        if name in _REFUSED:
+            raise ValueError(f"`trainer.{name}` cannot be set: {_REFUSED[name]}.")
+    check_strategy(recipe.trainer.get("train_sampling_strategy", "random"))
     evaluation = "no" if recipe.eval_data is None else "epoch" if recipe.eval_steps is None else "steps"
     values: dict[str, Any] = {
         "num_train_epochs": recipe.num_epochs or 1,

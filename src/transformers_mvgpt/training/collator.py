@@ -7,14 +7,24 @@ import numpy as np
 import torch
 from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
-from transformers.image_utils import load_image
 
+from ..processing.image_inputs import read_image
+from ..video.limits import shorten
 from .chat_encoding import IGNORED, encode_chats, placeholder_ids
 from .messages import visuals_of
 
 
 # What decoders raise for files that are missing, damaged, or so large that they must be an attack.
-_MEDIA_ERRORS = (EOFError, IndexError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+_MEDIA_ERRORS = (
+    EOFError,
+    IndexError,
+    MemoryError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    Image.DecompressionBombError,
+)
 
 
 class DataCollator:
@@ -70,7 +80,7 @@ class DataCollator:
             name = sample.get("name", "a sample")
             visuals = self._read_visuals(sample["messages"]) if not isinstance(text, str) else text
             if isinstance(visuals, str):
-                self._report(f"{name} was left out: {visuals}", problems)
+                self._report(f"{name} cannot be used: {visuals}", problems)
                 text, visuals = self._stand_in(sample["messages"], text)
             sequence = torch.from_numpy(text[0]), torch.from_numpy(text[1])
             if self.max_length is not None and len(sequence[0]) > self.max_length:
@@ -109,7 +119,7 @@ class DataCollator:
         if torch.isin(ids[max_length:], tokens).any():
             self._report(f"{what}, which cuts a visual: raise it, or shorten the text before the visual", problems)
             return ids, torch.full_like(labels, IGNORED)
-        problems.append(f"{what}: its end was cut off")
+        problems.append(f"{what}: its end is cut off")
         return ids[:max_length], labels[:max_length]
 
     def _read_visuals(self, messages: list[dict[str, Any]]) -> dict[str, list[torch.Tensor]] | str:
@@ -120,14 +130,16 @@ class DataCollator:
                 try:
                     visual = read(source)
                 except _MEDIA_ERRORS as error:
-                    where = f"{source}: " if isinstance(source, str) and source not in str(error) else ""
+                    where = (
+                        f"{shorten(source)}: " if isinstance(source, str) and shorten(source) not in str(error) else ""
+                    )
                     return where + (str(error).rstrip(".") or type(error).__name__)
                 for key, value in visual.items():
                     pixels.setdefault(key, []).append(value)
         return pixels
 
     def _read_image(self, source: Any) -> dict[str, torch.Tensor]:
-        image = load_image(source)
+        image = read_image(source, getattr(self.processor, "untrusted_input", None))
         if self.num_frame_tokens is None:
             processor = self.processor.image_processor
             image = _pad_to_square(image, processor.image_mean) if self.pad_images else image

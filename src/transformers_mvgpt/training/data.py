@@ -5,12 +5,12 @@ import bisect
 import os
 from array import array
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from .media_folder import MediaFolder
 from .messages import to_messages, visuals_of
 from .sources import open_sources
 
@@ -23,10 +23,13 @@ class InstructionDataset(torch.utils.data.Dataset):
 
     Args:
         data:
-            One of, or a list of: a `.json` file with a list of records in the release's form, a `.jsonl` file with a record
-            or a chat in each line, a folder that `datasets` has saved, a `datasets.Dataset` with a column `messages`.
+            One of, or a list of: a `.json` file with a list of rows, a `.jsonl` file with a row in each line, a folder that
+            `datasets` has saved, a `datasets.Dataset`. Rows have the forms that [`to_messages`] reads.
         media_folder (`str`, *optional*):
-            What the paths of videos and images are relative to; by default the folder of the file that names them.
+            What the paths of videos and images are relative to, and do not leave; by default the folder of the file that names
+            them.
+        media_anywhere (`bool`, defaults to `False`):
+            Whether absolute paths, `..` and links may leave that folder.
 
     Attributes:
         modalities (`np.ndarray` of shape `(num_samples,)`, int8): 1 with images, 2 with videos, 3 with both, else 0.
@@ -37,14 +40,15 @@ class InstructionDataset(torch.utils.data.Dataset):
         ValueError: if a record has another form, or there is none; it says which.
     """
 
-    def __init__(self, data: Any, media_folder: str | os.PathLike | None = None):
+    def __init__(self, data: Any, media_folder: str | os.PathLike | None = None, media_anywhere: bool = False):
         self.sources = open_sources(data)
-        self.media_folder = None if media_folder is None else Path(media_folder)
+        folders = (source.folder if media_folder is None else media_folder for source in self.sources)
+        self._media = [MediaFolder(folder, media_anywhere) for folder in folders]
         self._ends = list(accumulate(len(source) for source in self.sources))
         modalities, lengths = array("b"), array("q")
-        for source in self.sources:
+        for number, source in enumerate(self.sources):
             for index, record in enumerate(source):
-                messages = self._messages(source, index, record)
+                messages = self._messages(number, index, record)
                 kinds = [bool(visuals_of(messages, kind)) for kind in ("image", "video")]
                 modalities.append(kinds[0] + 2 * kinds[1])
                 texts = (part["text"] for message in messages for part in message["content"] if part["type"] == "text")
@@ -61,23 +65,24 @@ class InstructionDataset(torch.utils.data.Dataset):
         Returns:
             `dict`: `"messages"` in the form that [`to_messages`] returns, and a `"name"` for the sample.
         """
-        source, within = self._find(index)
-        return {"messages": self._messages(source, within, source[within]), "name": source.describe(within)}
+        number, within = self._find(index)
+        source = self.sources[number]
+        return {"messages": self._messages(number, within, source[within]), "name": source.describe(within)}
 
     def describe(self, index: int) -> str:
         """A name of the sample for messages, such as "sample 3 of clips.json"."""
-        source, within = self._find(index)
-        return source.describe(within)
+        number, within = self._find(index)
+        return self.sources[number].describe(within)
 
-    def _find(self, index: int) -> tuple[Any, int]:
+    def _find(self, index: int) -> tuple[int, int]:
+        """The number of the source, and the index in it."""
         if not 0 <= index < len(self):
             raise IndexError(f"There is no sample {index}, but 0 to {len(self) - 1}.")
         number = bisect.bisect_right(self._ends, index)
-        return self.sources[number], int(index) - (self._ends[number - 1] if number else 0)
+        return number, int(index) - (self._ends[number - 1] if number else 0)
 
-    def _messages(self, source: Any, index: int, record: Any) -> list[dict[str, Any]]:
-        folder = source.folder if self.media_folder is None else self.media_folder
+    def _messages(self, number: int, index: int, record: Any) -> list[dict[str, Any]]:
         try:
-            return to_messages(record, folder)
+            return to_messages(record, self._media[number])
         except ValueError as error:
-            raise ValueError(f"In {source.describe(index)}: {error}.") from error
+            raise ValueError(f"In {self.sources[number].describe(index)}: {error}.") from error

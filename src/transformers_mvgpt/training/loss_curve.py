@@ -6,8 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback
+from transformers.trainer_callback import TrainerCallback
+from transformers.utils import logging
 
+from .requirements import is_installed
+
+
+logger = logging.get_logger(__name__)
 
 LOSS_FILE = "loss.jsonl"
 PICTURE_FILE = "loss.png"
@@ -16,7 +21,7 @@ PICTURE_FILE = "loss.png"
 class LossCurve(TrainerCallback):
     """
     Writes what the trainer logs to `loss.jsonl`, one line each, and draws it into `loss.png` whenever a checkpoint is saved
-    and at the end. A run that goes on from a checkpoint leaves no line twice.
+    and at the end. A run that goes on from a checkpoint leaves no line twice. Without matplotlib there is no picture.
 
     Args:
         folder (`str`): where to.
@@ -24,17 +29,24 @@ class LossCurve(TrainerCallback):
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
+        self.draws = True
 
     def on_train_begin(self, args, state, control, **kwargs):
         if state.is_world_process_zero:
             self._write(state.log_history, "w")
+            self.draws = is_installed("matplotlib")
+            if not self.draws:
+                logger.warning(
+                    f"{PICTURE_FILE} is not drawn, since matplotlib is not installed; {LOSS_FILE} has its numbers. To have it: "
+                    "pip install 'transformers-mvgpt[train]'."
+                )
 
     def on_log(self, args, state, control, **kwargs):
         if state.is_world_process_zero:
             self._write(state.log_history[-1:], "a")
 
     def on_save(self, args, state, control, **kwargs):
-        if state.is_world_process_zero:
+        if state.is_world_process_zero and self.draws:
             draw_loss(state.log_history, self.folder / PICTURE_FILE)
 
     on_train_end = on_save

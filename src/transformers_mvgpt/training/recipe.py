@@ -12,6 +12,9 @@ from typing import Any, Literal
 
 import yaml
 from huggingface_hub.dataclasses import strict
+from huggingface_hub.errors import StrictDataclassError
+
+from ..video.limits import shorten
 
 
 SHIPPED_RECIPES = Path(__file__).parent / "recipes"
@@ -56,7 +59,9 @@ class Recipe:
         output (`str`):
             Folder for the trained model, the checkpoints and the curve of the loss.
         media_folder (`str`, *optional*):
-            What paths in the data are relative to; by default the folder of the file that names them.
+            What paths in the data are relative to, and do not leave; by default the folder of the file that names them.
+        media_anywhere (`bool`):
+            Whether absolute paths, `..` and links in the data may leave that folder. Only for data that you trust.
         eval_data (*optional*): as `data`, to evaluate on every `eval_steps` steps.
         num_epochs (`float`), max_steps (`int`): length of the run; one of them.
         learning_rate (`float`): of all that learns.
@@ -94,6 +99,7 @@ class Recipe:
     data: Any
     output: str
     media_folder: str | None = None
+    media_anywhere: bool = False
     eval_data: Any = None
     num_epochs: int | float | None = None
     max_steps: int | None = None
@@ -122,7 +128,8 @@ class Recipe:
     def __post_init__(self):
         if (self.num_epochs is None) == (self.max_steps is None):
             raise ValueError(
-                f"One of `num_epochs` ({self.num_epochs}) and `max_steps` ({self.max_steps}) must say how long to train."
+                f"One of `num_epochs` ({self.num_epochs}) and `max_steps` ({self.max_steps}) must say how long to train. Set the "
+                "other to null, as in `num_epochs=null`."
             )
         for name in (
             "num_epochs",
@@ -196,13 +203,21 @@ def make_recipe(values: Mapping[str, Any], origin: str = "The recipe") -> Recipe
     if isinstance(values.get("lora"), Mapping):
         lora = dict(values["lora"])
         check_names(lora, [name.name for name in fields(LoraSettings)], f"{origin}, `lora`")
-        values["lora"] = LoraSettings(**lora)
+        values["lora"] = _checked(LoraSettings, lora, origin)
     required = [f.name for f in fields(Recipe) if f.default is MISSING and f.default_factory is MISSING]
     if missing := [name for name in required if values.get(name) is None]:
         raise ValueError(
             f"{origin} lacks {', '.join(missing)}: add to the file, or to the command as in `{missing[0]}=...`."
         )
-    return Recipe(**values)
+    return _checked(Recipe, values, origin)
+
+
+def _checked(settings: type, values: dict[str, Any], origin: str) -> Any:
+    try:
+        return settings(**values)
+    except StrictDataclassError as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise ValueError(f"{origin} has a value that cannot be: {shorten(reason)}.") from error
 
 
 def check_names(given: Iterable[Any], known: Sequence[str], origin: str) -> None:

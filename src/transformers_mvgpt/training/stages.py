@@ -2,6 +2,7 @@
 """What learns in each stage, and what the model is given."""
 
 import re
+import warnings
 from typing import Any
 
 import torch
@@ -97,7 +98,10 @@ def _add_lora(model: PreTrainedModel, recipe: Recipe, learning: tuple[str, ...])
         target_modules=rf"model\.language_model\..*\.({'|'.join(sorted(linears))})",
         modules_to_save=list(learning),
     )
-    return peft.get_peft_model(model, config)
+    with warnings.catch_warnings():
+        # peft asks for it under its old name
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        return peft.get_peft_model(model, config)
 
 
 def _freeze_unread_copies(model: nn.Module, encoder: str) -> None:

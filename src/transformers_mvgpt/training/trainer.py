@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch.nn import functional as F
+from torch.utils.data import SequentialSampler
 from transformers import Trainer
+from transformers.trainer_utils import TrainOutput
 from transformers.utils import logging
 
 from ..families import family_of
 from ..modeling.projector_pooled import PooledProjector
 from ..processing.out_of_memory import explain_out_of_memory
+from .chat_encoding import IGNORED
+from .checkpoints import list_checkpoints
 from .data import InstructionDataset
-from .sampler import GroupedSampler
+from .divergence import DivergedError, NamedBatches, diverged, first_not_finite, is_finite
+from .sampler import GroupedSampler, check_strategy
 
 
 logger = logging.get_logger(__name__)
@@ -33,7 +39,11 @@ def count_problems(folder: str | os.PathLike) -> int:
 
 class VisionLanguageTrainer(Trainer):
     r"""
-    [`~transformers.Trainer`] with a learning rate of their own for the projectors, and batches of one modality.
+    [`~transformers.Trainer`] with a learning rate of their own for the projectors, and batches of one modality. It stops at the
+    first loss, gradient norm or weight that is not finite, before the weights learn of it, and saves none that are not.
+
+    Samples of an [`InstructionDataset`] come as `args.train_sampling_strategy` says: `"random"` within a modality,
+    `"group_by_length"` with about one length in each batch, or `"sequential"`.
 
     Args:
         projector_learning_rate (`float`, *optional*):
@@ -45,7 +55,8 @@ class VisionLanguageTrainer(Trainer):
         kwargs: as for [`~transformers.Trainer`].
 
     Raises:
-        ValueError: on several GPUs in one process, or while training on a sample that cannot be used.
+        ValueError: on several GPUs in one process, on another sampling strategy, or while training on a sample that cannot be used.
+        DivergedError: a `ValueError`, while training, if something is not finite.
     """
 
     def __init__(
@@ -62,6 +73,8 @@ class VisionLanguageTrainer(Trainer):
                 f"One process sees {self.args.n_gpu} GPUs, but a batch cannot be split among them: start one process for each "
                 "with `accelerate launch`, or let it see one with CUDA_VISIBLE_DEVICES=0."
             )
+        check_strategy(self.args.train_sampling_strategy)
+        self.data_collator: Any = NamedBatches(self.data_collator)
         # The base class has set it, for good: a model that was trained would generate without a cache.
         vars(self.model.config).pop("use_cache", None)
         # Checkpoints are loaded without translation: they need the names that weights have in memory.
@@ -70,6 +83,19 @@ class VisionLanguageTrainer(Trainer):
         self.on_unreadable = on_unreadable
         self.problems_folder = Path(self.args.output_dir if problems_folder is None else problems_folder)
         self.num_problems = 0
+        self._names: list[str] = []  # of the samples since the last step of the optimizer
+
+    def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
+        """
+        As the base class.
+
+        Raises:
+            DivergedError: if a loss, a gradient norm or a weight is not finite.
+        """
+        self._names = []
+        result = super().train(*args, **kwargs)
+        self._check_weights()
+        return result
 
     def create_optimizer(self, model=None) -> torch.optim.Optimizer:
         """As the base class, with groups of their own for the projectors."""
@@ -95,19 +121,26 @@ class VisionLanguageTrainer(Trainer):
         if not isinstance(dataset, InstructionDataset):
             return super()._get_train_sampler(train_dataset)
         # whole numbers stand for the ends of epochs, also after a checkpoint was loaded
-        return self._grouped(dataset, self.args.train_batch_size, lambda: int(self.state.epoch or 0))
+        return self._sampler(dataset, self._train_batch_size, lambda: int(self.state.epoch or 0))
 
     def _get_eval_sampler(self, eval_dataset) -> torch.utils.data.Sampler | None:
         if not isinstance(eval_dataset, InstructionDataset):
             return super()._get_eval_sampler(eval_dataset)
-        return self._grouped(eval_dataset, self.args.eval_batch_size, lambda: 0)
+        return self._sampler(eval_dataset, self.args.eval_batch_size, lambda: 0)
 
-    def _grouped(self, dataset: InstructionDataset, batch_size: int, epoch) -> GroupedSampler:
-        num_processes = self.args.world_size
+    def _sampler(self, dataset: InstructionDataset, batch_size: int, epoch) -> torch.utils.data.Sampler:
+        num_processes, strategy = self.args.world_size, self.args.train_sampling_strategy
+        if strategy == "sequential":
+            if num_processes > 1 and len(set(dataset.modalities.tolist())) > 1:
+                raise ValueError(
+                    "With `train_sampling_strategy='sequential'`, processes would meet images, videos and texts in different "
+                    "batches: train on one of them at a time, in one process, or with 'random'."
+                )
+            return SequentialSampler(dataset)
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         return GroupedSampler(
             dataset.modalities,
-            dataset.lengths,
+            dataset.lengths if strategy == "group_by_length" else None,
             batch_size * num_processes,
             seed,
             epoch,
@@ -120,13 +153,73 @@ class VisionLanguageTrainer(Trainer):
 
         Raises:
             torch.OutOfMemoryError: if memory does not suffice; says what to lower.
+            DivergedError: if the loss is not finite.
         """
+        names = inputs.get("names", [])
+        self._names += names
         with explain_out_of_memory(lambda: self._what_to_lower(*inputs["input_ids"].shape)):
-            return super().training_step(model, inputs, *args, **kwargs)
+            loss = super().training_step(model, inputs, *args, **kwargs)
+        if not is_finite(loss):
+            raise self._diverged(f"the loss is {loss.item()}", names, self.state.global_step + 1)
+        return loss
 
-    def compute_loss(self, model: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+    def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Any = None) -> Any:
+        """
+        Raises:
+            DivergedError: if it is not finite, before the optimizer makes its step.
+        """
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        # In float16, gradients overflow from time to time: the step is left out and their scale halved.
+        scaler = self.accelerator.scaler
+        may_overflow = scaler is not None and scaler.is_enabled() and scaler.get_scale() > 1
+        if not may_overflow and not is_finite(norm):
+            raise self._diverged(
+                f"the norm of the gradients is {float(norm)}", self._names, self.state.global_step + 1
+            )
+        self._names = []
+        return norm
+
+    def prediction_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> tuple:
+        """
+        As the base class. A batch without anything to predict, since nothing could be read, has no loss.
+
+        Raises:
+            DivergedError: if the loss is not finite.
+        """
+        names, labels = inputs.get("names", []), inputs.get("labels")
+        has_labels = labels is None or bool((labels[:, 1:] != IGNORED).any())
+        loss, *others = super().prediction_step(model, inputs, *args, **kwargs)
+        if not has_labels:
+            # all processes gather it
+            loss = None if self.args.world_size == 1 else torch.zeros_like(loss)
+        if not is_finite(loss):
+            raise self._diverged(f"the loss of the evaluation is {loss.item()}", names, self.state.global_step)
+        return (loss, *others)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """
+        As the base class.
+
+        Raises:
+            DivergedError: if a weight is not finite.
+        """
+        self._check_weights()
+        super().save_model(output_dir, _internal_call)
+
+    def _check_weights(self) -> None:
+        if name := first_not_finite(self.model.named_parameters()):
+            raise self._diverged(f"the weight {name} is not finite", [], self.state.global_step)
+
+    def _diverged(self, what: str, names: list[str], step: int) -> DivergedError:
+        whole, _ = list_checkpoints(self.args.output_dir)
+        return diverged(what, step, names, whole[-1] if whole else None, self.args.learning_rate)
+
+    def compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """As the base class. Under DeepSpeed, a projector that a batch does not need gets a gradient of zeros."""
-        result = super().compute_loss(model, *args, **kwargs)
+        if self.label_smoother is not None and inputs.get("labels") is not None:
+            inputs = {**inputs, "labels": self._following_labels(inputs)}
+            inputs.pop("shift_labels", None)
+        result = super().compute_loss(model, inputs, *args, **kwargs)
         if not (self.is_deepspeed_enabled and model.training):
             return result
         # without one, ZeRO-3 would take its last gradient once more
@@ -137,6 +230,16 @@ class VisionLanguageTrainer(Trainer):
                 result = (result[0] + zero, *result[1:]) if isinstance(result, tuple) else result + zero
         return result
 
+    def _following_labels(self, inputs: dict[str, Any]) -> torch.Tensor:
+        """For each of the logits the id that follows: the base class smooths labels of these models without moving them."""
+        if inputs.get("shift_labels") is not None:
+            return inputs["shift_labels"]
+        labels = inputs["labels"]
+        for name in ("image_token_id", "video_token_id"):
+            if (token_id := getattr(self.model.config, name, None)) is not None:
+                labels = labels.masked_fill(inputs["input_ids"] == token_id, IGNORED)
+        return F.pad(labels[:, 1:], (0, 1), value=IGNORED)
+
     def _what_to_lower(self, num_samples: int, num_tokens: int) -> str:
         return (
             f"Out of memory with {num_samples} samples of {num_tokens:,} tokens on {self.args.device}: lower `batch_size` "
@@ -146,6 +249,7 @@ class VisionLanguageTrainer(Trainer):
         )
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        inputs.pop("names", None)
         problems = inputs.pop("problems", [])
         inputs["use_cache"] = False  # nothing is generated
         for problem in problems:

@@ -5,56 +5,78 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers import TrainingArguments, set_seed
 from transformers.integrations import unset_hf_deepspeed_config
+from transformers.trainer_callback import PrinterCallback, TrainerCallback
 
 from ..conversion.loading import LoadedModel, load_model
 from ..conversion.native_folder import check_written, write_native_folder
+from ..video.limits import UntrustedInput
 from .arguments import training_arguments
 from .checkpoints import list_checkpoints
 from .collator import DataCollator
 from .data import InstructionDataset
 from .loss_curve import LossCurve
-from .output import CHECKPOINTS_FOLDER, claim_output, is_finished, write_whole
+from .output import CHECKPOINTS_FOLDER, claimed_output, is_finished, write_whole
 from .recipe import Recipe
+from .requirements import check_packages
 from .stages import prepare_model
+from .stop_signals import StopSignals, TrainingStopped
 from .trainer import VisionLanguageTrainer
 
 
-def run(recipe: Recipe, callbacks: Iterable[TrainerCallback] = ()) -> Path:
+def run(
+    recipe: Recipe, callbacks: Iterable[TrainerCallback] = (), untrusted_input: UntrustedInput | None = None
+) -> Path:
     """
     Trains as the recipe says. A run that was interrupted goes on from its last whole checkpoint, to the same weights as if it
     had not been; one that is finished is left as it is. Start it with `accelerate launch` to train on several processes.
 
+    While it runs, Ctrl-C and SIGTERM stop it after the step, with a checkpoint; a second one ends the process at once.
+
     Args:
         recipe ([`Recipe`]): the recipe.
         callbacks (`Iterable[TrainerCallback]`): what else looks on, such as a progress bar.
+        untrusted_input ([`UntrustedInput`], *optional*): how much is taken of the videos and images.
 
     Returns:
         `Path`: the output folder. It holds a complete native model, or a LoRA adapter with its projectors and the processor;
         `recipe.yaml`, `loss.jsonl` and `loss.png`, `problems.jsonl` if there were any, and `checkpoints`.
 
     Raises:
-        FileExistsError: if the output folder belongs to something else.
+        FileExistsError: if the output folder belongs to something else, or another run writes to it.
         FileNotFoundError: if the model, the data or, where it stops at that, a video or image is not there.
         ValueError: if data and stage do not fit, or, where it stops at that, a sample cannot be used.
+        DivergedError: a `ValueError`, if the loss, the gradients or the weights are no longer finite; no model is written.
         ImportError: if a package of the extra `train` is missing.
+        TrainingStopped: a `KeyboardInterrupt`, after Ctrl-C or SIGTERM; it says which checkpoint there is.
     """
-    try:
-        from accelerate import PartialState
-    except ImportError as error:
-        raise ImportError("Training needs accelerate: pip install 'transformers-mvgpt[train]'.") from error
-    output = Path(recipe.output)
+    check_packages(recipe)
+    from accelerate import PartialState
+
+    with StopSignals() as signals:
+        arguments = training_arguments(recipe, Path(recipe.output) / CHECKPOINTS_FOLDER)
+        processes = PartialState()  # after the arguments, which say whether on the CPU
+        with claimed_output(recipe, processes.is_main_process) as output:
+            processes.wait_for_everyone()
+            if not is_finished(output):
+                _train(recipe, output, arguments, processes, callbacks, signals, untrusted_input)
+    return output
+
+
+def _train(
+    recipe: Recipe,
+    output: Path,
+    arguments: TrainingArguments,
+    processes: Any,
+    callbacks: Iterable[TrainerCallback],
+    signals: StopSignals,
+    untrusted_input: UntrustedInput | None,
+) -> None:
     checkpoints = output / CHECKPOINTS_FOLDER
-    arguments = training_arguments(recipe, checkpoints)
-    processes = PartialState()  # after the arguments, which say whether on the CPU
-    if processes.is_main_process:
-        claim_output(recipe)
-    processes.wait_for_everyone()
-    if is_finished(output):
-        return output
     if recipe.stage == "instruction" and os.path.isfile(os.path.join(recipe.model, "adapter_config.json")):
         raise ValueError(f"{recipe.model} is a LoRA adapter: merge it first, `mvgpt merge {recipe.model} TARGET`.")
     dataset = _open_data(recipe, recipe.data)
@@ -64,6 +86,8 @@ def run(recipe: Recipe, callbacks: Iterable[TrainerCallback] = ()) -> Path:
     loaded = load_model(recipe.model, {}, dtype=torch.float32)
     config = loaded.model.config
     loaded.model.name_or_path = os.path.abspath(recipe.model) if os.path.isdir(recipe.model) else recipe.model
+    if untrusted_input is not None:
+        loaded.processor.untrusted_input = untrusted_input
     model = prepare_model(loaded.model, recipe)
     num_frame_tokens = config.video_grid_size**2 if recipe.stage == "video_projector" else None
     trainer = VisionLanguageTrainer(
@@ -80,6 +104,7 @@ def run(recipe: Recipe, callbacks: Iterable[TrainerCallback] = ()) -> Path:
         problems_folder=output,
     )
     trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(signals)  # the last: when a checkpoint is written, the others still get to know of it
 
     whole, unfinished = list_checkpoints(checkpoints)
     processes.wait_for_everyone()
@@ -87,13 +112,39 @@ def run(recipe: Recipe, callbacks: Iterable[TrainerCallback] = ()) -> Path:
         for folder in unfinished:
             shutil.rmtree(folder)
     processes.wait_for_everyone()
-    trainer.train(resume_from_checkpoint=str(whole[-1]) if whole else None)
+    try:
+        trainer.train(resume_from_checkpoint=str(whole[-1]) if whole else None)
+    except Exception:
+        # a signal to all processes also ends those that load data
+        if signals.received is None:
+            raise
+        _stop(trainer, checkpoints, signals.received)
+    except TrainingStopped as stopped:
+        _stop(trainer, checkpoints, stopped.signal_number)
     _write_model(trainer, loaded, output)
-    return output
+
+
+def _stop(trainer: VisionLanguageTrainer, checkpoints: Path, signal_number: int) -> None:
+    """
+    Raises:
+        TrainingStopped: when there is a checkpoint of the last step.
+    """
+    step = trainer.state.global_step
+    whole, _ = list_checkpoints(checkpoints)
+    if step and (not whole or whole[-1].name != f"checkpoint-{step}") and trainer.args.world_size == 1:
+        trainer._save_checkpoint(trainer.model_wrapped, None)
+        whole, _ = list_checkpoints(checkpoints)
+    trainer.callback_handler.on_train_end(trainer.args, trainer.state, trainer.control)
+    if not whole:
+        raise TrainingStopped("Stopped before the first step, so that there is no checkpoint.", signal_number)
+    raise TrainingStopped(
+        f"Stopped after step {step} of {trainer.state.max_steps}. The same command again goes on from {whole[-1]}.",
+        signal_number,
+    )
 
 
 def _open_data(recipe: Recipe, data) -> InstructionDataset:
-    dataset = InstructionDataset(data, recipe.media_folder)
+    dataset = InstructionDataset(data, recipe.media_folder, recipe.media_anywhere)
     if recipe.stage == "instruction":
         return dataset
     misfits = (dataset.modalities != 1).nonzero()[0]
@@ -118,6 +169,9 @@ def _write_model(trainer: VisionLanguageTrainer, loaded: LoadedModel, output: Pa
             def write(folder: Path) -> None:
                 model.save_pretrained(folder, state_dict=state)
                 loaded.processor.save_pretrained(folder)
+                if os.path.isabs(loaded.model.name_or_path):
+                    # peft's card names the base model, of which a path says nothing to others
+                    (folder / "README.md").unlink(missing_ok=True)
         else:
             # a model that was sharded or on a GPU comes back with copies of what it shares, which must not be saved twice
             for copied, shared in model.all_tied_weights_keys.items():

@@ -52,7 +52,11 @@ class UntrustedInput:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             lowest = 0 if name == "max_redirects" else 1
-            if name.startswith("max_") and not value >= lowest:  # nor is NaN
+            if not name.startswith("max_"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise ValueError(f"`{name}` must be a number, not {type(value).__name__} {shorten(value)}.")
+            if not value >= lowest:  # nor is NaN
                 raise ValueError(f"`{name}` ({value}) must be at least {lowest}.")
 
     def check_size(self, name: str, width: int, height: int) -> None:
@@ -77,7 +81,12 @@ def shorten(value: object) -> str:
     A name or value for a message: without line breaks and control characters, in the middle cut to 200 characters. A string
     stands as it is, anything else as its `repr`.
     """
+    # what will be cut out is not looked at: it may be hundreds of megabytes
+    if isinstance(value, (bytes, bytearray)):
+        value = bytes(value[: 2 * MAX_CHARACTERS_IN_MESSAGES])
     text = value if isinstance(value, str) else repr(value)
+    if len(text) > 2 * MAX_CHARACTERS_IN_MESSAGES:
+        text = f"{text[:MAX_CHARACTERS_IN_MESSAGES]}{text[-MAX_CHARACTERS_IN_MESSAGES:]}"
     text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
     if len(text) <= MAX_CHARACTERS_IN_MESSAGES:
         return text

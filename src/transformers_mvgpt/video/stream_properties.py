@@ -110,7 +110,7 @@ def describe_stream(source: VideoSource, request: FrameRequest) -> StreamPropert
 
 def open_container(av: Any, source: VideoSource) -> Any:
     # Titles and the like need not be UTF-8.
-    return av.open(source.path_or_stream(), metadata_errors="replace")
+    return av.open(source.path_or_stream(), metadata_errors="replace", options=source.demuxer_options)
 
 
 def demux(container: Any, stream: Any) -> Iterator[Any]:

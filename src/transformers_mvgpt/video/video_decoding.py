@@ -4,12 +4,14 @@
 import importlib
 import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import torch
 
 from .frame_index import FrameIndex, read_mp4_index
-from .image_readers import read_folder, read_gif
+from .image_readers import read_folder, read_pictures
+from .limits import UntrustedInput, shorten
+from .memory_errors import explain_memory_errors
 from .reader_pyav import read_pyav
 from .readers import read_decord, read_opencv, read_torchcodec
 from .sources import VideoSource, resolve_source
@@ -41,10 +43,11 @@ def available_video_backends() -> list[str]:
 
 
 def decode_video(
-    source: str | os.PathLike | bytes,
+    source: str | os.PathLike | bytes | BinaryIO,
     sample_indices_fn: Callable[..., Sequence[int]] | None = None,
     *,
     backend: str | None = None,
+    untrusted_input: UntrustedInput | None = None,
 ) -> tuple[torch.Tensor, SampledVideoMetadata]:
     """
     Reads frames of a video. No more is decoded than they need, and all backends return the same ones.
@@ -54,10 +57,12 @@ def decode_video(
     mirrored as the file asks, of square pixels, on white where they are transparent.
 
     Args:
-        source (`str`, `os.PathLike` or `bytes`):
-            A video file; its address (`http://` or `https://`), from which it is downloaded into memory; its bytes; an
-            animated GIF in one of these forms; or a folder of images, which are taken in the natural order of their
-            names and have no `fps`.
+        source (`str`, `os.PathLike`, `bytes` or file object):
+            A video file; its address (`http:`, `https:`), from which it is downloaded into memory, or a `data:` or
+            `file:` address; its bytes; a file opened in binary mode, which is read from its start; an animated GIF, WebP
+            or PNG in one of these forms; or a folder of images, which are taken in the natural order of their names and
+            have no `fps`. What a file is, is told by its first bytes: playlists, and whatever else names other files, are
+            no videos.
         sample_indices_fn (`Callable`, *optional*):
             Called with `metadata=`, which has all fields but `frames_indices`, and returns the indices of the frames
             to read: in any order, repeated or not. Without it all frames are read. It is called again if the container
@@ -69,7 +74,9 @@ def decode_video(
             `"decord"`, which is no longer maintained, reads the same containers as TorchCodec without fragments and
             edits, and may crash on damaged files. Those but PyAV refuse files that they would return wrongly, which PyAV
             finds out: transparent, mirrored or interlaced pictures; OpenCV and decord also more than 8 bits per color.
-            GIFs and folders are read with Pillow.
+            Pictures, GIFs, WebPs, PNGs and folders are read with Pillow.
+        untrusted_input ([`UntrustedInput`], *optional*):
+            How much is taken of the source, and where it may lead.
 
     Returns:
         `tuple[torch.Tensor, SampledVideoMetadata]`: the frames in the order of the indices, uint8 RGB of shape
@@ -77,30 +84,48 @@ def decode_video(
 
     Raises:
         `FileNotFoundError`: if there is nothing at the path.
-        `OSError`: if a download fails.
+        `OSError`: if a download fails, or the file may not be read.
         `ImportError`: if the decoder, or any at all, is not installed.
         `IndexError`: if an index is out of range.
-        `ValueError`: if the file is empty, damaged or no video, or a frame cannot be decoded.
+        `ValueError`: if the file is empty, damaged or no video, larger than a limit or than memory, or a frame cannot be
+            decoded.
         `TypeError`: if `source` is something else, or an index is not an integer.
     """
     if backend is not None and backend not in VIDEO_BACKENDS:
-        raise ValueError(f"Unknown video backend '{backend}'. Choose one of: {', '.join(VIDEO_BACKENDS)}.")
-    video = resolve_source(source)
-    container = None if video.is_folder else video.container()
-    if container is None or container == "gif":
-        request = FrameRequest(video.name, "pillow", sample_indices_fn)
-        read_images = read_folder if container is None else read_gif
-        read_images(video, request)
-    else:
-        index = None
-        if container == "mp4":
-            with video.open() as file:
-                index = read_mp4_index(file)
-        request = _read(video, index, sample_indices_fn, _usable_backends(backend))
+        raise ValueError(f"Unknown video backend '{shorten(backend)}'. Choose one of: {', '.join(VIDEO_BACKENDS)}.")
+    limits = untrusted_input or UntrustedInput()
+    video = resolve_source(source, limits)
+    with explain_memory_errors(lambda: video.title):
+        request = _read(video, backend, sample_indices_fn, limits)
     return request.frames, request.metadata
 
 
 def _read(
+    video: VideoSource,
+    backend: str | None,
+    sample_indices_fn: Callable[..., Sequence[int]] | None,
+    limits: UntrustedInput,
+) -> FrameRequest:
+    """The request, answered."""
+    container = None if video.is_folder else video.container()
+    if container is None or container == "picture":
+        request = FrameRequest(video.name, "pillow", sample_indices_fn)
+        read_images = read_folder if container is None else read_pictures
+        read_images(video, request, limits)
+        return request
+    backends = _usable_backends(backend)
+    if container == "unknown":
+        request = FrameRequest(video.name, backends[0], sample_indices_fn)
+        raise request.unreadable("it does not begin like any kind of video that is read")
+    index = None
+    if container == "mp4":
+        with video.open() as file:
+            index = read_mp4_index(file)
+    with video.with_plain_name() as plain:
+        return _read_with(plain, index, sample_indices_fn, backends)
+
+
+def _read_with(
     video: VideoSource,
     index: FrameIndex | None,
     sample_indices_fn: Callable[..., Sequence[int]] | None,
@@ -115,7 +140,7 @@ def _read(
     except UnsuitableBackend as error:
         for other in others:
             try:
-                return _read(video, index, sample_indices_fn, [other])
+                return _read_with(video, index, sample_indices_fn, [other])
             except UnsuitableBackend:
                 continue
         raise error
