@@ -2,6 +2,7 @@
 """Makes the families known to transformers."""
 
 import functools
+from typing import NoReturn
 
 from transformers import (
     AutoConfig,
@@ -58,5 +59,16 @@ def register_pipeline() -> None:
             "video-text-to-text",
             pipeline_class=VideoTextToTextPipeline,
             pt_model=AutoModelForImageTextToText,
+            default=_NoDefaultModel(model=None),
             type="multimodal",
+        )
+
+
+class _NoDefaultModel(dict):
+    """Where transformers looks for the model of a pipeline that was made without one."""
+
+    def __getitem__(self, name: str) -> NoReturn:
+        raise ValueError(
+            'A model is missing: pass the name of a repository or a folder, as in pipeline("video-text-to-text", '
+            'model="Amshaker/Mobile-VideoGPT-0.5B").'
         )

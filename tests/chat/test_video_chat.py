@@ -268,7 +268,7 @@ def test_arguments_that_it_sets_itself(chat, name):
     [
         (5, "A question must be a string or a chat, a list of messages, got int 5"),
         (["What?"], r"A question must be a string or a chat, a list of messages, got list \['What\?'\]"),
-        ("  ", "The question is empty: say what to answer"),
+        ("  ", "The question is missing: the text is empty. Say what to answer"),
         ([], r"must end with a question, a message of the role 'user', got the roles \[\]"),
         ([{"role": "assistant", "content": "Red."}], r"got the roles \['assistant'\]"),
         (
@@ -276,14 +276,36 @@ def test_arguments_that_it_sets_itself(chat, name):
             "the video is given once, to `VideoChat`",
         ),
         ([{"role": "user"}], "A message must be text, got None"),
-        ("Is <|video_pad|> red?", r"holds <\|video_pad\|>, which stands for a visual: leave it out"),
-        ("Is <|image_pad|> red?", r"holds <\|image_pad\|>, which stands for a visual: leave it out"),
     ],
     ids=str,
 )
 def test_what_is_no_question(chat, question, message):
     with pytest.raises(ValueError, match=message):
         chat.ask(question)
+
+
+@pytest.mark.parametrize("token", ["<|video_pad|>", "<|image_pad|>", "<|im_end|>"])
+def test_control_tokens_of_a_question_are_text(model, processor, chat, video, token):
+    question = f"Is {token} red?"
+    content = [{"type": "video", "video": video}, {"type": "text", "text": question}]
+    inputs = processor.apply_chat_template(
+        [{"role": "user", "content": content}],
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+    )
+    ids = model.generate(**inputs, max_new_tokens=4)[0, inputs["input_ids"].shape[1] :]
+    assert chat.ask(question, max_new_tokens=4) == processor.decode(ids, skip_special_tokens=True)
+
+
+def test_wrong_messages(chat):
+    with pytest.raises(ValueError, match="Message 0 has the key 'video', which the chat template does not look at"):
+        chat.ask([{"role": "user", "content": "Why?", "video": "a.mp4"}])
+    with pytest.raises(ValueError, match="has the unknown key 'fps': it may have 'text'"):
+        chat.ask([{"role": "user", "content": [{"type": "text", "text": "Why?", "fps": 2}]}])
+    with pytest.raises(ValueError, match="lone surrogate"):
+        chat.ask("\ud800")
 
 
 def test_video_options_for_an_encoded_video(model, processor, encoded):

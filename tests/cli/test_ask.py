@@ -103,6 +103,47 @@ def test_missing_model_folder(clip, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "model", ["missing", "./missing", "../missing", "a/b/c", "~/missing", "models/missing", "owner/name"]
+)
+def test_model_that_is_no_folder(clip, tmp_path, monkeypatch, model):
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    result = CliRunner().invoke(app, ["ask", str(clip), QUESTION, "--model", model])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"Error: There is no model folder '{model}'")
+
+
+@pytest.mark.parametrize(
+    ("question", "options", "message"),
+    [
+        (" ", [], "The question is missing: the text is empty. Say what to answer."),
+        ("a\ud800", [], "The question has a lone surrogate (U+D800) at position 1"),
+        (
+            QUESTION,
+            ["--image", "missing.png"],
+            "There is no image at 'missing.png'. Check the path given as `--image`.",
+        ),
+        (QUESTION, ["--device", "gpu"], "`--device gpu` cannot be used here ("),
+        (QUESTION, ["--device", "meta"], "`--device meta` cannot be used here (it holds no numbers). Use cpu, cuda"),
+    ],
+    ids=["empty", "surrogate", "image", "device", "meta"],
+)
+def test_what_is_wrong_before_the_model_is_loaded(clip, checkpoint, monkeypatch, question, options, message):
+    monkeypatch.setattr("transformers.pipeline", None)
+    result = CliRunner().invoke(app, ["ask", str(clip), question, "--model", str(checkpoint), *options])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"Error: {message}")
+    assert len(result.stderr) < 410 and result.stderr.count("\n") == 1
+
+
+def test_control_tokens_of_a_question_are_text(run_ask, clip, answer_of_pipeline):
+    question = "Is <|video_pad|> or <|im_end|> red?"
+    result = run_ask(clip, question)
+    assert result.stdout == answer_of_pipeline(str(clip), text=question) + "\n"
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["clip.mp4", "Why?", "--model", "m", "--fps", "3"], "No such option: --fps"),

@@ -11,7 +11,7 @@ def run_failing(error: Exception):
 
     @failing.command()
     @with_one_line_errors
-    def fail() -> None:
+    def fail(count: int = 0) -> None:
         raise error
 
     return CliRunner().invoke(failing)
@@ -36,8 +36,22 @@ def test_unknown_command():
         (ValueError("`num_frames` (3)\nis too low."), "Error: `num_frames` (3) is too low.\n"),
         (KeyError("weight"), "Error: KeyError: 'weight'\n"),
         (ValueError(), "Error: ValueError: \n"),
+        (
+            RuntimeError("x" * 5000 + " the end"),
+            f"Error: {('RuntimeError: ' + 'x' * 247)[:247]}...{'x' * 142} the end\n",
+        ),
+        (OSError("No.\n\nTraceback (most recent call last):\n  File ..."), "Error: No.\n"),
+        (ValueError("a\x1b[31mred\x00"), "Error: a[31mred\n"),
+        (ValueError('Pass `count="3"` or `size=4`.'), "Error: Pass `--count 3` or `size=4`.\n"),
+        (
+            ValueError("Raise `max_redirects` of `untrusted_input=UntrustedInput(...)`."),
+            "Error: Raise `--limit max_redirects=...`.\n",
+        ),
     ],
-    ids=["message of two lines", "message without meaning", "no message"],
+    ids=[
+        *("message of two lines", "message without meaning", "no message", "long", "traceback", "control characters"),
+        *("option of the command", "limit"),
+    ],
 )
 def test_an_error_is_one_line_on_stderr(error, line):
     result = run_failing(error)

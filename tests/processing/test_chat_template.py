@@ -3,12 +3,10 @@
 
 import pytest
 import torch
-from jinja2 import TemplateError
 from PIL import Image
-from transformers import CLIPImageProcessor
 
-from release_layout import make_tokenizer
-from transformers_mvgpt import MobileVideoGPTProcessor, MobileVideoGPTVideoProcessor
+from tiny_processors import tiny_processor
+from transformers_mvgpt import MobileVideoGPTProcessor
 
 
 SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
@@ -18,14 +16,7 @@ IMAGE = {"type": "image", "image": Image.new("RGB", (20, 20))}
 
 @pytest.fixture(scope="module")
 def processor() -> MobileVideoGPTProcessor:
-    sizes = {"size": {"shortest_edge": 8}, "crop_size": {"height": 8, "width": 8}}
-    return MobileVideoGPTProcessor(
-        CLIPImageProcessor(**sizes),
-        MobileVideoGPTVideoProcessor(num_frames=2, **sizes),
-        make_tokenizer(),
-        num_image_tokens=3,
-        num_video_tokens=5,
-    )
+    return tiny_processor()
 
 
 def text(value: str) -> dict:
@@ -87,9 +78,16 @@ def test_final_message_is_continued(processor, content):
     assert prompt == SYSTEM + "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nA dog, "
 
 
-@pytest.mark.parametrize("part, name", [({"type": "audio", "audio": "a.wav"}, "audio"), ("What?", ""), ({}, "")])
-def test_unknown_part(processor, part, name):
-    with pytest.raises(TemplateError, match=f"Unknown content type '{name}': use 'text', 'image' or 'video'"):
+@pytest.mark.parametrize(
+    "part, message",
+    [
+        ({"type": "audio", "audio": "a.wav"}, "has the type 'audio': use 'text', 'image' or 'video'"),
+        ("What?", "must be a dictionary such as .*, got str 'What\\?'"),
+        ({}, "has the type None: use 'text', 'image' or 'video'"),
+    ],
+)
+def test_unknown_part(processor, part, message):
+    with pytest.raises(ValueError, match=f"Part 0 of message 0 {message}"):
         processor.apply_chat_template([user(part)])
 
 

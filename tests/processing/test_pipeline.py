@@ -263,7 +263,7 @@ def test_saved_and_loaded(pipe, video, answers, tmp_path):
 
 
 def test_unknown_option(pipe, video):
-    with pytest.raises(ValueError, match="Unknown option 'max_tokens'; the options of MobileVideoGPTProcessor are"):
+    with pytest.raises(ValueError, match="Unknown argument 'max_tokens': use `max_new_tokens`"):
         pipe(video, text=WHAT, max_tokens=3)
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from torch.utils.data import Dataset, IterableDataset
+from transformers import pipeline
 from transformers.pipelines.pt_utils import KeyDataset
 
 from chats import PICTURE, PIXELS, WHAT, WHERE, answer, ask, film, text
@@ -72,7 +73,9 @@ def test_frame_paths(pipe, tmp_path):
     assert pipe({"video": paths, "text": WHAT}, **options) == expected
     assert pipe([[paths]], text=WHAT, **options) == [expected]
     raw = f"{VIDEO_TOKEN}\n{WHAT}"
-    assert pipe({"video": paths, "text": raw}, **options) == pipe(PIXELS[:4], text=raw)
+    assert pipe({"video": paths, "text": raw}, raw_prompt=True, **options) == pipe(
+        PIXELS[:4], text=raw, raw_prompt=True
+    )
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3])
@@ -195,15 +198,81 @@ def test_batch_of_samples_that_differ_in_kind(pipe, video, short_video):
         ]
 
 
-def test_prompt_with_placeholders_is_complete(pipe, video):
+def test_raw_prompt_is_complete(pipe, video):
     prompt = f"Look: {VIDEO_TOKEN} A film of"
     inputs = pipe.processor(text=prompt, videos=video, return_tensors="pt")
     ids = pipe.model.generate(**inputs, max_new_tokens=6)[0, inputs["input_ids"].shape[1] :]
     expected = pipe.processor.decode(ids, skip_special_tokens=True)
-    assert pipe(video, text=prompt) == [{"generated_text": expected}]
-    assert pipe(video, text=prompt, return_full_text=True) == [{"generated_text": prompt + expected}]
+    assert pipe(video, text=prompt, raw_prompt=True) == [{"generated_text": expected}]
+    assert pipe(video, text=prompt, raw_prompt=True, return_full_text=True) == [{"generated_text": prompt + expected}]
     with pytest.raises(ValueError, match="Found total 2 .* tokens and 1 videos"):
-        pipe(video, text=prompt + VIDEO_TOKEN)
+        pipe(video, text=prompt + VIDEO_TOKEN, raw_prompt=True)
+
+
+@pytest.mark.parametrize("token", ["<|video_pad|>", "<|im_end|>", "<|endoftext|>"])
+def test_control_tokens_of_a_question_are_text(pipe, video, token):
+    question = f"Is {token} red?"
+    content = [film(video), text(question)]
+    inputs = pipe.processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=True, return_dict=True
+    )
+    [result] = pipe(video, text=question, return_tensors=True)
+    ids = result["generated_token_ids"].tolist()
+    [prompt] = inputs["input_ids"]
+    assert ids[: len(prompt)] == list(prompt)
+    assert prompt.count(pipe.processor.video_token_id) == pipe.processor.num_video_tokens
+    [raw] = (
+        pipe([{"role": "user", "content": content[1:]}], raw_prompt=True, return_tensors=True)
+        if token != VIDEO_TOKEN
+        else [result]
+    )
+    assert (raw["generated_token_ids"].tolist() == ids) == (token == VIDEO_TOKEN)
+
+
+@pytest.mark.parametrize("question", ["", " \n"])
+def test_empty_question(pipe, video, question):
+    for given in ({"videos": video, "text": question}, {"videos": {"video": video, "text": question}}):
+        with pytest.raises(ValueError, match="^The question is missing: the text is empty. Say what to answer"):
+            pipe(**given)
+    with pytest.raises(ValueError, match="^The question is missing: the last message of the user has no text"):
+        pipe(ask(question, film(video)))
+
+
+def test_surrogate_in_a_question(pipe, video):
+    with pytest.raises(ValueError, match=r"^The question has a lone surrogate \(U\+D83D\) at position 2"):
+        pipe(video, text="Hi\ud83d")
+
+
+def test_options_in_a_part_of_a_chat(pipe, video):
+    chat = ask(WHAT, {**film(video), "start_seconds": 1, "end_seconds": 2})
+    options = {"return_full_text": False, "return_selected_frames": True}
+    assert pipe(chat, **options) == pipe(video, text=WHAT, start_seconds=1, end_seconds=2, **options)
+    with pytest.raises(ValueError, match="has the unknown key 'video_start': it is called 'start_seconds' here"):
+        pipe(ask(WHAT, {**film(video), "video_start": 1}))
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"question": WHAT}, "'question': use `text`"),
+        ({"prompt": WHAT, "text": WHAT}, "'prompt': use `text`"),
+        ({"video": "a.mp4", "text": WHAT}, "'video': use `videos`"),
+        ({"image": PICTURE, "text": WHAT}, "'image': use `images`"),
+        ({"text": WHAT, "video_start": 1}, "'video_start': use `start_seconds`"),
+        ({"text": WHAT, "start_second": 1}, "'start_second': use `start_seconds`"),
+        ({"text": WHAT, "xyz": 1}, "'xyz': options of `generate` and of the processor are taken"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_unknown_argument(pipe, given, message):
+    # at the call, not when its results are read
+    with pytest.raises(ValueError, match=f"^Unknown argument {message}"):
+        pipe((path for path in ["a.mp4"]), **given)
+
+
+def test_no_model():
+    with pytest.raises(ValueError, match="A model is missing: pass the name of a repository or a folder"):
+        pipeline("video-text-to-text")
 
 
 def test_inputs_are_not_modified(pipe, video):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from transformers_mvgpt.processing.video_inputs import flatten_videos, frames_to_array, is_single_video
+from transformers_mvgpt.processing.video_inputs import channel_layout, flatten_videos, frames_to_array, is_single_video
 
 
 ARRAY = np.zeros((5, 30, 40, 3), dtype=np.uint8)
@@ -26,6 +26,7 @@ SINGLE = {
     "tuple_of_images": tuple(IMAGES),
     "arrays_of_frames": list(ARRAY),
     "tensors_of_frames": list(TENSOR),
+    "gray_array": ARRAY[..., 0],
 }
 SEVERAL = {
     "paths": (["a.mp4", Path("b.mp4")], ["a.mp4", Path("b.mp4")]),
@@ -150,6 +151,74 @@ def test_wrong_shape(shape):
     )
     with pytest.raises(ValueError, match=message):
         frames_to_array(np.zeros(shape, dtype=np.uint8))
+
+
+GRAY = np.arange(5 * 30 * 40, dtype=np.uint8).reshape(5, 30, 40)
+
+
+@pytest.mark.parametrize("gray", [GRAY, torch.from_numpy(GRAY)], ids=type)
+def test_gray_frames(gray):
+    [video] = flatten_videos(gray)
+    frames = frames_to_array(video)
+    assert frames.shape == (5, 30, 40, 1)
+    assert (frames[..., 0] == gray).all()
+    assert channel_layout(frames) == "channels_last"
+    assert is_same(flatten_videos([gray, gray]), [gray, gray])
+
+
+@pytest.mark.parametrize("num_frames", [3, 4])
+def test_three_gray_frames_or_one_picture(num_frames):
+    array = GRAY[[0] * num_frames]
+    with pytest.raises(
+        ValueError, match=rf"shape \({num_frames}, 30, 40\) may be one picture, or a video of"
+    ) as error:
+        flatten_videos(array)
+    # the advice, followed
+    for advice, shape in (("array[None]", (1, 3, 30, 40)), ("array[..., None]", (num_frames, 30, 40, 1))):
+        assert advice in str(error.value)
+        [video] = flatten_videos(eval(advice))
+        assert frames_to_array(video).shape == shape
+
+
+@pytest.mark.parametrize("shape", [(1, 30, 40), (30, 40, 1), (30, 40, 3), (30, 40, 4)])
+def test_one_picture(shape):
+    picture = np.zeros(shape, np.uint8)
+    assert is_same(flatten_videos(picture), [[picture]])
+
+
+@pytest.mark.parametrize(
+    "shape, layout",
+    [
+        ((5, 3, 30, 40), "channels_first"),
+        ((5, 30, 40, 3), "channels_last"),
+        ((5, 30, 40, 4), "channels_last"),
+        ((5, 4, 4, 3), "channels_last"),
+        ((5, 1, 40, 3), "channels_last"),
+        ((5, 3, 4, 4), "channels_first"),
+    ],
+)
+def test_layout(shape, layout):
+    assert channel_layout(np.zeros(shape, np.uint8)) == layout
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 40, 3), (5, 4, 40, 4), (5, 1, 40, 4)])
+def test_layout_that_cannot_be_told(shape):
+    with pytest.raises(ValueError, match="channels in the second or in the last dimension: pass `input_data_format="):
+        channel_layout(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize(
+    "frames", [ARRAY / 255, ARRAY + 0.5, ARRAY.astype(bool), ARRAY.astype(np.int64)], ids=lambda a: a.dtype
+)
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor], ids=["array", "tensor"])
+def test_advice_on_dtypes_works(frames, kind):
+    frames = kind(frames)
+    with pytest.raises(ValueError, match=f"must be uint8 pixels from 0 to 255, got {frames.dtype}") as error:
+        frames_to_array(frames)
+    _, *advised = str(error.value).split("`")
+    assert advised[::2]
+    for advice in advised[::2]:
+        assert frames_to_array(eval(advice)).shape == frames.shape
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, bool])

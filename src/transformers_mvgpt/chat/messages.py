@@ -3,6 +3,9 @@
 
 from typing import Any
 
+from ..processing.chat_messages import texts_of
+from ..video.limits import shorten
+
 
 def place_video(question: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
     """
@@ -15,14 +18,16 @@ def place_video(question: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
     if not isinstance(chat, list) or not all(isinstance(message, dict) for message in chat):
         raise ValueError(
             f"A question must be a string or a chat, a list of messages, got {type(question).__name__} "
-            f"{repr(question)[:80]}."
+            f"{shorten(repr(question))}."
         )
-    messages = [{"role": message.get("role"), "content": _text_parts(message)} for message in chat]
-    roles = [message["role"] for message in messages]
+    messages = [{**message, "content": _text_parts(message)} for message in chat]
+    roles = [message.get("role") for message in messages]
     if roles[-1:] != ["user"]:
-        raise ValueError(f"A chat must end with a question, a message of the role 'user', got the roles {roles}.")
-    if not any(part["text"].strip() for part in messages[-1]["content"]):
-        raise ValueError("The question is empty: say what to answer.")
+        raise ValueError(
+            f"A chat must end with a question, a message of the role 'user', got the roles {shorten(roles)}."
+        )
+    if not any(text.strip() for text in texts_of(messages[-1]["content"])):
+        raise ValueError("The question is missing: the text is empty. Say what to answer.")
     first = messages[roles.index("user")]
     first["content"] = [{"type": "video"}, *first["content"]]
     return messages
@@ -35,6 +40,6 @@ def _text_parts(message: dict[str, Any]) -> list[dict[str, Any]]:
     if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
         return content
     raise ValueError(
-        f"A message must be text, got {repr(content)[:80]}: the video is given once, to `VideoChat`, and there are no "
+        f"A message must be text, got {shorten(repr(content))}: the video is given once, to `VideoChat`, and there are no "
         "other visuals."
     )

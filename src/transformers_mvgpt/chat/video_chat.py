@@ -150,16 +150,8 @@ class VideoChat:
 
     def _tokenize(self, question: str | list[dict[str, Any]]) -> torch.Tensor:
         """The ids (1, L) of the prompt, as the processor makes them."""
-        token, num_tokens = self.processor.video_token, self.processor.num_video_tokens
-        prompt = self.processor.apply_chat_template(place_video(question), add_generation_prompt=True, tokenize=False)
-        for placeholder in self.processor.placeholders.values():
-            if prompt.count(placeholder) != (placeholder == token):
-                raise ValueError(
-                    f"The question holds {placeholder}, which stands for a visual: leave it out. The video is put in "
-                    "front of the first question."
-                )
-        ids = self.processor.tokenizer(prompt.replace(token, token * num_tokens), return_tensors="pt")["input_ids"]
-        return ids.to(self.model.device)
+        ids = self.processor.encode_chat(place_video(question))
+        return torch.tensor([ids], device=self.model.device)
 
     def _prefill_prefix(self, input_ids: torch.Tensor) -> DynamicCache:
         """A copy of the keys and values of the prompt up to the video's last visual token, which `generate` may write to."""

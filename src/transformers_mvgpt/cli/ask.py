@@ -2,6 +2,7 @@
 """`mvgpt ask`: a question about a video."""
 
 import os
+import re
 import sys
 from typing import Annotated, Any, Literal
 
@@ -45,13 +46,18 @@ def ask(
     """Answer a question about a video. The answer goes to stdout, and nothing else does."""
     from transformers import TextStreamer, pipeline
 
+    from ..processing.chat_messages import check_question
     from ..video.sources import resolve_source
 
     limits = parse_limits(limit)
-    _check_model(model)
+    # all that can be wrong before a large model is loaded in vain
+    check_question(question)
     if not video.lower().startswith(("http:", "https:")):
-        # before a large model is loaded in vain
         resolve_source(video, limits)
+    for path in image or []:
+        check_image(path)
+    check_model(model)
+    check_device(device)
     pipe = pipeline("video-text-to-text", model=model, device=device, dtype=dtype)
     pipe.processor.untrusted_input = limits
     options: dict[str, Any] = {
@@ -83,9 +89,17 @@ def frame_lines(selected_frames: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _check_model(model: str) -> None:
-    """A mistyped path deserves a better message than that it is no name of a repository."""
+def check_model(model: str) -> None:
+    """
+    A mistyped path deserves a better message than that the Hub has no such repository, and a quicker one.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, and it can be no repository or cannot be looked for.
+    """
+    from huggingface_hub import constants, try_to_load_from_cache
     from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    from ..video.limits import shorten
 
     if os.path.isdir(model):
         from ..conversion.loading import read_config
@@ -93,9 +107,49 @@ def _check_model(model: str) -> None:
         if os.path.isfile(os.path.join(model, "config.json")):
             read_config(model)  # before transformers does, whose errors do not name the file
         return
+    missing = f"There is no model folder '{shorten(model)}'"
+    parent, name = os.path.split(model)
+    is_path = not name or parent in ("", ".", "..") or model.startswith("~") or os.path.isdir(parent)
     try:
         validate_repo_id(model)
-    except HFValidationError as error:
+    except HFValidationError:
+        is_path = True
+    if is_path:
+        raise FileNotFoundError(f"{missing}. Check the path, or name a repository on the Hub as 'owner/name'.")
+    if constants.HF_HUB_OFFLINE and not isinstance(try_to_load_from_cache(model, "config.json"), str):
         raise FileNotFoundError(
-            f"There is no model folder '{model}'. Check the path, or name a repository on the Hub as 'owner/name'."
+            f"{missing}, and no repository of this name in the cache, which is all there is to look at offline (HF_HUB_OFFLINE). "
+            "Check the name, or go online."
+        )
+
+
+def check_device(device: str | None) -> None:
+    """
+    Raises:
+        ValueError: if there is no such device.
+    """
+    import torch
+
+    from ..video.limits import shorten
+
+    if device is None:
+        return
+    try:
+        if torch.empty(1, device=device).is_meta:
+            raise ValueError("it holds no numbers")
+    except Exception as error:  # of many kinds, with the device
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(
+            f"`--device {shorten(device)}` cannot be used here ({shorten(reason)}). Use cpu, cuda, cuda:1 or mps, or leave it out."
         ) from error
+
+
+def check_image(image: str) -> None:
+    """
+    Raises:
+        FileNotFoundError: if this is a path, and there is no file at it.
+    """
+    from ..video.limits import shorten
+
+    if not re.match("[A-Za-z][A-Za-z0-9+.-]+:", image) and not os.path.isfile(image):
+        raise FileNotFoundError(f"There is no image at '{shorten(image)}'. Check the path given as `--image`.")

@@ -19,6 +19,7 @@ from .convert import convert
 from .demo import demo
 from .draw_clips import draw_clips
 from .environment import prepare_environment, show_messages
+from .error_lines import one_line
 from .evaluate import evaluate
 from .export_hub import export_hub
 from .merge import merge
@@ -65,11 +66,7 @@ def with_one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
-            message = " ".join(str(error).split())
-            if not isinstance(error, (ImportError, OSError, ValueError)) or not message:
-                # the text alone says little: KeyError("x") reads 'x'
-                message = f"{type(error).__name__}: {message}"
-            typer.echo(f"Error: {message}", err=True)
+            typer.echo(f"Error: {one_line(error, command)}", err=True)
             raise typer.Exit(1) from error
 
     return run

@@ -85,10 +85,8 @@ def _decode_ahead(video_processor: Callable[..., Any], videos: Sequence[str], nu
 def _prompts(processor: ProcessorMixin, texts: list[str]) -> Any:
     """The prompts of all questions about a video, without its pixels."""
     chats = [[{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": text}]}] for text in texts]
-    prompts = [processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False) for chat in chats]
-    expanded = processor.video_token * processor.num_video_tokens
-    prompts = [prompt.replace(processor.video_token, expanded) for prompt in prompts]
-    return processor.tokenizer(prompts, padding=True, padding_side="left", return_tensors="pt")
+    ids = [processor.encode_chat(chat) for chat in chats]
+    return processor.tokenizer.pad({"input_ids": ids}, padding=True, padding_side="left", return_tensors="pt")
 
 
 def _repeat(encoded: VideoFeatures, times: int) -> VideoFeatures:

@@ -1,12 +1,42 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The forms in which questions are put to the pipeline, brought to samples: chats, or dictionaries of text and visuals."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import difflib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch.utils.data import Dataset, IterableDataset, StackDataset
 
+from ..video.limits import shorten
 from .video_inputs import flatten_videos, is_single_video
+
+
+# What people call the arguments of a call, and what they are called.
+_OTHER_NAMES = {
+    **dict.fromkeys(
+        ("question", "questions", "prompt", "prompts", "texts", "query", "message", "messages", "chat"), "text"
+    ),
+    **dict.fromkeys(("video", "video_path", "path", "url", "file", "films"), "videos"),
+    **dict.fromkeys(("image", "picture", "pictures"), "images"),
+    **dict.fromkeys(("start", "video_start", "start_time"), "start_seconds"),
+    **dict.fromkeys(("end", "video_end", "end_time"), "end_seconds"),
+    **dict.fromkeys(("nframes", "frames", "max_frames"), "num_frames"),
+    "max_tokens": "max_new_tokens",
+}
+
+
+def refuse_unknown(names: Collection[str], known: Collection[str]) -> None:
+    """
+    Raises:
+        ValueError: if one of these names of arguments is not known; says which is meant, as far as that can be guessed.
+    """
+    for name in names:
+        if name in known:
+            continue
+        similar = difflib.get_close_matches(name, known, n=1)
+        meant = _OTHER_NAMES.get(name) or (similar[0] if similar else None)
+        way_out = f"use `{meant}`" if meant else "options of `generate` and of the processor are taken"
+        raise ValueError(f"Unknown argument {shorten(repr(name))}: {way_out}.")
 
 
 class Preprocessing(Dataset):
@@ -65,7 +95,7 @@ def parse_sample(sample: Any) -> tuple[str, list[Any], list[Any]]:
     if not isinstance(sample, Mapping) or not isinstance(sample.get("text"), str) or set(sample) - names:
         raise ValueError(
             "A sample must be a chat, or a dictionary with a `text` and maybe `video`, `videos`, `image` or `images`: a "
-            f"video or an image needs a question. Got {type(sample).__name__} {repr(sample)[:200]}."
+            f"video or an image needs a question. Got {type(sample).__name__} {shorten(repr(sample))}."
         )
     images = [image for name in ("images", "image") for image in _as_list(sample.get(name))]
     videos = flatten_videos(sample["videos"]) if sample.get("videos") is not None else []

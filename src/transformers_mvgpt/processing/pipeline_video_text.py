@@ -3,7 +3,7 @@
 
 import inspect
 import os
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Collection, Iterator, Mapping, Sized
 from typing import Any
 
 import torch
@@ -13,12 +13,15 @@ from transformers import GenerationConfig, GenerationMixin, Pipeline
 from transformers.utils.chat_template_utils import Chat, is_valid_message
 from transformers.video_utils import VideoMetadata
 
+from .chat_messages import check_question
 from .out_of_memory import explain_out_of_memory, what_to_lower
-from .pipeline_inputs import Preprocessing, make_samples, parse_sample
+from .pipeline_inputs import Preprocessing, make_samples, parse_sample, refuse_unknown
 
 
 _GENERATE_OPTIONS = {name for name in vars(GenerationConfig()) if not name.startswith("_")}
 _GENERATE_OPTIONS |= set(inspect.signature(GenerationMixin.generate).parameters) - {"self", "inputs", "kwargs"}
+# what the base class takes at a call
+_OF_LISTS = ("batch_size", "num_workers")
 
 
 class VideoTextToTextPipeline(Pipeline):
@@ -55,6 +58,7 @@ class VideoTextToTextPipeline(Pipeline):
         processor_kwargs: dict[str, Any] | None = None,
         stop_sequence: str | list[str] | None = None,
         continue_final_message: bool | None = None,
+        raw_prompt: bool | None = None,
         return_full_text: bool | None = None,
         return_tensors: bool | None = None,
         return_selected_frames: bool | None = None,
@@ -78,7 +82,10 @@ class VideoTextToTextPipeline(Pipeline):
         if return_full_text is not None and return_tensors is not None:
             raise ValueError("`return_full_text` and `return_tensors` exclude each other: pass one of them.")
 
-        preprocess = {**processor_kwargs, **_given(continue_final_message=continue_final_message)}
+        preprocess = {
+            **processor_kwargs,
+            **_given(continue_final_message=continue_final_message, raw_prompt=raw_prompt),
+        }
         forward = {**generate_kwargs, **_given(return_selected_frames=return_selected_frames)}
         postprocess = _given(
             return_tensors=return_tensors,
@@ -99,8 +106,7 @@ class VideoTextToTextPipeline(Pipeline):
                 A video (path, URL, folder of frames, `bytes`, array, list of frames), a list of them, or a generator or
                 dataset of them.
             text (`str` or `list[str]`):
-                The question, or one for each video. A text that holds `<|video_pad|>` or `<|image_pad|>` is taken as
-                a complete prompt.
+                The question, or one for each video.
             images:
                 An image (path, URL, PIL image) or a list with one for each text.
             generate_kwargs (`dict`, *optional*):
@@ -111,6 +117,9 @@ class VideoTextToTextPipeline(Pipeline):
                 Text that ends the answer.
             continue_final_message (`bool`, *optional*):
                 Whether the answer continues the last message. By default it does if that is the assistant's.
+            raw_prompt (`bool`, *optional*):
+                Take each text as a complete prompt, with `<|video_pad|>` or `<|image_pad|>` where its visuals belong; and in chats,
+                control tokens as control tokens. Without it, a question that holds such tokens is about these characters.
             return_selected_frames (`bool`, *optional*):
                 Also say which frames the video encoder looked at: index in the video, time in seconds, score.
             return_full_text (`bool`, *optional*):
@@ -132,13 +141,25 @@ class VideoTextToTextPipeline(Pipeline):
             ValueError: if numbers of videos, images and texts differ, there is no question, or on an unknown option.
             torch.OutOfMemoryError: if memory does not suffice; says what to lower.
         """
+        self._refuse_unknown(kwargs)
         samples = make_samples(videos, text, images)
         if isinstance(samples, list) and not samples:
             return []
         return super().__call__(samples, **kwargs)
 
+    def _refuse_unknown(self, names: Collection[str]) -> None:
+        of_calls = (type(self).__call__, self._sanitize_parameters, type(self).__init__, Pipeline.__init__)
+        known = {name for function in of_calls for name in inspect.signature(function).parameters}
+        refuse_unknown(
+            names, {*known, *_GENERATE_OPTIONS, *_OF_LISTS, *self.processor.known_options()} - {"self", "kwargs"}
+        )
+
     def preprocess(
-        self, inputs: Any, continue_final_message: bool | None = None, **processor_kwargs
+        self,
+        inputs: Any,
+        continue_final_message: bool | None = None,
+        raw_prompt: bool = False,
+        **processor_kwargs,
     ) -> dict[str, Any]:
         options = {**processor_kwargs, "return_metadata": True}
         if isinstance(inputs, (list, tuple)) and inputs and is_valid_message(inputs[0]):
@@ -147,13 +168,15 @@ class VideoTextToTextPipeline(Pipeline):
             prompt, messages = inputs, inputs.messages
         else:
             prompt, images, videos = parse_sample(inputs)
+            check_question(prompt)
             content = [{"type": "image", "image": image} for image in images]
             content += [{"type": "video", "video": video} for video in videos]
             messages = [{"role": "user", "content": [*content, {"type": "text", "text": prompt}]}]
 
         if continue_final_message is None:
-            continue_final_message = messages[-1]["role"] == "assistant"
-        if isinstance(prompt, str) and any(token in prompt for token in self.processor.placeholders.values()):
+            last = messages[-1] if messages else None
+            continue_final_message = isinstance(last, Mapping) and last.get("role") == "assistant"
+        if isinstance(prompt, str) and raw_prompt:
             visuals = {"images": images or None, "videos": [videos] if videos else None}
             sample = self.processor(text=prompt, **visuals, **{**options, "return_tensors": "pt"})
         else:
@@ -165,6 +188,7 @@ class VideoTextToTextPipeline(Pipeline):
                 add_generation_prompt=not continue_final_message,
                 continue_final_message=continue_final_message,
                 processor_kwargs=options,
+                raw_prompt=raw_prompt,
             )
         metadata = sample.pop("video_metadata", [])
         return {

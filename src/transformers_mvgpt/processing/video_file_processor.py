@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub.dataclasses import validate_typed_dict
 from torch.nn import functional as F
 from transformers.feature_extraction_utils import BatchFeature
-from transformers.image_utils import infer_channel_dimension_format
 from transformers.processing_utils import Unpack, VideosKwargs
 from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata, make_batched_metadata
 
 from ..video.video_decoding import decode_video
 from ..video.video_metadata import describe_given_frames
+from .option_types import checked_options
 from .saved_with_code import SavedWithCode
-from .video_inputs import flatten_videos, frames_to_array, is_source
+from .video_inputs import channel_layout, flatten_videos, frames_to_array, is_source
 
 
 class VideoSegmentKwargs(VideosKwargs, total=False):
@@ -72,7 +71,7 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
                 f"Unknown option {', '.join(map(repr, unknown))}; the options of {type(self).__name__} are "
                 f"{', '.join(sorted(self.valid_kwargs.__annotations__))}."
             )
-        validate_typed_dict(self.valid_kwargs, kwargs)
+        kwargs = checked_options(self.valid_kwargs, kwargs)
         return_tensors = kwargs.pop("return_tensors", None)
         do_sample_frames = kwargs.pop("do_sample_frames", self.do_sample_frames)
         names = ("num_frames", "fps", "start_seconds", "end_seconds", "sampling")
@@ -128,7 +127,7 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         """uint8 (n, 3, H, W). One by one: the videos of a batch may differ in layout."""
         prepared = []
         for video in videos:
-            layout = kwargs.get("input_data_format") or infer_channel_dimension_format(video, num_channels=(1, 3, 4))
+            layout = kwargs.get("input_data_format") or channel_layout(video)
             prepared += super()._prepare_input_videos([video], **{**kwargs, "input_data_format": layout})
         return prepared
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from transformers.utils.chat_template_utils import render_jinja_template
+
+from ..processing.chat_rendering import render_chat
 
 
 IGNORED = -100  # transformers' losses do not look where this is the label
@@ -49,22 +50,19 @@ def encode_chats(
         if problem := _misplaced(control_tokens, modalities, chat):
             ends.append(problem)
             continue
-        [text], [spans] = render_jinja_template(
-            [chat],
-            chat_template=processor.chat_template,
-            return_assistant_tokens_mask=True,
-            **tokenizer.special_tokens_map,
+        text, answers = render_chat(
+            processor.chat_template, chat, return_assistant_tokens_mask=True, **tokenizer.special_tokens_map
         )
-        if not spans:
+        if not answers:
             raise ValueError(
                 "The processor's chat template does not mark what the assistant says: put its answers between "
                 "{% generation %} and {% endgeneration %}."
             )
         position = 0
-        for start, end in spans:
-            pieces += [text[position:start], text[start:end]]
+        for first, last in answers:
+            pieces += [text[position:first], text[first:last]]
             is_answer += [False, True]
-            position = end
+            position = last
         pieces.append(text[position:])
         is_answer.append(False)
         ends.append(len(pieces))
