@@ -57,7 +57,13 @@ class _Video:
         if self.stream is None:
             self.close()
             raise ValueError(f"{self.request.name} has no video stream. Pass a file that has one.")
-        self.stream.thread_type = "AUTO"
+        decoder = self.stream.codec_context
+        self.request.check_size(decoder.width, decoder.height)
+        # What the packets say may differ from the header, and change on the way: then the decoder must not even begin.
+        decoder.options = {"max_pixels": str(self.request.limits.max_pixels_per_frame)}
+        decoder.thread_type = "AUTO"
+        if (num_threads := self.request.num_threads(decoder.width, decoder.height)) is not None:
+            decoder.thread_count = num_threads
 
     def close(self) -> None:
         # It refers back to this object: both would wait for the garbage collector, with a decoder and its threads. In a process
@@ -102,7 +108,9 @@ class _Video:
     def decode(self) -> Iterator[Any]:
         """The frames from here on, in the order shown."""
         for packet in self.packets():
-            yield from packet.decode()
+            for frame in packet.decode():
+                self.request.check_size(frame.width, frame.height)
+                yield frame
 
     def read(self, index: FrameIndex, is_promised: bool) -> None:
         """

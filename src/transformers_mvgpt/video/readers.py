@@ -39,6 +39,7 @@ def read_torchcodec(source: VideoSource, request: FrameRequest, index: FrameInde
 
 def _take_torchcodec_frames(decoder: Any, request: FrameRequest, index: FrameIndex | None) -> None:
     metadata = decoder.metadata
+    request.check_size(metadata.width, metadata.height)
     times = None
     if index is not None:
         num_frames, fps, times = len(index), index.fps, index.times
@@ -75,11 +76,12 @@ def read_opencv(source: VideoSource, request: FrameRequest, index: FrameIndex | 
         try:
             if not capture.isOpened():
                 raise request.unreadable("it does not open")
+            size = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+            request.check_size(*size[::-1])
             if index is None:
                 num_frames, fps, times = _count_opencv_frames(cv2, capture)
             else:
                 num_frames, fps, times = len(index), index.fps, index.times
-            size = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
             wanted = request.choose(num_frames, fps, *size)
             promised_times = None if index is None else times
             for may_seek in (False,) if index is None else (True, False):

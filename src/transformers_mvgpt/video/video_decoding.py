@@ -10,10 +10,11 @@ import torch
 
 from .frame_index import FrameIndex, read_mp4_index
 from .image_readers import read_folder, read_gif
+from .limits import UntrustedInput
 from .reader_pyav import read_pyav
 from .readers import read_decord, read_opencv, read_torchcodec
 from .sources import VideoSource, resolve_source
-from .video_metadata import FrameRequest, SampledVideoMetadata
+from .video_metadata import FrameRequest, FrameTransform, SampledVideoMetadata
 
 
 class _Backend(NamedTuple):
@@ -45,6 +46,7 @@ def decode_video(
     sample_indices_fn: Callable[..., Sequence[int]] | None = None,
     *,
     backend: str | None = None,
+    untrusted_input: UntrustedInput | None = None,
 ) -> tuple[torch.Tensor, SampledVideoMetadata]:
     """
     Reads frames of a video. No more is decoded than they need, and all backends return the same ones.
@@ -68,6 +70,8 @@ def decode_video(
             BT.2020 colors for BT.601; `"decord"`, which is no longer maintained, reads the same containers as
             TorchCodec without fragments and edits, and may crash on damaged files. GIFs and folders are read with
             Pillow.
+        untrusted_input ([`UntrustedInput`], *optional*):
+            The limits on the size of a frame and on the bytes of all that are returned, and on where a source may lead.
 
     Returns:
         `tuple[torch.Tensor, SampledVideoMetadata]`: the frames in the order of the indices, uint8 RGB of shape
@@ -78,26 +82,42 @@ def decode_video(
         `OSError`: if a download fails.
         `ImportError`: if the decoder, or any at all, is not installed.
         `IndexError`: if an index is out of range.
-        `ValueError`: if the file is empty, damaged or no video, or a frame cannot be decoded.
+        `ValueError`: if the file is empty, damaged or no video, or a frame cannot be decoded; if a frame, or the frames together,
+            are more than the limits allow, or than the memory holds.
         `TypeError`: if `source` is something else, or an index is not an integer.
     """
+    [frames], metadata = decode_streams(
+        source, sample_indices_fn, None, backend=backend, untrusted_input=untrusted_input
+    )
+    return frames, metadata
+
+
+def decode_streams(
+    source: str | os.PathLike | bytes,
+    sample_indices_fn: Callable[..., Sequence[int]] | None,
+    transform: FrameTransform | None,
+    *,
+    backend: str | None = None,
+    untrusted_input: UntrustedInput | None = None,
+) -> tuple[list[torch.Tensor], SampledVideoMetadata]:
+    """As [`decode_video`], but each frame is handed to `transform` as it is decoded, and only what that returns is kept."""
     if backend is not None and backend not in VIDEO_BACKENDS:
         raise ValueError(f"Unknown video backend '{backend}'. Choose one of: {', '.join(VIDEO_BACKENDS)}.")
     video = resolve_source(source)
     container = None if video.is_folder else video.container()
     if container is None or container == "gif":
-        request = FrameRequest(video.name, "pillow", sample_indices_fn)
+        request = FrameRequest(video.name, "pillow", sample_indices_fn, untrusted_input, transform)
         read_images = read_folder if container is None else read_gif
         read_images(video, request)
     else:
         backend = _usable_backend(backend)
-        request = FrameRequest(video.name, backend, sample_indices_fn)
+        request = FrameRequest(video.name, backend, sample_indices_fn, untrusted_input, transform)
         index = None
         if container == "mp4":
             with video.open() as file:
                 index = read_mp4_index(file)
         _BACKENDS[backend].read(video, request, index)
-    return request.frames, request.metadata
+    return request.streams, request.metadata
 
 
 def _usable_backend(backend: str | None) -> str:
