@@ -1,8 +1,9 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Videos from files to pixels: what the video processors of all families do."""
 
+import operator
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,14 +12,23 @@ import torch
 from huggingface_hub.dataclasses import validate_typed_dict
 from torch.nn import functional as F
 from transformers.feature_extraction_utils import BatchFeature
-from transformers.image_utils import infer_channel_dimension_format
+from transformers.image_utils import ChannelDimension, SizeDict, infer_channel_dimension_format
 from transformers.processing_utils import Unpack, VideosKwargs
 from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata, make_batched_metadata
 
-from ..video.video_decoding import decode_video
+from ..video.image_readers import read_picture
+from ..video.limits import UntrustedInput, shorten
+from ..video.memory_errors import explain_memory_errors
+from ..video.video_decoding import decode_streams
+from ..video.video_metadata import FrameTransform
 from .saved_with_code import SavedWithCode
 from .video_inputs import flatten_videos, frames_to_array, is_source
+
+
+# What a processor may ask for, whatever a repository's file says.
+MAX_NUM_FRAMES = 10_000
+MAX_SIDE = 8192
 
 
 class VideoSegmentKwargs(VideosKwargs, total=False):
@@ -28,18 +38,25 @@ class VideoSegmentKwargs(VideosKwargs, total=False):
     video_backend (`str`, *optional*):
         Decoder for files: `"pyav"`, `"torchcodec"`, `"opencv"` or `"decord"`; the first of these that is installed if not
         given.
+    untrusted_input (`UntrustedInput`, *optional*):
+        The limits on files and addresses that somebody else made.
     """
 
     start_seconds: float | int | None
     end_seconds: float | int | None
     video_backend: str | None
+    untrusted_input: UntrustedInput | None
 
 
 class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
     """
-    Reads the frames that `sample_frames` chooses, of videos in any form, and makes pixels of them. A family has
-    `sample_frames` and `_preprocess`. Sampled videos that are shorter than `num_frames` are followed by zero frames, and so
+    Reads the frames that `sample_frames` chooses, of videos in any form, and makes pixels of them, one frame at a time. A family
+    has `sample_frames` and `frame_pixels`. Sampled videos that are shorter than `num_frames` are followed by zero frames, and so
     are the shorter ones of a batch.
+
+    Attributes:
+        untrusted_input ([`UntrustedInput`], *optional*):
+            The limits on files and addresses where a call has none. Never saved, and refused in a file.
     """
 
     valid_kwargs = VideoSegmentKwargs
@@ -47,6 +64,20 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
     start_seconds = None
     end_seconds = None
     video_backend = None
+    untrusted_input: UntrustedInput | None = None
+
+    def __init__(self, **kwargs: Unpack[VideoSegmentKwargs]) -> None:
+        limits = kwargs.get("untrusted_input")
+        if limits is not None and not isinstance(limits, UntrustedInput):
+            raise ValueError(
+                f"`untrusted_input` ({shorten(limits)}) must be an `UntrustedInput`: no file of a repository sets limits. Remove the "
+                "key, and pass the limits to the call."
+            )
+        super().__init__(**kwargs)
+        check_sizes(num_frames=getattr(self, "num_frames", None), size=self.size, crop_size=self.crop_size)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: value for name, value in super().to_dict().items() if name != "untrusted_input"}
 
     def preprocess(self, videos: Any, **kwargs: Unpack[VideoSegmentKwargs]) -> BatchFeature:
         r"""
@@ -55,7 +86,8 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
                 Videos in any form that [`flatten_videos`] takes.
 
         Raises:
-            ValueError: on an unknown option, on a video that cannot be read, has no frames or does not fit the options.
+            ValueError: on an unknown option, on a video that cannot be read, has no frames, does not fit the options, or is more
+                than the limits of `untrusted_input` or the memory allow.
             FileNotFoundError: if a file does not exist.
             ImportError: if no decoder is installed.
         """
@@ -66,71 +98,184 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
                 f"{', '.join(sorted(self.valid_kwargs.__annotations__))}."
             )
         validate_typed_dict(self.valid_kwargs, kwargs)
-        return_tensors = kwargs.pop("return_tensors", None)
-        do_sample_frames = kwargs.pop("do_sample_frames", self.do_sample_frames)
-        names = ("num_frames", "fps", "start_seconds", "end_seconds")
-        sampling = {name: kwargs.pop(name, getattr(self, name, None)) for name in names}
-        read = self._read_videos(
-            videos,
-            kwargs.pop("video_metadata", None),
-            partial(self.sample_frames, **sampling) if do_sample_frames else None,
-            kwargs.pop("video_backend", self.video_backend),
-        )
-        frames, metadata = zip(*read, strict=True)
-        features = super().preprocess(list(frames), video_metadata=list(metadata), do_sample_frames=False, **kwargs)
-
-        length = max(map(len, frames))
-        if do_sample_frames and sampling["fps"] is None:
-            length = max(length, sampling["num_frames"] or self.num_frames)
-        for name in self.model_input_names:
-            features[name] = [F.pad(video, (0, 0) * 3 + (0, length - len(video))) for video in features[name]]
-        return features.convert_to_tensors(return_tensors, skip_tensor_conversion=["video_metadata"])
-
-    def _read_videos(
-        self, videos: Any, video_metadata: Any, sample_indices_fn: Callable | None, backend: str | None
-    ) -> list[tuple[np.ndarray | torch.Tensor, VideoMetadata]]:
-        """Frames (n, 3, H, W) or (n, H, W, 3) and metadata of each video."""
+        options: dict[str, Any] = {name: getattr(self, name, None) for name in self.valid_kwargs.__annotations__} | kwargs
+        sampling = {name: options.pop(name) for name in ("num_frames", "fps", "start_seconds", "end_seconds")}
+        do_sample_frames = options.pop("do_sample_frames")
+        sample_indices_fn = partial(self.sample_frames, **sampling) if do_sample_frames else None
         videos = flatten_videos(videos)
         if not videos:
             raise ValueError("No video was given.")
+        video_metadata = options.pop("video_metadata")
         known = [None] * len(videos) if video_metadata is None else make_batched_metadata(videos, video_metadata)
-        return [
-            decode_video(video, sample_indices_fn, backend=backend)
-            if is_source(video)
-            else self._sample_frames_given(video, metadata, sample_indices_fn)
-            for video, metadata in zip(videos, known, strict=True)
-        ]
+        return_tensors, return_metadata = options.pop("return_tensors"), options.pop("return_metadata")
+        options = self._standardize_kwargs(**options)
+        self._validate_preprocess_kwargs(**options)
+        check_sizes(num_frames=sampling["num_frames"], size=options["size"], crop_size=options["crop_size"])
+        options["untrusted_input"] = options["untrusted_input"] or UntrustedInput()
 
-    def _sample_frames_given(
-        self, video: Any, metadata: VideoMetadata | None, sample_indices_fn: Callable | None
-    ) -> tuple[np.ndarray | torch.Tensor, VideoMetadata]:
+        read = []
+        for video, metadata in zip(videos, known, strict=True):
+            with explain_memory_errors(lambda video=video: _describe(video)):
+                streams, metadata = self._read_video(video, metadata, sample_indices_fn, options)
+                if do_sample_frames and sampling["fps"] is None:
+                    streams = _fill_up(streams, sampling["num_frames"] or self.num_frames, options["untrusted_input"])
+                read.append((streams, metadata))
+        with explain_memory_errors(lambda: f"A batch of {len(videos)} videos"):
+            return self._features(read, return_tensors, return_metadata)
+
+    def _features(
+        self, read: list[tuple[list[torch.Tensor], VideoMetadata]], return_tensors: Any, return_metadata: bool
+    ) -> BatchFeature:
+        """One batch of what was read; each video takes its part of the memory with it."""
+        features = BatchFeature()
+        length = max(len(streams[0]) for streams, _ in read)
+        for number, name in enumerate(self.model_input_names):
+            pixels = [_pad(streams[number], length) for streams, _ in read]
+            features[name] = pixels[0][None] if return_tensors == "pt" and len(pixels) == 1 else pixels
+        if return_metadata:
+            features["video_metadata"] = [metadata for _, metadata in read]
+        return features.convert_to_tensors(return_tensors, skip_tensor_conversion=["video_metadata"])
+
+    def frame_pixels(self, frame: torch.Tensor, **options) -> tuple[torch.Tensor, ...]:
+        """
+        What the model gets of one frame, uint8 RGB of shape `(3, height, width)`: a tensor for each of `model_input_names`, with
+        the same options always of the same shape. Also called with a tensor on the device "meta", to learn that shape.
+        """
+        raise NotImplementedError
+
+    def _read_video(
+        self, video: Any, metadata: VideoMetadata | None, sample_indices_fn: Callable | None, options: dict[str, Any]
+    ) -> tuple[list[torch.Tensor], VideoMetadata]:
+        """Pixels (n, ...) of each stream, and metadata."""
+        if is_source(video):
+            return decode_streams(
+                video,
+                sample_indices_fn,
+                partial(self._frame_to_pixels, **{**options, "input_data_format": ChannelDimension.FIRST}),
+                backend=options["video_backend"],
+                untrusted_input=options["untrusted_input"],
+            )
         if isinstance(video, (list, tuple)) and isinstance(video[0], (str, os.PathLike)):
             if sample_indices_fn is not None:
                 raise ValueError(
                     "Sampling frames from a list of images is not supported! Set `do_sample_frames=False`."
                 )
-            video = [self.process_image(image) for image in self.fetch_images([os.fspath(path) for path in video])]
-        frames = frames_to_array(video)
-        known: dict[str, Any] = {"total_num_frames": len(frames)} if metadata is None else dict(metadata)
+            limits = options["untrusted_input"]
+            frames: Any = (read_picture(path, limits) for path in video)
+            num_frames, layout = len(video), ChannelDimension.FIRST
+        else:
+            limits = None
+            frames = frames_to_array(video)
+            num_frames = len(frames)
+            layout = options["input_data_format"] or infer_channel_dimension_format(frames, num_channels=(1, 3, 4))
+        known: dict[str, Any] = {"total_num_frames": num_frames} if metadata is None else dict(metadata)
         if sample_indices_fn is not None:
-            if known["total_num_frames"] != len(frames):
+            if known["total_num_frames"] != num_frames:
                 raise ValueError(
-                    f"`video_metadata` is of {known['total_num_frames']} frames, but {len(frames)} are there to sample "
+                    f"`video_metadata` is of {known['total_num_frames']} frames, but {num_frames} are there to sample "
                     "from: pass all of them, or `do_sample_frames=False` if these are sampled already."
                 )
-            indices = sample_indices_fn(metadata=VideoMetadata(**known))
-            frames, known["frames_indices"] = frames[indices], indices.tolist()
-        elif len(known.get("frames_indices") or ()) != len(frames):
-            known["frames_indices"] = list(range(len(frames)))
-        return frames, VideoMetadata(**known)
+            indices = sample_indices_fn(metadata=VideoMetadata(**known)).tolist()
+            known["frames_indices"] = indices
+            frames, num_frames = map(frames.__getitem__, indices), len(indices)
+        elif len(known.get("frames_indices") or ()) != num_frames:
+            known["frames_indices"] = list(range(num_frames))
+        transform = partial(self._frame_to_pixels, **{**options, "input_data_format": layout})
+        return _stack_streams(frames, num_frames, transform, limits), VideoMetadata(**known)
 
-    def _prepare_input_videos(self, videos: list[Any], **kwargs) -> list[torch.Tensor]:
-        """uint8 (n, 3, H, W). One by one: the videos of a batch may differ in layout."""
-        prepared = []
-        for video in videos:
-            layout = kwargs.get("input_data_format") or infer_channel_dimension_format(video, num_channels=(1, 3, 4))
-            prepared += super()._prepare_input_videos([video], **{**kwargs, "input_data_format": layout})
-        return prepared
+    def _frame_to_pixels(
+        self,
+        frame: np.ndarray | torch.Tensor,
+        *,
+        input_data_format: ChannelDimension,
+        do_convert_rgb: bool,
+        device: Any,
+        **options,
+    ) -> tuple[torch.Tensor, ...]:
+        """The pixels of one frame of three dimensions, with 1, 3 or 4 channels."""
+        if isinstance(frame, np.ndarray):
+            frame = torch.from_numpy(frame)
+        if input_data_format == ChannelDimension.LAST:
+            frame = frame.permute(2, 0, 1)
+        if do_convert_rgb:
+            [frame] = self.convert_to_rgb(frame[None])
+        if device is not None and not frame.is_meta:
+            frame = frame.to(device)
+        # where there was transparency
+        frame = frame.round().to(torch.uint8) if frame.is_floating_point() else frame
+        return self.frame_pixels(frame, **options)
+
+
+def check_sizes(num_frames: int | None, size: SizeDict | None, crop_size: SizeDict | None) -> None:
+    """
+    Raises:
+        ValueError: if a number of frames or the side of a picture that a processor makes is absurd.
+    """
+    limits = {"num_frames": (num_frames, MAX_NUM_FRAMES)}
+    for name, sizes in {"size": size, "crop_size": crop_size}.items():
+        for side, value in dict(sizes or {}).items():
+            limits[f"{name}['{side}']"] = (value, MAX_SIDE)
+    for name, (value, limit) in limits.items():
+        if value is not None and not (_is_integer(value) and 1 <= value <= limit):
+            raise ValueError(f"`{name}` ({shorten(value)}) must be a whole number from 1 to {limit:,}: correct it.")
+
+
+def _is_integer(value: Any) -> bool:
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, bool)
+
+
+def _describe(video: Any) -> str:
+    if isinstance(video, (str, os.PathLike)):
+        return f"The video '{shorten(os.fspath(video))}'"
+    return f"A video of {len(video):,} {'bytes' if isinstance(video, bytes) else 'frames'}"
+
+
+def _stack_streams(
+    frames: Iterable[Any], num_frames: int, transform: FrameTransform, limits: UntrustedInput | None
+) -> list[torch.Tensor]:
+    """Pixels (n, ...) of each stream, of which no more than `limits` allow are held."""
+    streams: list[torch.Tensor] = []
+    shape = None
+    for number, frame in enumerate(frames):
+        shape = shape or tuple(frame.shape)
+        if tuple(frame.shape) != shape:
+            raise ValueError(
+                f"The frames of a video must have one size, got {sorted({shape, tuple(frame.shape)})}: resize them first."
+            )
+        pixels = transform(frame)
+        if number == 0:
+            if limits is not None:
+                _check_bytes(num_frames, pixels, limits)
+            streams = [kept.new_empty((num_frames, *kept.shape)) for kept in pixels]
+        for stream, kept in zip(streams, pixels, strict=True):
+            stream[number] = kept
+    return streams
+
+
+def _fill_up(streams: list[torch.Tensor], num_frames: int, limits: UntrustedInput) -> list[torch.Tensor]:
+    """As many frames as are wanted, zero frames at the end."""
+    if len(streams[0]) >= num_frames:
+        return streams
+    _check_bytes(num_frames, [stream[0] for stream in streams], limits)
+    return [_pad(stream, num_frames) for stream in streams]
+
+
+def _pad(stream: torch.Tensor, num_frames: int) -> torch.Tensor:
+    missing = num_frames - len(stream)
+    return F.pad(stream, (0, 0) * 3 + (0, missing)) if missing else stream
+
+
+def _check_bytes(num_frames: int, pixels: Sequence[torch.Tensor], limits: UntrustedInput) -> None:
+    num_bytes = num_frames * sum(kept.nbytes for kept in pixels)
+    if num_bytes > limits.max_decoded_bytes:
+        raise ValueError(
+            f"{num_frames:,} frames are {num_bytes:,} bytes of pixels; at most {limits.max_decoded_bytes:,} are held. Lower "
+            "`num_frames`, or raise `max_decoded_bytes` of `untrusted_input=UntrustedInput(...)`."
+        )
 
 
 __all__ = ["VideoFileProcessor"]

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_utils import (
     IMAGENET_DEFAULT_MEAN,
     IMAGENET_DEFAULT_STD,
@@ -17,6 +16,7 @@ from transformers.image_utils import (
 from transformers.video_utils import VideoMetadata, default_sample_indices_fn
 
 from ..video.frame_sampling_mvgpt import sample_frame_indices, segment_bounds
+from .center_resize import resize_center
 from .video_file_processor import VideoFileProcessor, VideoSegmentKwargs
 
 
@@ -127,9 +127,10 @@ class MobileVideoGPTVideoProcessor(VideoFileProcessor):
             )
         return indices
 
-    def _preprocess(
+    def frame_pixels(
         self,
-        videos: list[torch.Tensor],
+        frame: torch.Tensor,
+        *,
         do_resize: bool,
         size: SizeDict,
         resample: Any,
@@ -144,21 +145,21 @@ class MobileVideoGPTVideoProcessor(VideoFileProcessor):
         context_image_mean: float | list[float],
         context_image_std: float | list[float],
         **kwargs,
-    ) -> BatchFeature:
-        features: dict[str, list[torch.Tensor]] = {name: [] for name in self.model_input_names}
-        for frames in videos:
-            frames = context = frames.round().to(torch.uint8) if frames.is_floating_point() else frames
-            if do_resize:
-                context = self.resize(context, size=size, resample=context_resample)
-                frames = self.resize(frames, size=crop_size, resample=resample, antialias=False)
+    ) -> tuple[torch.Tensor, ...]:
+        video = context = frame
+        if do_resize:
             if do_center_crop:
-                context = self.center_crop(context, crop_size)
-            streams = ((frames, image_mean, image_std), (context, context_image_mean, context_image_std))
-            for name, (pixels, *statistics) in zip(self.model_input_names, streams, strict=True):
-                mean, std = (tuple(value) if isinstance(value, list) else value for value in statistics)
-                pixels = self.rescale_and_normalize(pixels, do_rescale, rescale_factor, do_normalize, mean, std)
-                features[name].append(pixels)
-        return BatchFeature(data=features)
+                context = resize_center(context, size, crop_size, context_resample)
+            context = self.resize(context, size=size, resample=context_resample)
+            video = self.resize(video, size=crop_size, resample=resample, antialias=False)
+        if do_center_crop:
+            context = self.center_crop(context, crop_size)
+        pixels = []
+        streams = ((video, image_mean, image_std), (context, context_image_mean, context_image_std))
+        for stream, *statistics in streams:
+            mean, std = (tuple(value) if isinstance(value, list) else value for value in statistics)
+            pixels.append(self.rescale_and_normalize(stream, do_rescale, rescale_factor, do_normalize, mean, std))
+        return tuple(pixels)
 
 
 __all__ = ["MobileVideoGPTVideoProcessor"]

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, ImageSequence
 
-from .sources import VideoSource
+from .limits import UntrustedInput
+from .sources import VideoSource, resolve_source
 from .video_metadata import FrameRequest
 
 
@@ -62,6 +63,21 @@ def read_folder(source: VideoSource, request: FrameRequest) -> None:
     first = _read_image(os.path.join(folder, names[0]))
     for number in request.choose(len(names), None, *first.shape[1:]):
         request.put(number, _read_image(os.path.join(folder, names[number])), None)
+
+
+def read_picture(path: str | os.PathLike, limits: UntrustedInput) -> torch.Tensor:
+    """uint8 RGB of shape `(3, height, width)` of an image at a path or address, upright."""
+    source = resolve_source(path)
+    with source.open() as file:
+        try:
+            width, height = Image.open(file).size
+        except PILLOW_ERRORS as error:
+            raise ValueError(f"The image {source.name} could not be read ({error}). Replace or remove it.") from error
+        limits.check_size(f"The image {source.name}", width, height)
+        try:
+            return _picture(ImageOps.exif_transpose(Image.open(file)))
+        except PILLOW_ERRORS as error:
+            raise ValueError(f"The image {source.name} could not be read ({error}). Replace or remove it.") from error
 
 
 def _natural_order(name: str) -> tuple[list[str | int], str]:
