@@ -51,7 +51,7 @@ class VideoSegmentKwargs(VideosKwargs, total=False):
 class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
     """
     Reads the frames that `sample_frames` chooses, of videos in any form, and makes pixels of them, one frame at a time. A family
-    has `sample_frames` and `frame_pixels`. Sampled videos that are shorter than `num_frames` are followed by zero frames, and so
+    has `sample_frames`, `frame_streams`, and `stream_statistics` if it has several streams. Sampled videos that are shorter than `num_frames` are followed by zero frames, and so
     are the shorter ones of a batch.
 
     Attributes:
@@ -117,6 +117,7 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         for video, metadata in zip(videos, known, strict=True):
             with explain_memory_errors(lambda video=video: _describe(video)):
                 streams, metadata = self._read_video(video, metadata, sample_indices_fn, options)
+                streams = self._normalize(streams, options)
                 if do_sample_frames and sampling["fps"] is None:
                     streams = _fill_up(streams, sampling["num_frames"] or self.num_frames, options["untrusted_input"])
                 read.append((streams, metadata))
@@ -136,22 +137,36 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
             features["video_metadata"] = [metadata for _, metadata in read]
         return features.convert_to_tensors(return_tensors, skip_tensor_conversion=["video_metadata"])
 
-    def frame_pixels(self, frame: torch.Tensor, **options) -> tuple[torch.Tensor, ...]:
+    def frame_streams(self, frame: torch.Tensor, **options) -> tuple[torch.Tensor, ...]:
         """
-        What the model gets of one frame, uint8 RGB of shape `(3, height, width)`: a tensor for each of `model_input_names`, with
+        What is kept of one frame, uint8 RGB of shape `(3, height, width)`: a tensor like it for each of `model_input_names`, with
         the same options always of the same shape. Also called with a tensor on the device "meta", to learn that shape.
         """
         raise NotImplementedError
 
+    def stream_statistics(self, options: dict[str, Any]) -> list[tuple[Any, Any]]:
+        """Mean and standard deviation of each stream."""
+        return [(options["image_mean"], options["image_std"])]
+
+    def _normalize(self, streams: Sequence[torch.Tensor], options: dict[str, Any]) -> list[torch.Tensor]:
+        names = ("do_rescale", "rescale_factor", "do_normalize")
+        normalized = []
+        for stream, statistics in zip(streams, self.stream_statistics(options), strict=True):
+            mean, std = (tuple(value) if isinstance(value, list) else value for value in statistics)
+            normalized.append(
+                self.rescale_and_normalize(stream, *(options[name] for name in names), image_mean=mean, image_std=std)
+            )
+        return normalized
+
     def _read_video(
         self, video: Any, metadata: VideoMetadata | None, sample_indices_fn: Callable | None, options: dict[str, Any]
     ) -> tuple[list[torch.Tensor], VideoMetadata]:
-        """Pixels (n, ...) of each stream, and metadata."""
+        """Each stream, uint8 of shape (n, ...), and metadata."""
         if is_source(video):
             return decode_streams(
                 video,
                 sample_indices_fn,
-                partial(self._frame_to_pixels, **{**options, "input_data_format": ChannelDimension.FIRST}),
+                partial(self._frame_to_streams, **{**options, "input_data_format": ChannelDimension.FIRST}),
                 backend=options["video_backend"],
                 untrusted_input=options["untrusted_input"],
             )
@@ -180,10 +195,10 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
             frames, num_frames = map(frames.__getitem__, indices), len(indices)
         elif len(known.get("frames_indices") or ()) != num_frames:
             known["frames_indices"] = list(range(num_frames))
-        transform = partial(self._frame_to_pixels, **{**options, "input_data_format": layout})
+        transform = partial(self._frame_to_streams, **{**options, "input_data_format": layout})
         return _stack_streams(frames, num_frames, transform, limits), VideoMetadata(**known)
 
-    def _frame_to_pixels(
+    def _frame_to_streams(
         self,
         frame: np.ndarray | torch.Tensor,
         *,
@@ -192,7 +207,7 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         device: Any,
         **options,
     ) -> tuple[torch.Tensor, ...]:
-        """The pixels of one frame of three dimensions, with 1, 3 or 4 channels."""
+        """What is kept of one frame, an array of three dimensions with 1, 3 or 4 channels."""
         if isinstance(frame, np.ndarray):
             frame = torch.from_numpy(frame)
         if input_data_format == ChannelDimension.LAST:
@@ -203,7 +218,9 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
             frame = frame.to(device)
         # where there was transparency
         frame = frame.round().to(torch.uint8) if frame.is_floating_point() else frame
-        return self.frame_pixels(frame, **options)
+        streams = self.frame_streams(frame, **options)
+        # what is held in the end
+        return tuple(self._normalize(streams, options)) if frame.is_meta else streams
 
 
 def check_sizes(num_frames: int | None, size: SizeDict | None, crop_size: SizeDict | None) -> None:
@@ -237,7 +254,7 @@ def _describe(video: Any) -> str:
 def _stack_streams(
     frames: Iterable[Any], num_frames: int, transform: FrameTransform, limits: UntrustedInput | None
 ) -> list[torch.Tensor]:
-    """Pixels (n, ...) of each stream, of which no more than `limits` allow are held."""
+    """What is kept of the frames, of shape (n, ...), if that is no more than `limits` allow."""
     streams: list[torch.Tensor] = []
     shape = None
     for number, frame in enumerate(frames):
@@ -249,7 +266,7 @@ def _stack_streams(
         pixels = transform(frame)
         if number == 0:
             if limits is not None:
-                _check_bytes(num_frames, pixels, limits)
+                _check_bytes(num_frames, transform(torch.empty_like(frame, device="meta")), limits)
             streams = [kept.new_empty((num_frames, *kept.shape)) for kept in pixels]
         for stream, kept in zip(streams, pixels, strict=True):
             stream[number] = kept

@@ -127,7 +127,7 @@ class MobileVideoGPTVideoProcessor(VideoFileProcessor):
             )
         return indices
 
-    def frame_pixels(
+    def frame_streams(
         self,
         frame: torch.Tensor,
         *,
@@ -137,13 +137,6 @@ class MobileVideoGPTVideoProcessor(VideoFileProcessor):
         context_resample: Any,
         do_center_crop: bool,
         crop_size: SizeDict,
-        do_rescale: bool,
-        rescale_factor: float,
-        do_normalize: bool,
-        image_mean: float | list[float],
-        image_std: float | list[float],
-        context_image_mean: float | list[float],
-        context_image_std: float | list[float],
         **kwargs,
     ) -> tuple[torch.Tensor, ...]:
         video = context = frame
@@ -154,12 +147,10 @@ class MobileVideoGPTVideoProcessor(VideoFileProcessor):
             video = self.resize(video, size=crop_size, resample=resample, antialias=False)
         if do_center_crop:
             context = self.center_crop(context, crop_size)
-        pixels = []
-        streams = ((video, image_mean, image_std), (context, context_image_mean, context_image_std))
-        for stream, *statistics in streams:
-            mean, std = (tuple(value) if isinstance(value, list) else value for value in statistics)
-            pixels.append(self.rescale_and_normalize(stream, do_rescale, rescale_factor, do_normalize, mean, std))
-        return tuple(pixels)
+        return video, context
+
+    def stream_statistics(self, options: dict[str, Any]) -> list[tuple[Any, Any]]:
+        return [(options[f"{prefix}image_mean"], options[f"{prefix}image_std"]) for prefix in ("", "context_")]
 
 
 __all__ = ["MobileVideoGPTVideoProcessor"]

@@ -198,4 +198,5 @@ def _number(frames: Iterator[Any], index: FrameIndex) -> Iterator[tuple[int, Any
 def _picture(frame: Any) -> torch.Tensor:
     """uint8 RGB of shape `(3, height, width)`, upright."""
     picture = torch.from_numpy(frame.to_ndarray(format="rgb24")).permute(2, 0, 1)
-    return torch.rot90(picture, round(frame.rotation / 90), dims=(1, 2))
+    # turning by nothing would copy it
+    return torch.rot90(picture, round(frame.rotation / 90), dims=(1, 2)) if frame.rotation else picture
