@@ -1,8 +1,13 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The middle of a resized picture, without making the rest: of 6000x60 a center crop keeps 224 of 22,400 columns."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
+from PIL import Image
 from torchvision.transforms.v2 import functional as tvF
+from transformers.image_processing_backends import TorchvisionBackend
 from transformers.image_utils import PILImageResampling, SizeDict
 from transformers.image_utils import pil_torch_interpolation_mapping as INTERPOLATIONS
 
@@ -18,7 +23,7 @@ def resize_center(
     """
     What is left of a picture whose shortest edge is resized to `size`, with antialias, in the middle of its long side: as much
     as a center crop to `crop_size` needs. Resizing and cropping that gives what they give of the whole picture, but for rounding
-    by one grey level.
+    of a few pixels, by at most two grey levels.
 
     Args:
         picture (`torch.Tensor`): uint8 of shape `(channels, height, width)`.
@@ -55,8 +60,40 @@ def resize_center(
     return _round(weights @ rows.double())
 
 
+def center_images(images: Any, image_processor: Any, options: Mapping[str, Any]) -> Any:
+    """
+    The images, and of those that are far longer than wide only what a center crop needs, as of [`resize_center`]: the image
+    processor changes that no more.
+
+    Args:
+        images: PIL images, arrays or tensors, also in lists; what else there is, is left alone.
+        image_processor (`TorchvisionBackend`): what gets the images. One of another kind gets them as they are.
+        options: of the call.
+    """
+    names = ("do_resize", "do_center_crop", "size", "crop_size", "resample")
+    chosen = {name: options.get(name, getattr(image_processor, name, None)) for name in names}
+    if (
+        not isinstance(image_processor, TorchvisionBackend)
+        or not (chosen["do_resize"] and chosen["do_center_crop"])
+        or options.get("input_data_format") is not None
+    ):
+        return images
+    if isinstance(images, (list, tuple)):
+        return [center_images(image, image_processor, options) for image in images]
+    sides = images.size if isinstance(images, Image.Image) else tuple(getattr(images, "shape", ()))
+    if getattr(images, "mode", "RGB") != "RGB" or len(sides) not in (2, 3):
+        return images
+    long, short, *_ = sorted(sides, reverse=True)
+    if long < MIN_TIMES_LONGER * short:
+        return images
+    sizes = image_processor._standardize_kwargs(size=chosen["size"], crop_size=chosen["crop_size"])
+    picture = image_processor.process_image(images, do_convert_rgb=True)
+    center = resize_center(picture, sizes["size"], sizes["crop_size"], chosen["resample"])
+    return images if center is picture else center
+
+
 def _round(values: torch.Tensor) -> torch.Tensor:
-    return values.round().clamp(0, 255).to(torch.uint8)
+    return (values + 0.5).floor().clamp(0, 255).to(torch.uint8)
 
 
 def _resizing_weights(
@@ -78,7 +115,10 @@ def _resizing_weights(
     pixels = torch.arange(begin, end)  # (pixels,)
     weights = weigh((pixels + 0.5 - centers[:, None]) / stretch)  # (num_kept, pixels)
     weights = weights * ((pixels >= begins[:, None]) & (pixels < ends[:, None]))
-    return begin, weights / weights.sum(dim=1, keepdim=True)
+    weights = weights / weights.sum(dim=1, keepdim=True)
+    # torch computes with 16-bit integers: as many bits behind the point as fit
+    bits = max(bits for bits in range(23) if bits == 0 or int(0.5 + float(weights.max()) * 2**bits) < 2**15)
+    return begin, (weights * 2**bits).round() / 2**bits
 
 
 def _triangle(distance: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ import numpy as np
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 from transformers.processing_utils import MultiModalData, ProcessorMixin
 
+from .center_resize import center_images
 from .pipeline_video_text import VideoTextToTextPipeline  # noqa: F401  what is imported here is saved with the processor
 from .saved_with_code import SavedWithCode
 from .video_inputs import flatten_videos
@@ -92,6 +93,9 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
             # the base class counts videos in fewer forms than there are: give it as many stand-ins
             videos = [np.zeros((1, 1, 1, 3), dtype=np.uint8)] * len(flatten_videos(videos))
         super().validate_inputs(images=images, text=text, videos=videos, audio=audio, **kwargs)
+
+    def _process_images(self, images: Any, **kwargs) -> tuple[dict[str, Any], list[str]]:
+        return super()._process_images(center_images(images, self.image_processor, kwargs), **kwargs)
 
     def _process_videos(self, videos: Any, **kwargs) -> tuple[dict[str, Any], list[str]]:
         features = self.video_processor(videos, **kwargs)
