@@ -26,7 +26,9 @@ def resize_and_crop(picture, size, crop_size, resample):
     return processor.center_crop(processor.resize(picture, size=size, resample=resample), crop_size)
 
 
-@pytest.mark.parametrize("resample", [PILImageResampling.BICUBIC, PILImageResampling.BILINEAR], ids=["cubic", "linear"])
+@pytest.mark.parametrize(
+    "resample", [PILImageResampling.BICUBIC, PILImageResampling.BILINEAR], ids=["cubic", "linear"]
+)
 @pytest.mark.parametrize("edge, crop_height, crop_width", CROPS)
 @pytest.mark.parametrize("height, width", LONG_SIZES)
 def test_same_pixels_but_for_rounding(height, width, edge, crop_height, crop_width, resample):

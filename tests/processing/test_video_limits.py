@@ -13,9 +13,9 @@ from transformers import AutoVideoProcessor
 
 from measured_runs import run_measured
 from transformers_mvgpt import MobileVideoGPTVideoProcessor
-from transformers_mvgpt.processing.video_file_processor import VideoFileProcessor
 from transformers_mvgpt.video.limits import UntrustedInput
 from transformers_mvgpt.video.video_decoding import decode_video
+from transformers_mvgpt.video.video_metadata import FrameRequest
 from video_files import write_folder, write_video
 
 
@@ -67,7 +67,11 @@ def absurd(request, tmp_path_factory):
 
 def test_few_bytes_with_many_pixels(absurd, small, backend):
     path, (width, height) = absurd
-    why = "54,000,000 pixels; at most 50,331,648 are taken" if height > 2 else "one side may be at most 100 times the other"
+    why = (
+        "54,000,000 pixels; at most 50,331,648 are taken"
+        if height > 2
+        else "one side may be at most 100 times the other"
+    )
     run = run_measured(lambda: small(path, video_backend=backend))
     assert run.error.startswith(f"ValueError: The video '{path}' is {width}x{height}") and why in run.error
     assert run.grown_bytes < 100e6 and run.seconds < 10
@@ -101,13 +105,15 @@ def test_size_that_changes_on_the_way(tmp_path):
         decode_video(path, backend="pyav", untrusted_input=UntrustedInput(max_pixels_per_frame=64 * 48))
 
 
-def test_bytes_that_are_held(clip, small, backend, monkeypatch):
+def test_bytes_that_are_held(clip, small, backend):
     num_bytes = 40 * 64 * 48 * 3
     frames, _ = decode_video(
         clip("h264.mp4"), backend=backend, untrusted_input=UntrustedInput(max_decoded_bytes=num_bytes)
     )
     assert frames.nbytes == num_bytes
-    with pytest.raises(ValueError, match=rf"40 frames of '.*h264.mp4' at 64x48 are 368,640 bytes; at most 368,639 .* {WAY_OUT}"):
+    with pytest.raises(
+        ValueError, match=rf"40 frames of '.*h264.mp4' at 64x48 are 368,640 bytes; at most 368,639 .* {WAY_OUT}"
+    ):
         decode_video(
             clip("h264.mp4"), backend=backend, untrusted_input=UntrustedInput(max_decoded_bytes=num_bytes - 1)
         )
@@ -115,10 +121,8 @@ def test_bytes_that_are_held(clip, small, backend, monkeypatch):
     num_bytes = 40 * 2 * 32 * 32 * 3 * 4
     options = {"video_backend": backend, "do_sample_frames": False}
     small(clip("h264.mp4"), **options, untrusted_input=UntrustedInput(max_decoded_bytes=num_bytes))
-    monkeypatch.setattr(VideoFileProcessor, "resize", None)  # no frame is touched
     message = f"40 frames of '.*' at 32x32 and 32x32 are 983,040 bytes; at most 983,039 are held. .* {WAY_OUT}"
     with pytest.raises(ValueError, match=message):
-        monkeypatch.undo()
         small(clip("h264.mp4"), **options, untrusted_input=UntrustedInput(max_decoded_bytes=num_bytes - 1))
 
 
@@ -134,10 +138,12 @@ def test_bytes_of_frames_in_files(tmp_path, small):
 
 def test_zero_frames_count(small):
     frames = np.zeros((3, 30, 40, 3), np.uint8)
-    with pytest.raises(ValueError, match=r"9,000 frames are 221,184,000 bytes of pixels; at most 200,000,000 are held"):
-        MobileVideoGPTVideoProcessor(num_frames=9000, size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})(
-            frames, untrusted_input=UntrustedInput(max_decoded_bytes=200_000_000)
-        )
+    with pytest.raises(
+        ValueError, match=r"9,000 frames are 221,184,000 bytes of pixels; at most 200,000,000 are held"
+    ):
+        MobileVideoGPTVideoProcessor(
+            num_frames=9000, size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+        )(frames, untrusted_input=UntrustedInput(max_decoded_bytes=200_000_000))
 
 
 @pytest.mark.parametrize(
@@ -207,10 +213,31 @@ def test_memory_that_runs_out_is_an_error_of_the_video(clip, small, monkeypatch,
         small(video)
 
 
-def test_little_memory(large):
+@pytest.fixture(scope="module")
+def largest(tmp_path_factory):
+    """As many pixels as are taken."""
+    path = tmp_path_factory.mktemp("largest") / "clip.mkv"
+    return write_empty_video(path, 8192, 6144, num_frames=3, codec="mjpeg", pixel_format="yuvj420p")
+
+
+def test_largest_frames(largest):
     processor = MobileVideoGPTVideoProcessor()
-    run = run_measured(lambda: processor(large, video_backend="pyav"), max_bytes=1_000_000)
-    assert run.error.startswith(f"ValueError: The video '{large}'") and "memory" in run.error
+    run = run_measured(lambda: len(processor(largest)["pixel_values_videos"]))
+    assert run.result == 1, run.error
+    assert run.grown_bytes < 1e9 and run.seconds < 10
+
+
+def test_little_memory(largest):
+    processor = MobileVideoGPTVideoProcessor()
+    run = run_measured(lambda: processor(largest, video_backend="pyav"), max_bytes=1_000_000)
+    assert run.error.startswith(f"ValueError: The video '{largest}'") and "memory" in run.error
+
+
+def test_threads_of_a_decoder(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    request = FrameRequest("'clip.mp4'", "pyav", None)
+    sizes = [(64, 48), (1920, 1080), (3840, 2160), (7680, 4320), (8192, 6144), (None, None)]
+    assert [request.num_threads(*size) for size in sizes] == [None, None, 10, 2, 1, None]
 
 
 @pytest.mark.parametrize("form", [Image.fromarray, np.asarray, torch.from_numpy])

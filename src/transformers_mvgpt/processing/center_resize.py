@@ -80,8 +80,9 @@ def center_images(images: Any, image_processor: Any, options: Mapping[str, Any])
         return images
     if isinstance(images, (list, tuple)):
         return [center_images(image, image_processor, options) for image in images]
-    sides = images.size if isinstance(images, Image.Image) else tuple(getattr(images, "shape", ()))
-    if getattr(images, "mode", "RGB") != "RGB" or len(sides) not in (2, 3):
+    is_picture = isinstance(images, Image.Image)
+    sides = images.size if is_picture else tuple(getattr(images, "shape", ()))
+    if len(sides) not in (2, 3) or (is_picture and images.mode != "RGB"):
         return images
     long, short, *_ = sorted(sides, reverse=True)
     if long < MIN_TIMES_LONGER * short:

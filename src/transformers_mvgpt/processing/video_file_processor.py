@@ -98,7 +98,9 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
                 f"{', '.join(sorted(self.valid_kwargs.__annotations__))}."
             )
         validate_typed_dict(self.valid_kwargs, kwargs)
-        options: dict[str, Any] = {name: getattr(self, name, None) for name in self.valid_kwargs.__annotations__} | kwargs
+        options: dict[str, Any] = {
+            name: getattr(self, name, None) for name in self.valid_kwargs.__annotations__
+        } | kwargs
         sampling = {name: options.pop(name) for name in ("num_frames", "fps", "start_seconds", "end_seconds")}
         do_sample_frames = options.pop("do_sample_frames")
         sample_indices_fn = partial(self.sample_frames, **sampling) if do_sample_frames else None
@@ -137,7 +139,7 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
             features["video_metadata"] = [metadata for _, metadata in read]
         return features.convert_to_tensors(return_tensors, skip_tensor_conversion=["video_metadata"])
 
-    def frame_streams(self, frame: torch.Tensor, **options) -> tuple[torch.Tensor, ...]:
+    def frame_streams(self, frame: torch.Tensor, options: dict[str, Any]) -> tuple[torch.Tensor, ...]:
         """
         What is kept of one frame, uint8 RGB of shape `(3, height, width)`: a tensor like it for each of `model_input_names`, with
         the same options always of the same shape. Also called with a tensor on the device "meta", to learn that shape.
@@ -208,19 +210,18 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         **options,
     ) -> tuple[torch.Tensor, ...]:
         """What is kept of one frame, an array of three dimensions with 1, 3 or 4 channels."""
-        if isinstance(frame, np.ndarray):
-            frame = torch.from_numpy(frame)
+        pixels = torch.from_numpy(frame) if isinstance(frame, np.ndarray) else frame
         if input_data_format == ChannelDimension.LAST:
-            frame = frame.permute(2, 0, 1)
+            pixels = pixels.permute(2, 0, 1)
         if do_convert_rgb:
-            [frame] = self.convert_to_rgb(frame[None])
-        if device is not None and not frame.is_meta:
-            frame = frame.to(device)
+            [pixels] = self.convert_to_rgb(pixels[None])
+        if device is not None and not pixels.is_meta:
+            pixels = pixels.to(device)
         # where there was transparency
-        frame = frame.round().to(torch.uint8) if frame.is_floating_point() else frame
-        streams = self.frame_streams(frame, **options)
+        pixels = pixels.round().to(torch.uint8) if pixels.is_floating_point() else pixels
+        streams = self.frame_streams(pixels, options)
         # what is held in the end
-        return tuple(self._normalize(streams, options)) if frame.is_meta else streams
+        return tuple(self._normalize(streams, options)) if pixels.is_meta else streams
 
 
 def check_sizes(num_frames: int | None, size: SizeDict | None, crop_size: SizeDict | None) -> None:

@@ -11,7 +11,6 @@ from transformers.image_utils import (
     OPENAI_CLIP_MEAN,
     OPENAI_CLIP_STD,
     PILImageResampling,
-    SizeDict,
 )
 from transformers.video_utils import VideoMetadata, default_sample_indices_fn
 
@@ -127,25 +126,15 @@ class MobileVideoGPTVideoProcessor(VideoFileProcessor):
             )
         return indices
 
-    def frame_streams(
-        self,
-        frame: torch.Tensor,
-        *,
-        do_resize: bool,
-        size: SizeDict,
-        resample: Any,
-        context_resample: Any,
-        do_center_crop: bool,
-        crop_size: SizeDict,
-        **kwargs,
-    ) -> tuple[torch.Tensor, ...]:
+    def frame_streams(self, frame: torch.Tensor, options: dict[str, Any]) -> tuple[torch.Tensor, ...]:
+        size, crop_size, context_resample = (options[name] for name in ("size", "crop_size", "context_resample"))
         video = context = frame
-        if do_resize:
-            if do_center_crop:
+        if options["do_resize"]:
+            if options["do_center_crop"]:
                 context = resize_center(context, size, crop_size, context_resample)
             context = self.resize(context, size=size, resample=context_resample)
-            video = self.resize(video, size=crop_size, resample=resample, antialias=False)
-        if do_center_crop:
+            video = self.resize(video, size=crop_size, resample=options["resample"], antialias=False)
+        if options["do_center_crop"]:
             context = self.center_crop(context, crop_size)
         return video, context
 

@@ -9,7 +9,13 @@ import torch
 
 
 # How torch's allocator on the CPU, OpenCV's, and FFmpeg's (in TorchCodec and decord) put it.
-_SIGNS = ("DefaultCPUAllocator", "Insufficient memory", "Failed to allocate", "Cannot allocate memory", "Could not allocate")
+_SIGNS = (
+    "DefaultCPUAllocator",
+    "Insufficient memory",
+    "Failed to allocate",
+    "Cannot allocate memory",
+    "Could not allocate",
+)
 
 
 @contextmanager

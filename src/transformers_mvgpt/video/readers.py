@@ -3,6 +3,7 @@
 
 import importlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,11 @@ def read_torchcodec(source: VideoSource, request: FrameRequest, index: FrameInde
     for seek_mode in ("approximate", "exact") if can_compute_times else ("exact",):
         try:
             decoder = decoder_class(source.content, seek_mode=seek_mode, num_ffmpeg_threads=0, device="cpu")
+            num_threads = request.num_threads(decoder.metadata.width, decoder.metadata.height)
+            if num_threads is not None:
+                decoder = decoder_class(
+                    source.content, seek_mode=seek_mode, num_ffmpeg_threads=num_threads, device="cpu"
+                )
         except (RuntimeError, ValueError) as error:
             raise request.unreadable("it does not open") from error
         try:
@@ -78,6 +84,9 @@ def read_opencv(source: VideoSource, request: FrameRequest, index: FrameIndex | 
                 raise request.unreadable("it does not open")
             size = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
             request.check_size(*size[::-1])
+            num_threads = request.num_threads(*size[::-1])
+            threads = [] if num_threads is None else [cv2.CAP_PROP_N_THREADS, num_threads]
+            capture.open(path, cv2.CAP_FFMPEG, threads)
             if index is None:
                 num_frames, fps, times = _count_opencv_frames(cv2, capture)
             else:
@@ -85,7 +94,7 @@ def read_opencv(source: VideoSource, request: FrameRequest, index: FrameIndex | 
             wanted = request.choose(num_frames, fps, *size)
             promised_times = None if index is None else times
             for may_seek in (False,) if index is None else (True, False):
-                capture.open(path, cv2.CAP_FFMPEG)
+                capture.open(path, cv2.CAP_FFMPEG, threads)
                 try:
                     for number, seconds, frame in _opencv_frames(cv2, capture, wanted, may_seek):
                         if frame is None:
@@ -139,10 +148,11 @@ def read_decord(source: VideoSource, request: FrameRequest, index: FrameIndex | 
     if index is None and source.container() != "matroska":
         # With edit lists and in MPEG streams it counts packets that are never shown, and repeats frames instead.
         raise request.unreadable("this is no Matroska, WebM or plain MP4 or MOV file, and it reads no others exactly")
+    num_threads = _check_declared_size(source, request)
     decord = importlib.import_module("decord")
     errors = (decord.DECORDError, RuntimeError, AssertionError, StopIteration)
     try:
-        reader = decord.VideoReader(source.path_or_stream(), ctx=decord.cpu(0))
+        reader = decord.VideoReader(source.path_or_stream(), ctx=decord.cpu(0), num_threads=num_threads)
         frame = _next_decord_frame(reader)
     except errors as error:
         raise request.unreadable("it does not open") from error
@@ -168,6 +178,20 @@ def read_decord(source: VideoSource, request: FrameRequest, index: FrameIndex | 
         except errors as error:
             raise request.undecodable(number) from error
         request.put(number, frame, None if times is None else float(times[number]))
+
+
+def _check_declared_size(source: VideoSource, request: FrameRequest) -> int:
+    """The number of threads to open with. decord decodes as it opens, and tells no size before: where PyAV is there, it is asked."""
+    try:
+        av = importlib.import_module("av")
+    except ImportError:
+        return 0
+    num_threads = None
+    with suppress(av.FFmpegError), av.open(source.path_or_stream(), metadata_errors="replace") as container:
+        for stream in container.streams.video:
+            request.check_size(stream.width, stream.height)
+            num_threads = request.num_threads(stream.width, stream.height)
+    return num_threads or 0
 
 
 def _next_decord_frame(reader: Any) -> torch.Tensor:
