@@ -1,12 +1,15 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """What the header of a file says about its frames."""
 
+import struct
 from pathlib import Path
 
 import pytest
 
+from measured_runs import run_measured
 from transformers_mvgpt.video import frame_index
 from transformers_mvgpt.video.frame_index import average_fps, read_mp4_index
+from transformers_mvgpt.video.video_decoding import decode_video
 from video_files import NUM_FRAMES, VARIABLE_TICKS, patch_mp4
 
 
@@ -75,3 +78,15 @@ def test_average_fps_prefers_a_true_declaration() -> None:
     assert average_fps(301, 10.005, 30.0) == 300 / 10.005
     assert average_fps(1, 0.0, 25.0) == 25.0
     assert average_fps(1, 0.0, None) is None
+
+
+def test_huge_header_is_not_read(tmp_path) -> None:
+    path = tmp_path / "huge.mp4"
+    with open(path, "wb") as file:
+        file.write(struct.pack(">I4s4sI", 16, b"ftyp", b"isom", 0) + struct.pack(">I4s", 3_000_000_000, b"moov"))
+        file.truncate(3_000_000_016)  # no bytes are written for it
+    with open(path, "rb") as file:
+        assert read_mp4_index(file) is None
+        assert file.tell() < 100
+    run = run_measured(lambda: decode_video(path))
+    assert run.error.startswith("ValueError: ") and run.grown_bytes < 100e6 and run.seconds < 10

@@ -1,8 +1,9 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Videos from files to pixels: what the video processors of all families do."""
 
+import operator
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,15 +11,24 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 from transformers.feature_extraction_utils import BatchFeature
+from transformers.image_utils import ChannelDimension, SizeDict
 from transformers.processing_utils import Unpack, VideosKwargs
 from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata, make_batched_metadata
 
-from ..video.video_decoding import decode_video
-from ..video.video_metadata import describe_given_frames
+from ..video.limits import UntrustedInput, shorten
+from ..video.memory_errors import explain_memory_errors
+from ..video.video_decoding import decode_streams
+from ..video.video_metadata import FrameTransform, describe_given_frames
+from .image_inputs import read_image
 from .option_types import checked_options
 from .saved_with_code import SavedWithCode
 from .video_inputs import channel_layout, flatten_videos, frames_to_array, is_source
+
+
+# What a processor may ask for, whatever a repository's file says.
+MAX_NUM_FRAMES = 10_000
+MAX_SIDE = 8192
 
 
 class VideoSegmentKwargs(VideosKwargs, total=False):
@@ -32,19 +42,26 @@ class VideoSegmentKwargs(VideosKwargs, total=False):
     video_backend (`str`, *optional*):
         Decoder for files: `"pyav"`, `"torchcodec"`, `"opencv"` or `"decord"`; the first of these that is installed if not
         given.
+    untrusted_input (`UntrustedInput`, *optional*):
+        The limits on files and addresses that somebody else made.
     """
 
     start_seconds: float | int | None
     end_seconds: float | int | None
     sampling: str | None
     video_backend: str | None
+    untrusted_input: UntrustedInput | None
 
 
 class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
     """
-    Reads the frames that `sample_frames` chooses, of videos in any form, and makes pixels of them. A family has
-    `sample_frames` and `_preprocess`. Sampled videos that are shorter than `num_frames` are followed by zero frames, and so
+    Reads the frames that `sample_frames` chooses, of videos in any form, and makes pixels of them, one frame at a time. A family
+    has `sample_frames`, `frame_streams`, and `stream_statistics` if it has several streams. Sampled videos that are shorter than `num_frames` are followed by zero frames, and so
     are the shorter ones of a batch.
+
+    Attributes:
+        untrusted_input ([`UntrustedInput`], *optional*):
+            The limits on files and addresses where a call has none. Never saved, and refused in a file.
     """
 
     valid_kwargs = VideoSegmentKwargs
@@ -53,6 +70,20 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
     end_seconds = None
     sampling = "frames"
     video_backend = None
+    untrusted_input: UntrustedInput | None = None
+
+    def __init__(self, **kwargs: Unpack[VideoSegmentKwargs]) -> None:
+        limits = kwargs.get("untrusted_input")
+        if limits is not None and not isinstance(limits, UntrustedInput):
+            raise ValueError(
+                f"`untrusted_input` ({shorten(limits)}) must be an `UntrustedInput`: no file of a repository sets limits. Remove the "
+                "key, and pass the limits to the call."
+            )
+        super().__init__(**kwargs)
+        check_sizes(num_frames=getattr(self, "num_frames", None), size=self.size, crop_size=self.crop_size)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: value for name, value in super().to_dict().items() if name != "untrusted_input"}
 
     def preprocess(self, videos: Any, **kwargs: Unpack[VideoSegmentKwargs]) -> BatchFeature:
         r"""
@@ -61,7 +92,8 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
                 Videos in any form that [`flatten_videos`] takes.
 
         Raises:
-            ValueError: on an unknown option, on a video that cannot be read, has no frames or does not fit the options.
+            ValueError: on an unknown option, on a video that cannot be read, has no frames, does not fit the options, or is more
+                than the limits of `untrusted_input` or the memory allow.
             FileNotFoundError: if a file does not exist.
             ImportError: if no decoder is installed.
         """
@@ -72,64 +104,200 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
                 f"{', '.join(sorted(self.valid_kwargs.__annotations__))}."
             )
         kwargs = checked_options(self.valid_kwargs, kwargs)
-        return_tensors = kwargs.pop("return_tensors", None)
-        do_sample_frames = kwargs.pop("do_sample_frames", self.do_sample_frames)
-        names = ("num_frames", "fps", "start_seconds", "end_seconds", "sampling")
-        sampling = {name: kwargs.pop(name, getattr(self, name, None)) for name in names}
-        read = self._read_videos(
-            videos,
-            kwargs.pop("video_metadata", None),
-            partial(self.sample_frames, **sampling) if do_sample_frames else None,
-            kwargs.pop("video_backend", self.video_backend),
-        )
-        frames, metadata = zip(*read, strict=True)
-        features = super().preprocess(list(frames), video_metadata=list(metadata), do_sample_frames=False, **kwargs)
-
-        length = max(map(len, frames))
-        if do_sample_frames and sampling["fps"] is None:
-            length = max(length, sampling["num_frames"] or self.num_frames)
-        for name in self.model_input_names:
-            features[name] = [F.pad(video, (0, 0) * 3 + (0, length - len(video))) for video in features[name]]
-        return features.convert_to_tensors(return_tensors, skip_tensor_conversion=["video_metadata"])
-
-    def _read_videos(
-        self, videos: Any, video_metadata: Any, sample_indices_fn: Callable | None, backend: str | None
-    ) -> list[tuple[np.ndarray | torch.Tensor, VideoMetadata]]:
-        """Frames (n, 3, H, W) or (n, H, W, 3) and metadata of each video."""
+        options: dict[str, Any] = {
+            name: getattr(self, name, None) for name in self.valid_kwargs.__annotations__
+        } | kwargs
+        sampling = {
+            name: options.pop(name) for name in ("num_frames", "fps", "start_seconds", "end_seconds", "sampling")
+        }
+        do_sample_frames = options.pop("do_sample_frames")
+        sample_indices_fn = partial(self.sample_frames, **sampling) if do_sample_frames else None
         videos = flatten_videos(videos)
         if not videos:
             raise ValueError("No video was given.")
+        video_metadata = options.pop("video_metadata")
         if isinstance(video_metadata, VideoMetadata):
             # alone, transformers would copy it without the times
             video_metadata = [video_metadata]
         known = [None] * len(videos) if video_metadata is None else make_batched_metadata(videos, video_metadata)
-        return [
-            decode_video(video, sample_indices_fn, backend=backend)
-            if is_source(video)
-            else self._sample_frames_given(video, metadata, sample_indices_fn)
-            for video, metadata in zip(videos, known, strict=True)
-        ]
+        return_tensors, return_metadata = options.pop("return_tensors"), options.pop("return_metadata")
+        options = self._standardize_kwargs(**options)
+        self._validate_preprocess_kwargs(**options)
+        check_sizes(num_frames=sampling["num_frames"], size=options["size"], crop_size=options["crop_size"])
+        options["untrusted_input"] = options["untrusted_input"] or UntrustedInput()
 
-    def _sample_frames_given(
-        self, video: Any, metadata: VideoMetadata | None, sample_indices_fn: Callable | None
-    ) -> tuple[np.ndarray | torch.Tensor, VideoMetadata]:
+        read = []
+        for video, metadata in zip(videos, known, strict=True):
+            with explain_memory_errors(partial(_describe, video)):
+                streams, metadata = self._read_video(video, metadata, sample_indices_fn, options)
+                streams = self._normalize(streams, options)
+                if do_sample_frames and sampling["fps"] is None:
+                    streams = _fill_up(streams, sampling["num_frames"] or self.num_frames, options["untrusted_input"])
+                read.append((streams, metadata))
+        with explain_memory_errors(lambda: f"A batch of {len(videos)} videos"):
+            return self._features(read, return_tensors, return_metadata)
+
+    def _features(
+        self, read: list[tuple[list[torch.Tensor], VideoMetadata]], return_tensors: Any, return_metadata: bool
+    ) -> BatchFeature:
+        """One batch of what was read; each video takes its part of the memory with it."""
+        features = BatchFeature()
+        length = max(len(streams[0]) for streams, _ in read)
+        for number, name in enumerate(self.model_input_names):
+            pixels = [_pad(streams[number], length) for streams, _ in read]
+            features[name] = pixels[0][None] if return_tensors == "pt" and len(pixels) == 1 else pixels
+        if return_metadata:
+            features["video_metadata"] = [metadata for _, metadata in read]
+        return features.convert_to_tensors(return_tensors, skip_tensor_conversion=["video_metadata"])
+
+    def frame_streams(self, frame: torch.Tensor, options: dict[str, Any]) -> tuple[torch.Tensor, ...]:
+        """
+        What is kept of one frame, uint8 RGB of shape `(3, height, width)`: a tensor like it for each of `model_input_names`, with
+        the same options always of the same shape. Also called with a tensor on the device "meta", to learn that shape.
+        """
+        raise NotImplementedError
+
+    def stream_statistics(self, options: dict[str, Any]) -> list[tuple[Any, Any]]:
+        """Mean and standard deviation of each stream."""
+        return [(options["image_mean"], options["image_std"])]
+
+    def _normalize(self, streams: Sequence[torch.Tensor], options: dict[str, Any]) -> list[torch.Tensor]:
+        names = ("do_rescale", "rescale_factor", "do_normalize")
+        normalized = []
+        for stream, statistics in zip(streams, self.stream_statistics(options), strict=True):
+            mean, std = (tuple(value) if isinstance(value, list) else value for value in statistics)
+            normalized.append(
+                self.rescale_and_normalize(stream, *(options[name] for name in names), image_mean=mean, image_std=std)
+            )
+        return normalized
+
+    def _read_video(
+        self, video: Any, metadata: VideoMetadata | None, sample_indices_fn: Callable | None, options: dict[str, Any]
+    ) -> tuple[list[torch.Tensor], VideoMetadata]:
+        """Each stream, uint8 of shape (n, ...), and metadata."""
+        if is_source(video):
+            return decode_streams(
+                video,
+                sample_indices_fn,
+                partial(self._frame_to_streams, **{**options, "input_data_format": ChannelDimension.FIRST}),
+                backend=options["video_backend"],
+                untrusted_input=options["untrusted_input"],
+            )
         if isinstance(video, (list, tuple)) and isinstance(video[0], (str, os.PathLike)):
             if sample_indices_fn is not None:
                 raise ValueError(
                     "Sampling frames from a list of images is not supported! Set `do_sample_frames=False`."
                 )
-            video = [self.process_image(image) for image in self.fetch_images([os.fspath(path) for path in video])]
-        frames = frames_to_array(video)
-        known = describe_given_frames(len(frames), metadata, sample_indices_fn)
-        return (frames if sample_indices_fn is None else frames[known.frames_indices]), known
+            limits = options["untrusted_input"]
+            frames: Any = (torch.from_numpy(np.array(read_image(path, limits))) for path in video)
+            num_frames, layout = len(video), ChannelDimension.LAST
+        else:
+            limits = None
+            frames = frames_to_array(video)
+            num_frames = len(frames)
+            layout = options["input_data_format"] or channel_layout(frames)
+        known = describe_given_frames(num_frames, metadata, sample_indices_fn)
+        if sample_indices_fn is not None:
+            frames, num_frames = map(frames.__getitem__, known.frames_indices), len(known.frames_indices)
+        transform = partial(self._frame_to_streams, **{**options, "input_data_format": layout})
+        return _stack_streams(frames, num_frames, transform, limits), known
 
-    def _prepare_input_videos(self, videos: list[Any], **kwargs) -> list[torch.Tensor]:
-        """uint8 (n, 3, H, W). One by one: the videos of a batch may differ in layout."""
-        prepared = []
-        for video in videos:
-            layout = kwargs.get("input_data_format") or channel_layout(video)
-            prepared += super()._prepare_input_videos([video], **{**kwargs, "input_data_format": layout})
-        return prepared
+    def _frame_to_streams(
+        self,
+        frame: np.ndarray | torch.Tensor,
+        *,
+        input_data_format: ChannelDimension,
+        do_convert_rgb: bool,
+        device: Any,
+        **options,
+    ) -> tuple[torch.Tensor, ...]:
+        """What is kept of one frame, an array of three dimensions with 1, 3 or 4 channels."""
+        pixels = torch.from_numpy(frame) if isinstance(frame, np.ndarray) else frame
+        if input_data_format == ChannelDimension.LAST:
+            pixels = pixels.permute(2, 0, 1)
+        if do_convert_rgb:
+            [pixels] = self.convert_to_rgb(pixels[None])
+        if device is not None and not pixels.is_meta:
+            pixels = pixels.to(device)
+        # where there was transparency
+        pixels = pixels.round().to(torch.uint8) if pixels.is_floating_point() else pixels
+        streams = self.frame_streams(pixels, options)
+        # what is held in the end
+        return tuple(self._normalize(streams, options)) if pixels.is_meta else streams
+
+
+def check_sizes(num_frames: int | None, size: SizeDict | None, crop_size: SizeDict | None) -> None:
+    """
+    Raises:
+        ValueError: if a number of frames or the side of a picture that a processor makes is absurd.
+    """
+    limits = {"num_frames": (num_frames, MAX_NUM_FRAMES)}
+    for name, sizes in {"size": size, "crop_size": crop_size}.items():
+        for side, value in dict(sizes or {}).items():
+            limits[f"{name}['{side}']"] = (value, MAX_SIDE)
+    for name, (value, limit) in limits.items():
+        if value is not None and not (_is_integer(value) and 1 <= value <= limit):
+            raise ValueError(f"`{name}` ({shorten(value)}) must be a whole number from 1 to {limit:,}: correct it.")
+
+
+def _is_integer(value: Any) -> bool:
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, bool)
+
+
+def _describe(video: Any) -> str:
+    if isinstance(video, (str, os.PathLike)):
+        return f"The video '{shorten(os.fspath(video))}'"
+    if not hasattr(video, "__len__"):
+        return "The video, a file object"
+    return f"A video of {len(video):,} {'bytes' if isinstance(video, bytes) else 'frames'}"
+
+
+def _stack_streams(
+    frames: Iterable[Any], num_frames: int, transform: FrameTransform, limits: UntrustedInput | None
+) -> list[torch.Tensor]:
+    """What is kept of the frames, of shape (n, ...), if that is no more than `limits` allow."""
+    streams: list[torch.Tensor] = []
+    shape = None
+    for number, frame in enumerate(frames):
+        shape = shape or tuple(frame.shape)
+        if tuple(frame.shape) != shape:
+            raise ValueError(
+                f"The frames of a video must have one size, got {sorted({shape, tuple(frame.shape)})}: resize them first."
+            )
+        pixels = transform(frame)
+        if number == 0:
+            if limits is not None:
+                _check_bytes(num_frames, transform(torch.empty_like(frame, device="meta")), limits)
+            streams = [kept.new_empty((num_frames, *kept.shape)) for kept in pixels]
+        for stream, kept in zip(streams, pixels, strict=True):
+            stream[number] = kept
+    return streams
+
+
+def _fill_up(streams: list[torch.Tensor], num_frames: int, limits: UntrustedInput) -> list[torch.Tensor]:
+    """As many frames as are wanted, zero frames at the end."""
+    if len(streams[0]) >= num_frames:
+        return streams
+    _check_bytes(num_frames, [stream[0] for stream in streams], limits)
+    return [_pad(stream, num_frames) for stream in streams]
+
+
+def _pad(stream: torch.Tensor, num_frames: int) -> torch.Tensor:
+    missing = num_frames - len(stream)
+    return F.pad(stream, (0, 0) * 3 + (0, missing)) if missing else stream
+
+
+def _check_bytes(num_frames: int, pixels: Sequence[torch.Tensor], limits: UntrustedInput) -> None:
+    num_bytes = num_frames * sum(kept.nbytes for kept in pixels)
+    if num_bytes > limits.max_decoded_bytes:
+        raise ValueError(
+            f"{num_frames:,} frames are {num_bytes:,} bytes of pixels; at most {limits.max_decoded_bytes:,} are held. Lower "
+            "`num_frames`, or raise `max_decoded_bytes` of `untrusted_input=UntrustedInput(...)`."
+        )
 
 
 __all__ = ["VideoFileProcessor"]

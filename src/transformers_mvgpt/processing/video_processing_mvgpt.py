@@ -5,18 +5,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_utils import (
     IMAGENET_DEFAULT_MEAN,
     IMAGENET_DEFAULT_STD,
     OPENAI_CLIP_MEAN,
     OPENAI_CLIP_STD,
     PILImageResampling,
-    SizeDict,
 )
 from transformers.video_utils import VideoMetadata
 
 from ..video.frame_sampling_mvgpt import sample_at_rate, sample_frame_indices
+from .center_resize import resize_center
 from .video_file_processor import VideoFileProcessor, VideoSegmentKwargs
 
 
@@ -138,38 +137,20 @@ class MobileVideoGPTVideoProcessor(VideoFileProcessor):
             )
         return indices
 
-    def _preprocess(
-        self,
-        videos: list[torch.Tensor],
-        do_resize: bool,
-        size: SizeDict,
-        resample: Any,
-        context_resample: Any,
-        do_center_crop: bool,
-        crop_size: SizeDict,
-        do_rescale: bool,
-        rescale_factor: float,
-        do_normalize: bool,
-        image_mean: float | list[float],
-        image_std: float | list[float],
-        context_image_mean: float | list[float],
-        context_image_std: float | list[float],
-        **kwargs,
-    ) -> BatchFeature:
-        features: dict[str, list[torch.Tensor]] = {name: [] for name in self.model_input_names}
-        for frames in videos:
-            frames = context = frames.round().to(torch.uint8) if frames.is_floating_point() else frames
-            if do_resize:
-                context = self.resize(context, size=size, resample=context_resample)
-                frames = self.resize(frames, size=crop_size, resample=resample, antialias=False)
-            if do_center_crop:
-                context = self.center_crop(context, crop_size)
-            streams = ((frames, image_mean, image_std), (context, context_image_mean, context_image_std))
-            for name, (pixels, *statistics) in zip(self.model_input_names, streams, strict=True):
-                mean, std = (tuple(value) if isinstance(value, list) else value for value in statistics)
-                pixels = self.rescale_and_normalize(pixels, do_rescale, rescale_factor, do_normalize, mean, std)
-                features[name].append(pixels)
-        return BatchFeature(data=features)
+    def frame_streams(self, frame: torch.Tensor, options: dict[str, Any]) -> tuple[torch.Tensor, ...]:
+        size, crop_size, context_resample = (options[name] for name in ("size", "crop_size", "context_resample"))
+        video = context = frame
+        if options["do_resize"]:
+            if options["do_center_crop"]:
+                context = resize_center(context, size, crop_size, context_resample)
+            context = self.resize(context, size=size, resample=context_resample)
+            video = self.resize(video, size=crop_size, resample=options["resample"], antialias=False)
+        if options["do_center_crop"]:
+            context = self.center_crop(context, crop_size)
+        return video, context
+
+    def stream_statistics(self, options: dict[str, Any]) -> list[tuple[Any, Any]]:
+        return [(options[f"{prefix}image_mean"], options[f"{prefix}image_std"]) for prefix in ("", "context_")]
 
 
 __all__ = ["MobileVideoGPTVideoProcessor"]

@@ -13,6 +13,7 @@ from transformers.processing_utils import MultiModalData, ProcessorMixin
 from transformers.video_utils import make_batched_metadata
 
 from ..video.limits import UntrustedInput
+from .center_resize import center_images
 from .chat_messages import PART_OPTIONS, check_text, map_texts, normalize_chat, split_batch, texts_of
 from .control_tokens import ControlTokens
 from .image_inputs import read_images
@@ -279,6 +280,9 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
             if isinstance(prompt, str):
                 check_text("The text", prompt)
         super().validate_inputs(images=images, text=text, videos=videos, audio=audio, **kwargs)
+
+    def _process_images(self, images: Any, **kwargs) -> tuple[dict[str, Any], list[str]]:
+        return super()._process_images(center_images(images, self.image_processor, kwargs), **kwargs)
 
     def _merge_kwargs(self, *args, **kwargs):
         kinds = [kind for kind in self.valid_processor_kwargs.__annotations__.values() if hasattr(kind, "__total__")]

@@ -21,6 +21,8 @@ import numpy as np
 
 # Ten million frames are 92 hours at 30 frames per second. A table that claims more is not worth its memory.
 MAX_INDEXED_FRAMES = 10_000_000
+# What so many frames take up in the header of a file, at about 20 bytes each. Real ones have some megabytes.
+MAX_MOOV_BYTES = 256 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,8 @@ def _read_moov(file: BinaryIO) -> memoryview:
         if size > end - position:
             raise ValueError("cut short")
         if kind == b"moov":
+            if size > MAX_MOOV_BYTES:
+                raise ValueError("too large")
             file.seek(position + header_size)
             return memoryview(file.read(size - header_size))
         position += size

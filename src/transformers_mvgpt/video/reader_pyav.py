@@ -73,7 +73,12 @@ class _Video:
         except ValueError:
             self.close()
             raise
+        self.request.check_size(self.decoder.width, self.decoder.height)
+        # What the packets say may differ from the header, and change on the way: then the decoder must not even begin.
+        self.decoder.options = {"max_pixels": str(self.request.limits.max_pixels_per_frame)}
         self.decoder.thread_type = "AUTO"
+        if (num_threads := self.request.num_threads(self.decoder.width, self.decoder.height)) is not None:
+            self.decoder.thread_count = num_threads
 
     def _make_decoder(self, name: str) -> Any:
         try:
@@ -111,7 +116,9 @@ class _Video:
         """The frames from here on, in the order shown."""
         for packet in demux(self.container, self.stream):
             # the packet at the end is empty
-            yield from self.decoder.decode(packet if packet.size else None)
+            for frame in self.decoder.decode(packet if packet.size else None):
+                self.request.check_size(frame.width, frame.height)
+                yield frame
 
     def read(self, index: FrameIndex, is_promised: bool) -> None:
         """

@@ -3,6 +3,7 @@
 
 import importlib.util
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,11 @@ def read_torchcodec(source: VideoSource, request: FrameRequest, index: FrameInde
     for seek_mode in ("approximate", "exact") if can_compute_times else ("exact",):
         try:
             decoder = decoder_class(source.content, seek_mode=seek_mode, num_ffmpeg_threads=0, device="cpu")
+            num_threads = request.num_threads(decoder.metadata.width, decoder.metadata.height)
+            if num_threads is not None:
+                decoder = decoder_class(
+                    source.content, seek_mode=seek_mode, num_ffmpeg_threads=num_threads, device="cpu"
+                )
         except (RuntimeError, ValueError) as error:
             raise request.unreadable("it does not open") from error
         shown.check_rotation(decoder.metadata.rotation or 0)
@@ -94,6 +100,7 @@ def read_torchcodec(source: VideoSource, request: FrameRequest, index: FrameInde
 
 def _take_torchcodec_frames(decoder: Any, request: FrameRequest, index: FrameIndex | None, shown: _Shown) -> None:
     metadata = decoder.metadata
+    request.check_size(metadata.width, metadata.height)
     times: np.ndarray | None
     assumed_times: np.ndarray | None = None
     if index is not None:
@@ -136,6 +143,11 @@ def read_opencv(source: VideoSource, request: FrameRequest, index: FrameIndex | 
             if not capture.isOpened():
                 raise request.unreadable("it does not open")
             shown.check_rotation(-capture.get(cv2.CAP_PROP_ORIENTATION_META))
+            size = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+            request.check_size(*size[::-1])
+            num_threads = request.num_threads(*size[::-1])
+            threads = [] if num_threads is None else [cv2.CAP_PROP_N_THREADS, num_threads]
+            capture.open(path, cv2.CAP_FFMPEG, threads)
             times: np.ndarray | None = None
             promised_times: np.ndarray | None = None
             if index is None:
@@ -143,10 +155,9 @@ def read_opencv(source: VideoSource, request: FrameRequest, index: FrameIndex | 
             else:
                 num_frames, fps, times = len(index), index.fps, index.times
                 promised_times = index.times - index.times[0]
-            size = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
             wanted = request.choose(num_frames, fps, *shown.size(*size), times)
             for may_seek in (False,) if index is None else (True, False):
-                capture.open(path, cv2.CAP_FFMPEG)
+                capture.open(path, cv2.CAP_FFMPEG, threads)
                 try:
                     for number, seconds, frame in _opencv_frames(cv2, capture, wanted, may_seek):
                         if frame is None:
@@ -213,10 +224,11 @@ def read_decord(source: VideoSource, request: FrameRequest, index: FrameIndex | 
     if index is None:
         # It knows of no turns but those in the header of MP4.
         shown.check_rotation(0)
+    num_threads = _check_declared_size(source, request)
     decord = importlib.import_module("decord")
     errors = (decord.DECORDError, RuntimeError, AssertionError, StopIteration)
     try:
-        reader = decord.VideoReader(source.path_or_stream(), ctx=decord.cpu(0))
+        reader = decord.VideoReader(source.path_or_stream(), ctx=decord.cpu(0), num_threads=num_threads)
         frame = _next_decord_frame(reader)
     except errors as error:
         raise request.unreadable("it does not open") from error
@@ -243,6 +255,20 @@ def read_decord(source: VideoSource, request: FrameRequest, index: FrameIndex | 
         except errors as error:
             raise request.undecodable(number) from error
         request.put(number, shown.picture(frame), None if times is None else float(times[number]))
+
+
+def _check_declared_size(source: VideoSource, request: FrameRequest) -> int:
+    """The number of threads to open with. decord decodes as it opens, and tells no size before: where PyAV is there, it is asked."""
+    try:
+        av = importlib.import_module("av")
+    except ImportError:
+        return 0
+    num_threads = None
+    with suppress(av.FFmpegError), av.open(source.path_or_stream(), metadata_errors="replace") as container:
+        for stream in container.streams.video:
+            request.check_size(stream.width, stream.height)
+            num_threads = request.num_threads(stream.width, stream.height)
+    return num_threads or 0
 
 
 def _next_decord_frame(reader: Any) -> torch.Tensor:

@@ -15,7 +15,7 @@ from .memory_errors import explain_memory_errors
 from .reader_pyav import read_pyav
 from .readers import read_decord, read_opencv, read_torchcodec
 from .sources import VideoSource, resolve_source
-from .video_metadata import FrameRequest, SampledVideoMetadata, UnsuitableBackend
+from .video_metadata import FrameRequest, FrameTransform, SampledVideoMetadata, UnsuitableBackend
 
 
 class _Backend(NamedTuple):
@@ -76,7 +76,7 @@ def decode_video(
             finds out: transparent, mirrored or interlaced pictures; OpenCV and decord also more than 8 bits per color.
             Pictures, GIFs, WebPs, PNGs and folders are read with Pillow.
         untrusted_input ([`UntrustedInput`], *optional*):
-            How much is taken of the source, and where it may lead.
+            The limits on the size of a frame and on the bytes of all that are returned, and on where a source may lead.
 
     Returns:
         `tuple[torch.Tensor, SampledVideoMetadata]`: the frames in the order of the indices, uint8 RGB of shape
@@ -87,60 +87,85 @@ def decode_video(
         `OSError`: if a download fails, or the file may not be read.
         `ImportError`: if the decoder, or any at all, is not installed.
         `IndexError`: if an index is out of range.
-        `ValueError`: if the file is empty, damaged or no video, larger than a limit or than memory, or a frame cannot be
-            decoded.
+        `ValueError`: if the file is empty, damaged or no video, or a frame cannot be decoded; if a frame, or the frames together,
+            are more than the limits allow, or than the memory holds.
         `TypeError`: if `source` is something else, or an index is not an integer.
     """
+    [frames], metadata = decode_streams(
+        source, sample_indices_fn, None, backend=backend, untrusted_input=untrusted_input
+    )
+    return frames, metadata
+
+
+def decode_streams(
+    source: str | os.PathLike | bytes | BinaryIO,
+    sample_indices_fn: Callable[..., Sequence[int]] | None,
+    transform: FrameTransform | None,
+    *,
+    backend: str | None = None,
+    untrusted_input: UntrustedInput | None = None,
+) -> tuple[list[torch.Tensor], SampledVideoMetadata]:
+    """As [`decode_video`], but each frame is handed to `transform` as it is decoded, and only what that returns is kept."""
     if backend is not None and backend not in VIDEO_BACKENDS:
         raise ValueError(f"Unknown video backend '{shorten(backend)}'. Choose one of: {', '.join(VIDEO_BACKENDS)}.")
     limits = untrusted_input or UntrustedInput()
     video = resolve_source(source, limits)
     with explain_memory_errors(lambda: video.title):
-        request = _read(video, backend, sample_indices_fn, limits)
-    return request.frames, request.metadata
+        request = _read(video, backend, _Wanted(sample_indices_fn, limits, transform))
+    return request.streams, request.metadata
+
+
+class _Wanted(NamedTuple):
+    """What is wanted of a video, whatever reads it."""
+
+    sample_indices_fn: Callable[..., Sequence[int]] | None
+    limits: UntrustedInput
+    transform: FrameTransform | None
+
+    def request(self, video: VideoSource, backend: str) -> FrameRequest:
+        return FrameRequest(video.name, backend, *self)
 
 
 def _read(
     video: VideoSource,
     backend: str | None,
-    sample_indices_fn: Callable[..., Sequence[int]] | None,
-    limits: UntrustedInput,
+    wanted: _Wanted,
 ) -> FrameRequest:
     """The request, answered."""
     container = None if video.is_folder else video.container()
     if container is None or container == "picture":
-        request = FrameRequest(video.name, "pillow", sample_indices_fn)
+        request = wanted.request(video, "pillow")
         read_images = read_folder if container is None else read_pictures
-        read_images(video, request, limits)
+        read_images(video, request, wanted.limits)
         return request
     backends = _usable_backends(backend)
     if container == "unknown":
-        request = FrameRequest(video.name, backends[0], sample_indices_fn)
+        request = wanted.request(video, backends[0])
         raise request.unreadable("it does not begin like any kind of video that is read")
     index = None
     if container == "mp4":
         with video.open() as file:
             index = read_mp4_index(file)
     with video.with_plain_name() as plain:
-        return _read_with(plain, index, sample_indices_fn, backends)
+        return _read_with(plain, index, wanted, backends)
 
 
 def _read_with(
     video: VideoSource,
     index: FrameIndex | None,
-    sample_indices_fn: Callable[..., Sequence[int]] | None,
+    wanted: _Wanted,
     backends: list[str],
 ) -> FrameRequest:
     """With the first of these backends that is not unsuitable for the file."""
     backend, *others = backends
-    request = FrameRequest(video.name, backend, sample_indices_fn)
+    request = wanted.request(video, backend)
     try:
         _BACKENDS[backend].read(video, request, index)
         return request
     except UnsuitableBackend as error:
         for other in others:
             try:
-                return _read_with(video, index, sample_indices_fn, [other])
+                return _read_with(video, index, wanted, [other])
             except UnsuitableBackend:
                 continue
         raise error

@@ -2,6 +2,7 @@
 """Which frames are wanted of a video, and what is known about those that were read."""
 
 import operator
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -11,6 +12,13 @@ import torch
 from transformers.video_utils import VideoMetadata
 
 from .limits import UntrustedInput, shorten
+
+
+# Makes what is kept of one frame, uint8 RGB of shape (3, height, width): a tensor for each stream.
+FrameTransform = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
+
+# A decoder holds about one frame for each of its threads. 8K video gets two.
+MAX_BYTES_IN_THREADS = 256 * 1024**2
 
 
 @dataclass
@@ -85,26 +93,51 @@ class UnsuitableBackend(ValueError):
 
 class FrameRequest:
     """
-    Passed to a reader, which calls [`choose`] once it knows the video, then [`put`] for each frame it was asked for.
+    Passed to a reader, which calls [`check_size`] with what the header of the file says, [`choose`] once it knows the video, then
+    [`put`] for each frame it was asked for. Of each frame only what `transform` makes of it is held.
 
     Args:
         name (`str`): what messages call the video.
         backend (`str`): what reads it.
         sample_indices_fn (`Callable` or `None`): see `decode_video`.
+        untrusted_input (`UntrustedInput`, *optional*): the limits.
+        transform (`FrameTransform`, *optional*):
+            Called for each frame, and before the first one with a tensor on the device "meta", which tells how much will be
+            held. Without it the frames themselves are kept.
     """
 
     metadata: SampledVideoMetadata
-    frames: torch.Tensor
+    # what is kept of the frames, of shape (num_indices, ...) each
+    streams: list[torch.Tensor]
 
-    def __init__(self, name: str, backend: str, sample_indices_fn: Callable[..., Sequence[int]] | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        backend: str,
+        sample_indices_fn: Callable[..., Sequence[int]] | None,
+        untrusted_input: UntrustedInput | None = None,
+        transform: FrameTransform | None = None,
+    ) -> None:
         self.name = shorten(name)
         self.backend = backend
         self.sample_indices_fn = sample_indices_fn
-        self.limits = UntrustedInput()
+        self.limits = UntrustedInput() if untrusted_input is None else untrusted_input
+        self.transform = _keep if transform is None else transform
 
     def check_size(self, width: int | None, height: int | None) -> None:
+        """
+        Called with the size in the header before anything is decoded, and with that of each frame before it becomes RGB.
+
+        Raises:
+            ValueError: if that is more than the limits take. A size that is not known yet, `None` or 0, passes.
+        """
         if width and height:
             self.limits.check_size(f"The video {self.name}", width, height)
+
+    def num_threads(self, width: int | None, height: int | None) -> int | None:
+        """How many threads a decoder may have that holds some frames for each; `None` where it may have its own number."""
+        num_threads = MAX_BYTES_IN_THREADS // max(3 * (width or 0) * (height or 0), 1)
+        return max(num_threads, 1) if num_threads < (os.cpu_count() or 1) else None
 
     def choose(
         self, num_frames: int, fps: float | None, height: int, width: int, times: np.ndarray | None = None
@@ -115,6 +148,7 @@ class FrameRequest:
         """
         if num_frames == 0:
             raise ValueError(f"The video {self.name} has no frames. Check that it plays, or leave it out.")
+        self.check_size(width, height)
         self.metadata = SampledVideoMetadata(
             total_num_frames=num_frames,
             fps=fps,
@@ -126,6 +160,7 @@ class FrameRequest:
         )
         sample = self.sample_indices_fn
         chosen = range(num_frames) if sample is None else sample(metadata=self.metadata)
+        self._check_bytes(len(chosen))
         indices = [operator.index(index) for index in chosen]
         for index in indices:
             if not 0 <= index < num_frames:
@@ -137,26 +172,42 @@ class FrameRequest:
             raise ValueError(f"No frame of {self.name} was asked for: sample_indices_fn returned no indices.")
 
         self.metadata.frames_indices = indices
-        self.frames = torch.empty(len(indices), 3, height, width, dtype=torch.uint8, device="cpu")
-        self._rows: dict[int, list[int]] = {}
-        for row, index in enumerate(indices):
-            self._rows.setdefault(index, []).append(row)
-        return sorted(self._rows)
+        self.streams = []
+        self._order = np.argsort(indices, kind="stable")
+        self._sorted = np.array(indices)[self._order]
+        return np.unique(self._sorted).tolist()
+
+    def _check_bytes(self, num_frames: int) -> None:
+        width, height = self.metadata.width, self.metadata.height
+        kept = self.transform(torch.empty(3, height, width, dtype=torch.uint8, device="meta"))
+        num_bytes = num_frames * sum(pixels.nbytes for pixels in kept)
+        if num_bytes > self.limits.max_decoded_bytes:
+            sizes = " and ".join(f"{pixels.shape[-1]}x{pixels.shape[-2]}" for pixels in kept)
+            raise ValueError(
+                f"{num_frames:,} frames of {self.name} at {sizes} are {num_bytes:,} bytes; at most "
+                f"{self.limits.max_decoded_bytes:,} are held. Sample fewer frames or a segment, or raise `max_decoded_bytes` of "
+                "`untrusted_input=UntrustedInput(...)`."
+            )
 
     def put(self, index: int, frame: torch.Tensor, seconds: float | None) -> None:
         """Takes frame `index`, uint8 of shape `(3, height, width)`, shown at `seconds` on the clock of the container."""
-        if frame.shape != self.frames.shape[1:]:
-            _, height, width = frame.shape
+        _, height, width = frame.shape
+        if (width, height) != (self.metadata.width, self.metadata.height):
             raise ValueError(
                 f"Frame {index} of {self.name} is {width}x{height}, but the video is {self.metadata.width}x"
                 f"{self.metadata.height}. All frames must have one size: scale them to one, or cut the video there."
             )
-        for row in self._rows[index]:
-            self.frames[row] = frame
+        kept = self.transform(frame)
+        if not self.streams:
+            self.streams = [pixels.new_empty((len(self._order), *pixels.shape)) for pixels in kept]
+        rows = self._order[slice(*np.searchsorted(self._sorted, (index, index + 1)))].tolist()
+        for stream, pixels in zip(self.streams, kept, strict=True):
+            for row in rows:
+                stream[row] = pixels
         if seconds is not None:
             if self.metadata.timestamps_seconds is None:
-                self.metadata.timestamps_seconds = [0.0] * len(self.frames)
-            for row in self._rows[index]:
+                self.metadata.timestamps_seconds = [0.0] * len(self._order)
+            for row in rows:
                 self.metadata.timestamps_seconds[row] = seconds
 
     def undecodable(self, index: int) -> UndecodableFrame:
@@ -182,3 +233,7 @@ class FrameRequest:
     @property
     def _or_pyav(self) -> str:
         return "" if self.backend == "pyav" else ', or take pyav (`video_backend="pyav"`, `pip install av`)'
+
+
+def _keep(frame: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return (frame,)
