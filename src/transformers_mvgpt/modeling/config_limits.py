@@ -282,6 +282,11 @@ def check_fields(values: Mapping[str, Any], limits: Mapping[str, Rule], prefix: 
             rule.check(f"{prefix}{name}", value)
         elif _is_taken(owner or PreTrainedConfig, name):
             raise ConfigError(f"`{prefix}{name}` is no field of a config.")
+    width, heads = values.get("hidden_size"), values.get("num_attention_heads")
+    if width is not None and heads is not None and values.get("head_dim") is None and width % heads:
+        raise ConfigError(
+            f"`{prefix}hidden_size` ({width}) must be a multiple of `{prefix}num_attention_heads` ({heads})."
+        )
     for name, section in _SECTIONS.items():
         value = values.get(name)
         if name in limits and isinstance(value, PreTrainedConfig):
