@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from measured_runs import run_measured
-from transformers_mvgpt.video import frame_index
+from transformers_mvgpt.video import frame_index, stream_properties
 from transformers_mvgpt.video.frame_index import average_fps, read_mp4_index
 from transformers_mvgpt.video.video_decoding import decode_video
 from video_files import NUM_FRAMES, VARIABLE_TICKS, patch_mp4
@@ -70,6 +70,12 @@ def test_mp4_index_of_too_many_frames_is_not_made(clip, monkeypatch: pytest.Monk
     monkeypatch.setattr(frame_index, "MAX_INDEXED_FRAMES", NUM_FRAMES - 1)
     with open(clip("h264.mp4"), "rb") as file:
         assert read_mp4_index(file) is None
+
+
+def test_a_stream_of_too_many_packets_is_refused(clip, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_properties, "MAX_INDEXED_FRAMES", NUM_FRAMES - 1)
+    with pytest.raises(ValueError, match=rf"The video '.*h264\.mkv' has more than {NUM_FRAMES - 1} frames\. Cut it"):
+        decode_video(clip("h264.mkv"), lambda metadata: [0], backend="pyav")
 
 
 def test_average_fps_prefers_a_true_declaration() -> None:

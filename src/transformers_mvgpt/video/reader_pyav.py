@@ -106,7 +106,7 @@ class _Video:
 
     def scan(self) -> FrameIndex:
         """The index that the packets give."""
-        index = read_packet_index(self.container, self.stream)
+        index = read_packet_index(self.container, self.stream, self.request)
         self.rewind()
         if index is None:
             raise _MisnumberedFrames

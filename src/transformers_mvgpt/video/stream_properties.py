@@ -2,6 +2,7 @@
 """What a decoder has to respect in a video stream, as PyAV understands it. The other decoders are held to it."""
 
 import importlib
+from array import array
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .frame_geometry import Orientation, read_display_matrix
-from .frame_index import FrameIndex
+from .frame_index import MAX_INDEXED_FRAMES, FrameIndex
 from .sources import VideoSource
 from .video_metadata import FrameRequest
 
@@ -122,16 +123,28 @@ def demux(container: Any, stream: Any) -> Iterator[Any]:
             continue
 
 
-def read_packet_index(container: Any, stream: Any) -> FrameIndex | None:
-    """The index that all packets of a stream give, from here on; `None` where they have no proper times (AVI, raw H.264)."""
-    packets = [
-        (packet.pts, packet.is_keyframe)
-        for packet in demux(container, stream)
-        if packet.size and not packet.is_discard
-    ]
-    if not packets or any(pts is None for pts, _ in packets):
+def read_packet_index(container: Any, stream: Any, request: FrameRequest) -> FrameIndex | None:
+    """
+    The index that all packets of a stream give, from here on; `None` where they have no proper times (AVI, raw H.264).
+
+    Raises:
+        ValueError: if there are more than `MAX_INDEXED_FRAMES`.
+    """
+    times, keys = array("q"), array("b")
+    for packet in demux(container, stream):
+        if not packet.size or packet.is_discard:
+            continue
+        if packet.pts is None:
+            return None
+        if len(times) == MAX_INDEXED_FRAMES:
+            raise ValueError(
+                f"The video {request.name} has more than {MAX_INDEXED_FRAMES:,} frames. Cut it into parts."
+            )
+        times.append(packet.pts)
+        keys.append(packet.is_keyframe)
+    if not times:
         return None
-    pts, is_keyframe = np.array(packets, dtype=np.int64).T
+    pts, is_keyframe = np.frombuffer(times, dtype=np.int64), np.frombuffer(keys, dtype=np.int8)
     declared_fps = float(stream.average_rate) if stream.average_rate else None
     # AVI has no presentation times: those that FFmpeg makes up count the delay of the decoder.
     origin_seconds = float(pts.min() * stream.time_base) if container.format.name == "avi" else clock_origin(container)
@@ -142,7 +155,7 @@ def scan_stream(source: VideoSource, request: FrameRequest) -> FrameIndex | None
     """As [`read_packet_index`], of a file that [`describe_stream`] could open."""
     av = importlib.import_module("av")
     with suppress(av.FFmpegError), closing(open_container(av, source)) as container:
-        return read_packet_index(container, best_video_stream(container, request))
+        return read_packet_index(container, best_video_stream(container, request), request)
     return None
 
 
