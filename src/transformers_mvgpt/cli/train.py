@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .limits import LimitOption, parse_limits
+
 
 if TYPE_CHECKING:
     from ..training.recipe import Recipe
+    from ..video.limits import UntrustedInput
 
 
 def train(
@@ -18,6 +21,7 @@ def train(
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="What replaces values of the recipe, such as output=my-model."),
     ] = None,
+    limit: LimitOption = None,
 ) -> None:
     """
     Run one stage of training. A run that was interrupted goes on where it stopped when the same command is given again. For several
@@ -30,10 +34,10 @@ def train(
     # what is wrong with these is said at once, before torch and the models are loaded
     loaded = load_recipe(recipe, overrides or [])
     check_packages(loaded)
-    with_models(_run)(loaded)
+    with_models(_run)(loaded, parse_limits(limit))
 
 
-def _run(recipe: "Recipe") -> None:
+def _run(recipe: "Recipe", limits: "UntrustedInput") -> None:
     from ..training import run
     from ..training.stop_signals import TrainingStopped
     from ..training.trainer import PROBLEMS_FILE, count_problems
@@ -41,11 +45,13 @@ def _run(recipe: "Recipe") -> None:
 
     progress = TrainingProgress()
     try:
-        output = run(recipe, callbacks=[progress])
+        output = run(recipe, callbacks=[progress], untrusted_input=limits)
     except TrainingStopped as stopped:
         if progress.is_main_process:
             typer.echo(str(stopped), err=True)
         raise typer.Exit(128 + stopped.signal_number) from stopped
+    finally:
+        progress.close()
     if not progress.is_main_process:
         return
     if num_problems := count_problems(output):

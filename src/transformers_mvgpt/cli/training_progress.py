@@ -16,3 +16,9 @@ class TrainingProgress(ProgressCallback):
         if self.training_bar is not None:
             shown = {name: f"{logs[name]:.4g}" for name in ("loss", "eval_loss", "learning_rate") if name in logs}
             self.training_bar.set_postfix(shown)
+
+    def close(self) -> None:
+        """Ends the line of a bar that a failed run has left, so that the error has its own."""
+        for bar in (self.training_bar, self.prediction_bar):
+            if bar is not None:
+                bar.close()
