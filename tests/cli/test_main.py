@@ -1,4 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+from typing import Annotated
+
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -11,7 +13,7 @@ def run_failing(error: Exception):
 
     @failing.command()
     @with_one_line_errors
-    def fail(count: int = 0) -> None:
+    def fail(count: int = 0, overwrite: Annotated[bool, typer.Option("--overwrite")] = False) -> None:
         raise error
 
     return CliRunner().invoke(failing)
@@ -41,6 +43,14 @@ def test_unknown_command():
             f"Error: {('RuntimeError: ' + 'x' * 247)[:247]}...{'x' * 142} the end\n",
         ),
         (OSError("No.\n\nTraceback (most recent call last):\n  File ..."), "Error: No.\n"),
+        (
+            ValueError(
+                "Could not load model x. See the original errors:\n\nTraceback (most recent call last):\n  File ...\nOSError: a\n\n"
+                "Traceback (most recent call last):\n  File ...\ntransformers_mvgpt.MissingWeightsError: x lacks 3 weights.\n"
+            ),
+            "Error: x lacks 3 weights.\n",
+        ),
+        (ValueError("Let it (`overwrite=True`, `--overwrite`)."), "Error: Let it (`--overwrite`).\n"),
         (ValueError("a\x1b[31mred\x00"), "Error: a[31mred\n"),
         (ValueError('Pass `count="3"` or `size=4`.'), "Error: Pass `--count 3` or `size=4`.\n"),
         (
@@ -49,7 +59,16 @@ def test_unknown_command():
         ),
     ],
     ids=[
-        *("message of two lines", "message without meaning", "no message", "long", "traceback", "control characters"),
+        *(
+            "message of two lines",
+            "message without meaning",
+            "no message",
+            "long",
+            "traceback",
+            "innermost error",
+            "flag",
+            "control characters",
+        ),
         *("option of the command", "limit"),
     ],
 )

@@ -3,7 +3,7 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 
 # An error of a library may hold the tracebacks of others, or pages of HTML.
@@ -15,8 +15,7 @@ def one_line(error: BaseException, command: Callable[..., None] | None = None) -
     What went wrong, in one line of at most 400 characters. Where it advises an argument of Python, such as `video_backend="pyav"`, and
     the command has it as an option, the line says `--video-backend pyav`.
     """
-    text, *_ = str(error).split("Traceback (most recent call last)")
-    text = " ".join(text.split())
+    text = " ".join(_innermost(str(error)).split())
     text = "".join(character for character in text if character.isprintable())
     if not isinstance(error, (ImportError, OSError, ValueError)) or not text:
         # the text alone says little: KeyError("x") reads 'x'
@@ -28,14 +27,26 @@ def one_line(error: BaseException, command: Callable[..., None] | None = None) -
     return f"{text[: MAX_CHARACTERS - 153]}...{text[-150:]}"
 
 
-def _with_flags(text: str, options: object) -> str:
+def _innermost(text: str) -> str:
+    """Of a text that holds the tracebacks of other errors, as that of transformers' `pipeline` does, the message of the last of them."""
+    before, traceback, after = text.partition("Traceback (most recent call last)")
+    messages = re.findall(r"^[\w.]+(?:Error|Exception): (.+)$", after, re.MULTILINE)
+    return messages[-1] if messages else before
+
+
+def _with_flags(text: str, options: Mapping[str, inspect.Parameter]) -> str:
     """Arguments of Python as options of the command, those that it has."""
 
     def to_flag(found: re.Match) -> str:
         name, value = found[1], found[2].strip("\"'")
-        return f"`--{name.replace('_', '-')} {value}`" if name in options else found[0]  # type: ignore[operator]
+        if name not in options:
+            return found[0]
+        is_flag = bool in getattr(options[name].annotation, "__args__", ())
+        return f"`--{name.replace('_', '-')}`" if is_flag else f"`--{name.replace('_', '-')} {value}`"
 
     text = re.sub(
         r"`(max_\w+|allow_\w+|media_folder)` of `untrusted_input=UntrustedInput\(\.\.\.\)`", r"`--limit \1=...`", text
     )
-    return re.sub(r"`(\w+)=([^`\s]+)`", to_flag, text)
+    text = re.sub(r"`(\w+)=([^`\s]+)`", to_flag, text)
+    # said in both ways, it is now said twice
+    return re.sub(r"(`--[\w-]+`), \1", r"\1", text)
