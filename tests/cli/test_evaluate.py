@@ -44,14 +44,14 @@ def one_question(tmp_path):
 
 def test_quantized_model(one_question):
     pytest.importorskip("torchao", reason="torchao is not installed")
-    result = run("evaluate", CHECKPOINT, one_question, "--device", "cpu", "--quantization", "int8")
+    result = run("evaluate", CHECKPOINT, one_question, "--media-anywhere", "--device", "cpu", "--quantization", "int8")
     assert result.exit_code == 0, result.stderr
     assert result.stdout.splitlines()[-1].split() == ["all", "0.0%", "100.0%"]
 
 
 def test_precisions_are_compared(one_question):
     pytest.importorskip("torchao", reason="torchao is not installed")
-    result = run("evaluate", CHECKPOINT, one_question, "--device", "cpu", "--compare-precisions")
+    result = run("evaluate", CHECKPOINT, one_question, "--media-anywhere", "--device", "cpu", "--compare-precisions")
     assert result.exit_code == 0, result.stderr
     head, _, *rows = [line.strip("| ").split(" | ") for line in result.stdout.splitlines()]
     assert head == ["weights", "exact answers", "answers changed", "language model"]

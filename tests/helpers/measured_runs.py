@@ -28,7 +28,7 @@ class MeasuredRun:
 
 
 def run_measured(
-    function: Callable[[], Any], *, max_seconds: float = 60.0, max_bytes: int | None = None, num_threads: int = 2
+    function: Callable[[], Any], *, max_seconds: float = 60.0, max_bytes: int | None = None
 ) -> MeasuredRun:
     """
     Calls `function` in a fork of this process, which must have no threads that hold locks: load what it needs before.
@@ -37,7 +37,6 @@ def run_measured(
         function: what it returns must be picklable.
         max_seconds: when the fork is killed.
         max_bytes: address space that it gets on top of what it has, as `ulimit -v` sets it.
-        num_threads: torch's threads in the fork.
     """
     read_end, write_end = os.pipe()
     start = time.monotonic()
@@ -46,7 +45,7 @@ def run_measured(
         os.close(read_end)
         status = 1
         try:
-            outcome = _call(function, max_bytes, num_threads)
+            outcome = _call(function, max_bytes)
             with os.fdopen(write_end, "wb") as pipe:
                 pipe.write(pickle.dumps(outcome))
             status = 0
@@ -68,10 +67,11 @@ def run_measured(
     return MeasuredRun(*pickle.loads(data)[:2], seconds, pickle.loads(data)[2])
 
 
-def _call(function: Callable[[], Any], max_bytes: int | None, num_threads: int) -> tuple[Any, str, int]:
+def _call(function: Callable[[], Any], max_bytes: int | None) -> tuple[Any, str, int]:
     import torch
 
-    torch.set_num_threads(num_threads)
+    # a pool of threads that the parent had is not there: the fork would wait for it for ever
+    torch.set_num_threads(1)
     resident, virtual = _memory("VmRSS"), _memory("VmSize")
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")  # the peak begins anew

@@ -53,7 +53,9 @@ def ask(
     # all that can be wrong before a large model is loaded in vain
     check_question(question)
     if not video.lower().startswith(("http:", "https:")):
-        resolve_source(video, limits)
+        source = resolve_source(video, limits)
+        if not source.is_folder:
+            source.container()  # refuses a playlist
     for path in image or []:
         check_image(path)
     check_model(model)
@@ -103,9 +105,11 @@ def check_model(model: str) -> None:
 
     if os.path.isdir(model):
         from ..conversion.loading import read_config
+        from ..processing.processor_files import check_json_files
 
         if os.path.isfile(os.path.join(model, "config.json")):
             read_config(model)  # before transformers does, whose errors do not name the file
+        check_json_files(model)
         return
     missing = f"There is no model folder '{shorten(model)}'"
     parent, name = os.path.split(model)

@@ -94,6 +94,8 @@ def read_weight_map(file: str) -> dict[str, str]:
         )
     if not isinstance(content.get("metadata", {}), dict):
         raise ValueError(f"`metadata` in {shorten(file)} is {shorten(repr(content['metadata']))}, not an object.")
+    if not weight_map:
+        raise ValueError(f"`weight_map` in {shorten(file)} is empty: it must say in which file each weight is.")
     for name, shard in weight_map.items():
         if not isinstance(shard, str) or not _stays_in_folder(shard):
             raise ValueError(

@@ -2,6 +2,7 @@
 """Text, images and videos to model inputs: what the processors of all families do."""
 
 import copy
+import os
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from .control_tokens import ControlTokens
 from .image_inputs import read_images
 from .option_types import checked_options
 from .pipeline_video_text import VideoTextToTextPipeline  # noqa: F401  what is imported here is saved with the processor
+from .processor_files import check_json_files
 from .saved_with_code import SavedWithCode
 from .video_inputs import VideoWithOptions, flatten_videos
 
@@ -79,7 +81,12 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
         """
         As [`~ProcessorMixin.from_pretrained`]. A published repository, which has a tokenizer but no processor files,
         gives the processor that fits its config.
+
+        Raises:
+            ValueError: if a JSON file of a local folder is damaged.
         """
+        if os.path.isdir(pretrained_model_name_or_path):
+            check_json_files(pretrained_model_name_or_path)
         processor_dict, _ = cls.get_processor_dict(pretrained_model_name_or_path, **kwargs)
         if processor_dict.keys() - {"chat_template"}:  # a template beside a tokenizer is for text alone
             processor = super().from_pretrained(pretrained_model_name_or_path, **kwargs)

@@ -2,6 +2,7 @@
 """Pictures with Pillow: opened within limits, then eight bits of RGB on white."""
 
 import struct
+import warnings
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -48,7 +49,10 @@ def open_picture(file: BinaryIO, title: str, untrusted_input: UntrustedInput) ->
     """
     Image.init()
     try:
-        image = Image.open(file, formats=[name for name in _FORMATS if name in Image.OPEN])
+        with warnings.catch_warnings():
+            # what follows has its own limit
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(file, formats=[name for name in _FORMATS if name in Image.OPEN])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnusablePicture(
             f"{title} has too many pixels ({str(error).rstrip('.')}); at most {untrusted_input.max_pixels_per_frame:,} are taken. Scale "

@@ -1,0 +1,42 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""The JSON files of a model's folder, looked at before transformers reads them, whose errors do not name the file."""
+
+import json
+import os
+
+from ..video.limits import shorten
+
+
+_FILES = (
+    "config.json",
+    "generation_config.json",
+    "processor_config.json",
+    "preprocessor_config.json",
+    "video_preprocessor_config.json",
+    "tokenizer_config.json",
+    "tokenizer.json",
+)
+
+
+def check_json_files(folder: str | os.PathLike) -> None:
+    """
+    Raises:
+        ValueError: if one of them is no JSON object, or the tokenizer has no model. Those that are not there are passed over.
+    """
+    for name in _FILES:
+        path = os.path.join(folder, name)
+        if not os.path.isfile(path):
+            continue
+        try:
+            with open(path, encoding="utf-8") as file:
+                content = json.load(file)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(
+                f"{shorten(path)} is damaged: it is no JSON ({shorten(str(error))}). Copy it again."
+            ) from error
+        if not isinstance(content, dict):
+            raise ValueError(f"{shorten(path)} must hold a JSON object, not {shorten(repr(content))}. Copy it again.")
+        if name == "tokenizer.json" and not (
+            isinstance(content.get("model"), dict) and isinstance(content.get("added_tokens"), list)
+        ):
+            raise ValueError(f"{shorten(path)} is no tokenizer: it lacks `model` or `added_tokens`. Copy it again.")
