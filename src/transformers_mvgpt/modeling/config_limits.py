@@ -111,7 +111,7 @@ def _is_rope(value: Any) -> bool:
     if not isinstance(rope_type, str) or rope_type not in ("default", *ROPE_INIT_FUNCTIONS):
         return False
     theta, factor = value.get("rope_theta", 10_000.0), value.get("factor", 1.0)
-    if not all(item is None or (_is_number(item) and 0 < item <= 1e15) for item in (theta, factor)):
+    if not all(_is_number(item) and 0 < item <= 1e15 for item in (theta, 1.0 if factor is None else factor)):
         return False
     return all(
         item is None
