@@ -232,7 +232,9 @@ class FrameRequest:
 
     @property
     def _or_pyav(self) -> str:
-        return "" if self.backend in ("pyav", "pillow") else ', or take pyav (`video_backend="pyav"`, `pip install av`)'
+        return (
+            "" if self.backend in ("pyav", "pillow") else ', or take pyav (`video_backend="pyav"`, `pip install av`)'
+        )
 
 
 def _keep(frame: torch.Tensor) -> tuple[torch.Tensor, ...]:
