@@ -15,7 +15,7 @@ from transformers import DynamicCache, Qwen2Model, StaticCache
 from tiny_models import make_sample, tiny_config, tiny_model
 from tiny_models import tiny_language_model as make_model
 from transformers_mvgpt.compat.cache_name import CACHE_NAME
-from transformers_mvgpt.kernels import decode_step, gates, numba_decode_step
+from transformers_mvgpt.kernels import decode_step, gates, gates_language_model, numba_decode_step
 from transformers_mvgpt.kernels.numba_decode_step import multiply_row
 
 
@@ -39,7 +39,7 @@ def make_token(model: Qwen2Model, seed: int = 0) -> torch.Tensor:
 
 def decode_on_cpu(model, inputs_embeds, **inputs):
     """By the compiled step, or `None` where that would not do the same."""
-    weights = gates.weights_for_decode_step(model, inputs_embeds, **inputs)
+    weights = gates_language_model.weights_for_decode_step(model, inputs_embeds, **inputs)
     return None if weights is None else decode_step.decode_step(model, weights, inputs_embeds, **inputs)
 
 

@@ -12,7 +12,7 @@ from hub_folders import run_without_package
 from tiny_models import make_sample, tiny_model
 from transformers_mvgpt.conversion.remote_code import RemoteCode
 from transformers_mvgpt.families import family_of
-from transformers_mvgpt.kernels import dispatch, gates
+from transformers_mvgpt.kernels import dispatch, gates, gates_language_model
 from transformers_mvgpt.kernels.dispatch import last_token_only, run_language_model
 
 
@@ -57,7 +57,7 @@ def test_no_language_model_is_imported_before_it_is_used():
     code = (
         "import sys, transformers_mvgpt.kernels.dispatch as _; print([name for name in sys.modules if name in KNOWN])"
     )
-    known = f"KNOWN = {sorted(gates._KNOWN_FAMILIES)};"
+    known = f"KNOWN = {sorted(gates_language_model._KNOWN_FAMILIES)};"
     result = subprocess.run([sys.executable, "-c", known + code], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
 

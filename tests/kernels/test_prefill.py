@@ -13,7 +13,7 @@ from transformers import DynamicCache, Qwen2Config, Qwen2Model, StaticCache
 from tiny_models import make_sample, tiny_config, tiny_model
 from tiny_models import tiny_language_model as make_model
 from transformers_mvgpt.compat.cache_name import CACHE_NAME
-from transformers_mvgpt.kernels import decode_step, gates, prefill
+from transformers_mvgpt.kernels import decode_step, gates, gates_language_model, prefill
 
 
 pytest.importorskip("numba")
@@ -28,7 +28,7 @@ def make_prompt(model: Qwen2Model, batch_size: int = 1, length: int = 7, seed: i
 
 def prefill_on_cpu(model, inputs_embeds, last_token_only=False, **inputs):
     """By the compiled parts, or `None` where they would not do the same."""
-    if not gates.may_prefill(model, inputs_embeds, **inputs):
+    if not gates_language_model.may_prefill(model, inputs_embeds, **inputs):
         return None
     return prefill.prefill(model, inputs_embeds, last_token_only=last_token_only, **inputs)
 

@@ -16,14 +16,11 @@ from .gates import (
     gains_from_row_products,
     may_activate,
     may_normalize,
-    may_prefill,
-    may_replay_graphs,
-    may_replay_prefill,
     mixer_implementation,
-    needs_last_token_only,
     wants_more_than_logits,
-    weights_for_decode_step,
 )
+from .gates_graphs import may_replay_graphs, may_replay_prefill
+from .gates_language_model import may_prefill, needs_last_token_only, weights_for_decode_step
 from .graphs_function import GraphedStep
 from .graphs_model import CudaGraphs, recordings
 from .mamba_ssm_scan import scan_with_mamba_ssm

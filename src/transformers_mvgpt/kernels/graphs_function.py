@@ -12,7 +12,7 @@ from transformers import StaticCache
 from transformers.modeling_outputs import CausalLMOutputWithPast, ModelOutput
 
 from ..compat.cache_name import CACHE_NAME
-from .gates import makes_one_token
+from .gates_graphs import makes_one_token
 
 
 # Of other shapes, the one that was used longest ago is dropped.

@@ -20,7 +20,7 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from ..compat.cache_name import CACHE_NAME
-from .gates import GRAPH_TOKENS
+from .gates_graphs import GRAPH_TOKENS
 from .graphs_function import GraphedFunction
 
 

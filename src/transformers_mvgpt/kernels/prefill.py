@@ -15,7 +15,7 @@ from transformers.masking_utils import create_causal_mask
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from ..compat.cache_name import CACHE_NAME
-from .gates import may_keep_last_token
+from .gates_language_model import may_keep_last_token
 from .numba_elementwise import add_and_normalize, silu_times
 
 

@@ -1,0 +1,228 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""When the compiled prefill and decode step may stand in for those of a language model of transformers."""
+
+import functools
+import sys
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.modules import module as nn_module
+from transformers import Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
+from transformers.activations import ACT2FN
+from transformers.cache_utils import DynamicLayer
+
+from ..compat.cache_name import CACHE_NAME
+from .gates import has_hooks, is_hooked, is_plain, may_be_compiled, wants_more_than_logits
+from .numba_decode_step import LAYER_WEIGHTS
+
+
+class _Parts(NamedTuple):
+    """The classes of a language model and its parts whose forward passes the compiled ones know."""
+
+    model: type[nn.Module]
+    layer: type[nn.Module]
+    attention: type[nn.Module]
+    mlp: type[nn.Module]
+    norm: type[nn.Module]
+
+
+# By the file of transformers that they are in: how the names of the classes begin. Both have the same layers, with or without
+# biases.
+_KNOWN_FAMILIES = {
+    "transformers.models.llama.modeling_llama": "Llama",
+    "transformers.models.qwen2.modeling_qwen2": "Qwen2",
+}
+_SILU = type(ACT2FN["silu"])
+_WEIGHT_PATHS = [tuple(name.split(".")) for name in LAYER_WEIGHTS]
+
+
+@functools.cache
+def _known_parts(file: str, name: str) -> _Parts | None:
+    """Of a language model whose class has this name, in this module."""
+    prefix = _KNOWN_FAMILIES.get(file)
+    if prefix is None or name != f"{prefix}Model":
+        return None
+    module = sys.modules[file]  # it is there, as the model is: nothing is imported for other models
+    names = ("Model", "DecoderLayer", "Attention", "MLP", "RMSNorm")
+    return _Parts(*(getattr(module, f"{prefix}{part}") for part in names))
+
+
+def _parts_of(model: PreTrainedModel) -> _Parts | None:
+    return _known_parts(type(model).__module__, type(model).__name__)
+
+
+def weights_for_decode_step(
+    language_model: PreTrainedModel,
+    inputs_embeds: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+    position_ids: torch.Tensor | None = None,
+    **kwargs: Any,
+) -> list[list[nn.Parameter | None]] | None:
+    """
+    Whether the compiled decode step does what a language model does for a call: for one token after others of one sequence,
+    where modules have not been changed, quantized or hooked, and nothing but the last hidden state is asked for.
+
+    Returns:
+        For each layer its weights in the order of `LAYER_WEIGHTS`, `None` for a bias that there is not. Nothing, if it does not.
+    """
+    cache, use_cache = kwargs.pop(CACHE_NAME, None), kwargs.pop("use_cache", None)
+    config, dtype = language_model.config, inputs_embeds.dtype
+    if (
+        not may_be_compiled(inputs_embeds, **kwargs)
+        or inputs_embeds.shape[:2] != (1, 1)
+        or use_cache is False
+        or (parts := _parts_of(language_model)) is None
+        or not _is_plain_model(language_model, parts)
+        or not _holds_one_sequence(cache, config, dtype)
+        or not _hides_nothing(attention_mask)
+    ):
+        return None
+    shapes, weights = _weight_shapes(config), []
+    for layer in language_model.layers:
+        of_layer = _weights_of_layer(layer, parts, dtype, shapes)
+        if of_layer is None:
+            return None
+        weights.append(of_layer)
+    return weights
+
+
+def may_prefill(
+    language_model: PreTrainedModel,
+    inputs_embeds: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+    position_ids: torch.Tensor | None = None,
+    use_cache: bool | None = None,
+    **kwargs: Any,
+) -> bool:
+    """
+    Whether the compiled prefill does what a language model does for a call: for several tokens, where norms and activations
+    have not been changed, whatever the attentions' and MLPs' linear layers have become.
+    """
+    kwargs.pop(CACHE_NAME, None)
+    dtype = inputs_embeds.dtype
+    return (
+        may_be_compiled(inputs_embeds, **kwargs)
+        and inputs_embeds.shape[1] > 1
+        and (parts := _parts_of(language_model)) is not None
+        and isinstance(attention_mask, torch.Tensor | None)
+        and _is_plain_model(language_model, parts)
+        and _is_plain_norm(language_model.norm, parts, dtype)
+        and all(
+            _is_plain_layer(layer, parts)
+            and _is_plain_norm(layer.input_layernorm, parts, dtype)
+            and _is_plain_norm(layer.post_attention_layernorm, parts, dtype)
+            # its result is overwritten, which may not happen to what somebody keeps
+            and not has_hooks(layer.mlp.gate_proj)
+            for layer in language_model.layers
+        )
+    )
+
+
+def may_keep_last_token(cache: Cache | None, last_layer: nn.Module) -> bool:
+    """Whether the last layer may compute nothing but the keys and values of the tokens before the last."""
+    is_plain_cache = (
+        cache is not None and type(cache) is DynamicCache and not cache.offloading and not any(cache.is_sliding)
+    )
+    return is_plain_cache and not has_hooks(last_layer)
+
+
+def needs_last_token_only(model: nn.Module, logits_to_keep: int | torch.Tensor) -> bool:
+    """Whether nobody looks at other tokens' hidden states of a base model than the last one's."""
+    if torch.compiler.is_compiling() or not isinstance(logits_to_keep, int) or logits_to_keep != 1:
+        return False
+    return not (is_hooked(model) or "forward" in model.__dict__ or nn_module._has_any_global_hook())
+
+
+def _is_plain_model(model: PreTrainedModel, parts: _Parts) -> bool:
+    """Whether a language model's forward pass is that of transformers, with an attention to all tokens."""
+    config = model.config
+    return (
+        is_plain(model, parts.model)
+        and len(model.layers) == config.num_hidden_layers
+        and set(getattr(config, "layer_types", None) or ["full_attention"]) == {"full_attention"}
+        and config._attn_implementation in ("eager", "sdpa")
+        and getattr(config, "is_causal", None) is not False
+        and not model.training  # in training, what is checkpointed must give the same with gradients
+        and not wants_more_than_logits(config)
+        and not nn_module._has_any_global_hook()
+    )
+
+
+def _is_plain_layer(layer: Any, parts: _Parts) -> bool:
+    """Whether a layer, its attention, MLP and activation are those of transformers, whatever its linear layers and norms are."""
+    return (
+        is_plain(layer, parts.layer)
+        and is_plain(layer.self_attn, parts.attention)
+        and is_plain(layer.mlp, parts.mlp)
+        and is_plain(layer.mlp.act_fn, _SILU)
+    )
+
+
+def _is_plain_norm(norm: Any, parts: _Parts, dtype: torch.dtype) -> bool:
+    return is_plain(norm, parts.norm) and norm.weight.dtype == dtype and norm.weight.device.type == "cpu"
+
+
+def _weight_shapes(config: PreTrainedConfig) -> list[tuple[int, ...]]:
+    """In the order of `LAYER_WEIGHTS`."""
+    width, inner_width = config.hidden_size, config.intermediate_size
+    head_width = getattr(config, "head_dim", None) or width // config.num_attention_heads
+    queries, keys = config.num_attention_heads * head_width, config.num_key_value_heads * head_width
+    projections = [((size, width), (size,)) for size in (queries, keys, keys)]
+    output: list[tuple[int, ...]] = [(width, queries), (width,)]
+    mlp: list[tuple[int, ...]] = [(inner_width, width), (inner_width, width), (width, inner_width)]
+    return [(width,), *(shape for pair in projections for shape in pair), *output, (width,), *mlp]
+
+
+def _weights_of_layer(
+    layer: Any, parts: _Parts, dtype: torch.dtype, shapes: list[tuple[int, ...]]
+) -> list[nn.Parameter | None] | None:
+    if not _is_plain_layer(layer, parts):
+        return None
+    weights: list[nn.Parameter | None] = []
+    for (*parents, name, kind), shape in zip(_WEIGHT_PATHS, shapes, strict=True):
+        # not by attributes, which take as long as all the rest
+        module = (layer._modules[parents[0]] if parents else layer)._modules[name]
+        if not is_plain(module, nn.Linear if parents else parts.norm):
+            return None
+        weight = module._parameters[kind]
+        if weight is None:  # a bias
+            weights.append(None)
+            continue
+        if not (
+            type(weight) is nn.Parameter  # not a quantized or a distributed one
+            and weight.shape == shape
+            and weight.dtype == dtype
+            and weight.device.type == "cpu"
+            and weight.is_contiguous()
+        ):
+            return None
+        weights.append(weight)
+    mlp = layer.mlp._modules
+    return weights if all(mlp[f"{name}_proj"]._parameters["bias"] is None for name in ("gate", "up", "down")) else None
+
+
+def _holds_one_sequence(cache: Cache | None, config: PreTrainedConfig, dtype: torch.dtype) -> bool:
+    """Whether a cache is one that grows, and has something of one sequence in each layer."""
+    if cache is None or type(cache) is not DynamicCache or len(cache.layers) != config.num_hidden_layers:
+        return False
+    shape = (1, config.num_key_value_heads, cache.get_seq_length())
+    return (
+        shape[2] > 0
+        and not cache.offloading
+        and all(
+            type(layer) is DynamicLayer
+            and layer.is_initialized
+            and layer.keys.shape[:3] == layer.values.shape[:3] == shape
+            and layer.keys.dtype == layer.values.dtype == dtype
+            and layer.keys.device.type == layer.values.device.type == "cpu"
+            for layer in cache.layers
+        )
+    )
+
+
+def _hides_nothing(attention_mask: Any) -> bool:
+    """Whether a mask hides nothing of what is in the cache."""
+    if attention_mask is None:
+        return True
+    return isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2 and bool((attention_mask == 1).all())
