@@ -23,6 +23,9 @@ from .triton_support import SUITS_AUTO, runs_triton
 _SWITCHES = (os.environ.get("MVGPT_DISABLE_NUMBA", "0"), os.environ.get("NUMBA_DISABLE_JIT", "0"))
 has_numba = all(switch in ("", "0") for switch in _SWITCHES) and importlib.util.find_spec("numba") is not None
 
+# Where Triton's kernels run; in its interpreter, "cpu".
+_TRITON_DEVICE = "cuda"
+
 # What `generate` hands on of its own arguments.
 _WITHOUT_MEANING = {"tokenizer", "assistant_tokenizer"}
 # After a call with `output_hidden_states`, transformers' hooks stay. In calls without, which alone can be fast, they do nothing.
@@ -37,18 +40,35 @@ def may_be_compiled(x: torch.Tensor, **kwargs: Any) -> bool:
         x (`torch.Tensor`): what the call begins with.
         kwargs: all other arguments of the call that change what it does, if they are neither `None` nor `False`.
     """
+    return (
+        has_numba
+        and x.dtype in (torch.float32, torch.bfloat16)
+        and x.device.type == "cpu"
+        and _is_plain_call(x, **kwargs)
+    )
+
+
+def may_run_triton(x: torch.Tensor, **kwargs: Any) -> bool:
+    """As [`may_be_compiled`], of Triton's kernels on GPUs."""
+    is_known = x.dtype in (torch.float32, torch.bfloat16, torch.float16)
+    return is_known and suits_triton(x.device) and _is_plain_call(x, **kwargs)
+
+
+def suits_triton(device: torch.device) -> bool:
+    """Whether Triton's kernels can be built and are quick there."""
+    return SUITS_AUTO and device.type == _TRITON_DEVICE
+
+
+def _is_plain_call(x: torch.Tensor, **kwargs: Any) -> bool:
     if torch.compiler.is_compiling() or kwargs.get("is_causal") is False:  # `False` is not what happens otherwise
         return False
     return (
-        has_numba
-        and type(x) in (torch.Tensor, nn.Parameter)  # not one without values
-        and x.dtype in (torch.float32, torch.bfloat16)
-        and x.device.type == "cpu"
+        type(x) in (torch.Tensor, nn.Parameter)  # not one without values
         and not torch.is_grad_enabled()
         and not torch.jit.is_tracing()
         and not torch._C._are_functorch_transforms_active()
         and torch.autograd.forward_ad._current_level < 0  # tangents come without `requires_grad`
-        and not torch.is_autocast_enabled("cpu")
+        and not torch.is_autocast_enabled(x.device.type)
         and all(value is None or value is False or name in _WITHOUT_MEANING for name, value in kwargs.items())
     )
 

@@ -8,12 +8,20 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 from torch.nn.modules import module as nn_module
-from transformers import Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
+from transformers import Cache, DynamicCache, PreTrainedConfig, PreTrainedModel, StaticCache
 from transformers.activations import ACT2FN
 from transformers.cache_utils import DynamicLayer
 
 from ..compat.cache_name import CACHE_NAME
-from .gates import has_hooks, is_hooked, is_plain, may_be_compiled, wants_more_than_logits
+from .gates import (
+    has_hooks,
+    is_hooked,
+    is_plain,
+    may_be_compiled,
+    may_run_triton,
+    suits_triton,
+    wants_more_than_logits,
+)
 from .numba_decode_step import LAYER_WEIGHTS
 
 
@@ -96,27 +104,48 @@ def may_prefill(
     **kwargs: Any,
 ) -> bool:
     """
-    Whether the compiled prefill does what a language model does for a call: for several tokens, where norms and activations
-    have not been changed, whatever the attentions' and MLPs' linear layers have become.
+    Whether the compiled prefill does what a language model does for a call, on CPU or on a GPU: for several tokens, where norms
+    and activations have not been changed, whatever the attentions' and MLPs' linear layers have become.
     """
     kwargs.pop(CACHE_NAME, None)
-    dtype = inputs_embeds.dtype
+    dtype, device = inputs_embeds.dtype, inputs_embeds.device
     return (
-        may_be_compiled(inputs_embeds, **kwargs)
+        (may_be_compiled(inputs_embeds, **kwargs) or may_run_triton(inputs_embeds, **kwargs))
         and inputs_embeds.shape[1] > 1
         and (parts := _parts_of(language_model)) is not None
         and isinstance(attention_mask, torch.Tensor | None)
         and _is_plain_model(language_model, parts)
-        and _is_plain_norm(language_model.norm, parts, dtype)
+        and _is_plain_norm(language_model.norm, parts, dtype, device)
         and all(
             _is_plain_layer(layer, parts)
-            and _is_plain_norm(layer.input_layernorm, parts, dtype)
-            and _is_plain_norm(layer.post_attention_layernorm, parts, dtype)
+            and _is_plain_norm(layer.input_layernorm, parts, dtype, device)
+            and _is_plain_norm(layer.post_attention_layernorm, parts, dtype, device)
             # its result is overwritten, which may not happen to what somebody keeps
             and not has_hooks(layer.mlp.gate_proj)
             for layer in language_model.layers
         )
     )
+
+
+def begins_unpadded(language_model: PreTrainedModel, mask: torch.Tensor | None, cache: Cache | None) -> bool:
+    """
+    Whether Triton's kernels prefill whole layers, where [`may_prefill`] allows the call: where each token sees all before it, and
+    none of them is in the cache.
+
+    Args:
+        mask (`torch.Tensor`, *optional*): that transformers has made of the call's.
+    """
+    return (
+        mask is None
+        and suits_triton(language_model.norm.weight.device)
+        and language_model.config._attn_implementation == "sdpa"
+        and (cache is None or _is_new(cache))
+    )
+
+
+def _is_new(cache: Cache) -> bool:
+    is_known = type(cache) in (DynamicCache, StaticCache) and not any(cache.is_sliding)
+    return is_known and not any(layer.is_initialized for layer in cache.layers)
 
 
 def may_keep_last_token(cache: Cache | None, last_layer: nn.Module) -> bool:
@@ -159,8 +188,8 @@ def _is_plain_layer(layer: Any, parts: _Parts) -> bool:
     )
 
 
-def _is_plain_norm(norm: Any, parts: _Parts, dtype: torch.dtype) -> bool:
-    return is_plain(norm, parts.norm) and norm.weight.dtype == dtype and norm.weight.device.type == "cpu"
+def _is_plain_norm(norm: Any, parts: _Parts, dtype: torch.dtype, device: torch.device) -> bool:
+    return is_plain(norm, parts.norm) and norm.weight.dtype == dtype and norm.weight.device == device
 
 
 def _weight_shapes(config: PreTrainedConfig) -> list[tuple[int, ...]]:
