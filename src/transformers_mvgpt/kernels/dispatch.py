@@ -259,6 +259,25 @@ def use_quick_gelu(encoder: nn.Module) -> None:
             module.activation_fn = QuickGELU()
 
 
+def attend_to_frames(
+    image_features: torch.Tensor, frames_per_chunk: int, *, plain: Callable[[torch.Tensor, int], torch.Tensor]
+) -> torch.Tensor:
+    """
+    How much attention each frame draws from the patches of its chunk.
+
+    Args:
+        image_features (`torch.Tensor` of shape `(V, F, P, D)`): of V videos with F frames of P patches.
+        frames_per_chunk (`int`): consecutive frames that are scored against each other.
+
+    Returns:
+        `torch.Tensor` of shape `(V, F)` in float32.
+    """
+    if fast is not None and fast.may_score_frames(image_features, frames_per_chunk):
+        scores = fast.score_frames(image_features.flatten(0, 1), frames_per_chunk)
+        return scores.view(image_features.shape[:2])
+    return plain(image_features, frames_per_chunk)
+
+
 def enable_cuda_graphs(model: PreTrainedModel) -> None:
     """
     Lets [`run_language_model`], [`encode_videos`] and [`compiled_call`] of a base model record CUDA kernels, and replay them.

@@ -16,6 +16,7 @@ from .gates import (
     gains_from_row_products,
     may_activate,
     may_normalize,
+    may_score_frames,
     mixer_implementation,
     wants_more_than_logits,
 )
@@ -31,6 +32,7 @@ from .numba_mixer import scan_both_ways as scan_both_ways_on_cpu
 from .numba_scan import scan_with_numba
 from .one_row_linear import OneRowProducts
 from .prefill import prefill
+from .triton_frame_scoring import score_frames
 from .triton_mixer import convolve as convolve_with_triton
 from .triton_mixer import scan_both_ways as scan_both_ways_with_triton
 from .triton_scan import scan_with_triton
@@ -93,6 +95,9 @@ class FastPaths:
     # CLIP's activation
     may_activate = staticmethod(may_activate)
     quick_gelu = staticmethod(quick_gelu)
+    # frame scoring
+    may_score_frames = staticmethod(may_score_frames)
+    score_frames = staticmethod(score_frames)
     # CUDA graphs
     recordings = recordings
     CudaGraphs = CudaGraphs

@@ -85,6 +85,17 @@ def may_activate(x: torch.Tensor, training: bool) -> bool:
     return not training and may_be_compiled(x)  # as in the norm
 
 
+def may_score_frames(image_features: torch.Tensor, frames_per_chunk: int) -> bool:
+    """Whether Triton's kernels can score frames: float32 has more digits than their products keep."""
+    return (
+        image_features.dtype != torch.float32
+        and may_run_triton(image_features)
+        and image_features.stride(-1) == 1
+        and image_features.shape[1] % frames_per_chunk == 0
+        and image_features.numel() > 0
+    )
+
+
 def multiplies_one_row(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> bool:
     """Whether a linear layer is a product of a matrix and a vector in bfloat16 on CPU."""
     return (

@@ -10,6 +10,8 @@ import math
 import torch
 from transformers.utils.generic import maybe_autocast
 
+from ..kernels.dispatch import attend_to_frames
+
 
 @torch.no_grad()
 def score_frames(image_features: torch.Tensor, frames_per_chunk: int) -> torch.Tensor:
@@ -26,6 +28,10 @@ def score_frames(image_features: torch.Tensor, frames_per_chunk: int) -> torch.T
         `torch.Tensor` of shape `(num_videos, num_frames)` and dtype float32, whatever the dtype of the features: close
         scores would tie in a 16-bit one. The scores of a chunk add up to its n * P patches.
     """
+    return attend_to_frames(image_features, frames_per_chunk, plain=_score_frames)
+
+
+def _score_frames(image_features: torch.Tensor, frames_per_chunk: int) -> torch.Tensor:
     num_videos, num_frames, num_patches, hidden_size = image_features.shape
     chunks = image_features.float().reshape(-1, frames_per_chunk * num_patches, hidden_size)  # (V * C, n * P, D)
     # autocast would bring the 16-bit scores back
