@@ -5,7 +5,12 @@ from transformers_mvgpt.kernels import triton_elementwise
 from triton_process import needs_triton, run_tests
 
 
-FILES = ["interpreted_elementwise.py", "interpreted_prefill.py", "interpreted_frame_scoring.py"]
+FILES = [
+    "interpreted_elementwise.py",
+    "interpreted_prefill.py",
+    "interpreted_frame_scoring.py",
+    "interpreted_image_encoder.py",
+]
 
 
 @needs_triton

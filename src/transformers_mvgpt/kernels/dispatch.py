@@ -6,7 +6,7 @@ Each function here takes the plain code as `plain`, and calls it wherever `gates
 Nothing else of this folder is imported by the model. Without `fast_paths.py`'s files (`fast` is `None`), all that is plain runs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, Literal
@@ -257,6 +257,21 @@ def use_quick_gelu(encoder: nn.Module) -> None:
     for module in encoder.modules():
         if type(getattr(module, "activation_fn", None)) is QuickGELUActivation:
             module.activation_fn = QuickGELU()
+
+
+def run_image_layers(
+    layers: Sequence[nn.Module], hidden_states: torch.Tensor, *, plain: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """
+    `plain(hidden_states)`, which calls the layers of CLIP's image encoder one after the other.
+
+    Args:
+        layers (`Sequence[CLIPEncoderLayer]`): after [`use_quick_gelu`].
+        hidden_states (`torch.Tensor` of shape `(S, L, h)`): what the first of them takes.
+    """
+    if fast is not None and fast.may_run_image_layers(layers, hidden_states, QuickGELU):
+        return fast.run_image_layers(layers, hidden_states)
+    return plain(hidden_states)
 
 
 def attend_to_frames(

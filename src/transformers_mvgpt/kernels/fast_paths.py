@@ -16,6 +16,7 @@ from .gates import (
     gains_from_row_products,
     may_activate,
     may_normalize,
+    may_run_image_layers,
     may_score_frames,
     mixer_implementation,
     wants_more_than_logits,
@@ -33,6 +34,7 @@ from .numba_scan import scan_with_numba
 from .one_row_linear import OneRowProducts
 from .prefill import prefill
 from .triton_frame_scoring import score_frames
+from .triton_image_encoder import run_image_layers
 from .triton_mixer import convolve as convolve_with_triton
 from .triton_mixer import scan_both_ways as scan_both_ways_with_triton
 from .triton_scan import scan_with_triton
@@ -95,6 +97,9 @@ class FastPaths:
     # CLIP's activation
     may_activate = staticmethod(may_activate)
     quick_gelu = staticmethod(quick_gelu)
+    # CLIP's layers
+    may_run_image_layers = staticmethod(may_run_image_layers)
+    run_image_layers = staticmethod(run_image_layers)
     # frame scoring
     may_score_frames = staticmethod(may_score_frames)
     score_frames = staticmethod(score_frames)

@@ -7,10 +7,13 @@ whether the last layer may leave tokens out, whether a compiled step can be reco
 
 import importlib.util
 import os
+import sys
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import torch
 from torch import nn
+from torch.nn.modules import module as nn_module
 from transformers import PreTrainedConfig
 from transformers.utils.output_capturing import capture_outputs
 
@@ -25,6 +28,8 @@ has_numba = all(switch in ("", "0") for switch in _SWITCHES) and importlib.util.
 
 # Where Triton's kernels run; in its interpreter, "cpu".
 _TRITON_DEVICE = "cuda"
+
+_CLIP = "transformers.models.clip.modeling_clip"
 
 # What `generate` hands on of its own arguments.
 _WITHOUT_MEANING = {"tokenizer", "assistant_tokenizer"}
@@ -93,6 +98,43 @@ def may_score_frames(image_features: torch.Tensor, frames_per_chunk: int) -> boo
         and image_features.stride(-1) == 1
         and image_features.shape[1] % frames_per_chunk == 0
         and image_features.numel() > 0
+    )
+
+
+def may_run_image_layers(layers: Iterable[Any], hidden_states: torch.Tensor, activation: type[nn.Module]) -> bool:
+    """
+    Whether Triton's kernels can take the place of CLIP's layers.
+
+    Args:
+        layers (`Iterable[nn.Module]`): one after the other.
+        activation (`type`): the class of their QuickGELU.
+    """
+    if not may_run_triton(hidden_states) or nn_module._has_any_global_hook():
+        return False
+    dtype, device = hidden_states.dtype, hidden_states.device
+    clip: Any = sys.modules.get(_CLIP)
+    are_there = False
+    for layer in layers:
+        are_there = True
+        if not (
+            type(layer).__module__ == _CLIP
+            and is_plain(layer, clip.CLIPEncoderLayer)
+            and is_plain(layer.self_attn, clip.CLIPAttention)
+            and is_plain(layer.mlp, clip.CLIPMLP)
+            and is_plain(layer.mlp.activation_fn, activation)
+            and layer.self_attn.config._attn_implementation == "sdpa"
+            and not layer.self_attn.is_causal
+            and not layer.training
+            and all(_is_plain_layer_norm(norm, dtype, device) for norm in (layer.layer_norm1, layer.layer_norm2))
+        ):
+            return False
+    return are_there
+
+
+def _is_plain_layer_norm(norm: Any, dtype: torch.dtype, device: torch.device) -> bool:
+    return is_plain(norm, nn.LayerNorm) and all(
+        parameter is not None and parameter.dtype == dtype and parameter.device == device and parameter.ndim == 1
+        for parameter in (norm.weight, norm.bias)
     )
 
 

@@ -14,6 +14,7 @@ Symbols in the shape comments: C chunks, n frames per chunk, P patches per frame
 in a row of them.
 """
 
+import functools
 import math
 
 import torch
@@ -43,11 +44,11 @@ def score_frames(features: torch.Tensor, frames_per_chunk: int) -> torch.Tensor:
     num_frames, num_patches, width = features.shape
     num_chunks, num_tokens = num_frames // frames_per_chunk, frames_per_chunk * num_patches
     tiles, most_chunks = triton.cdiv(num_tokens, _TILE), min(num_chunks, _MOST_CHUNKS)
-    floats = {"dtype": torch.float32, "device": features.device}
-    attention = torch.empty(most_chunks, num_tokens, num_tokens, **floats)
-    largest, sums = torch.empty(2, most_chunks, tiles, num_tokens, **floats).unbind()
-    received = torch.empty(num_chunks, tiles, num_tokens, **floats)
-    scores = torch.empty(num_frames, **floats)
+    empty = functools.partial(features.new_empty, dtype=torch.float32)
+    attention = empty((most_chunks, num_tokens, num_tokens))
+    largest, sums = empty((2, most_chunks, tiles, num_tokens)).unbind()
+    received = empty((num_chunks, tiles, num_tokens))
+    scores = empty((num_frames,))
     sizes = {"M": tiles, "M_BLOCK": triton.next_power_of_2(tiles)}
     for first in range(0, num_chunks, most_chunks):
         chunks = min(most_chunks, num_chunks - first)
@@ -111,9 +112,9 @@ def _tile_kernel(
     if i <= j:
         rows, columns = i * T + tl.arange(0, T), j * T + tl.arange(0, T)
         is_row, is_column = rows < num_tokens, columns < num_tokens
-        first_frame += chunk * (num_tokens // num_patches)
-        row_places = (first_frame + rows // num_patches) * frame_stride + rows % num_patches * patch_stride
-        column_places = (first_frame + columns // num_patches) * frame_stride + columns % num_patches * patch_stride
+        chunk_frame = first_frame + chunk * (num_tokens // num_patches)
+        row_places = (chunk_frame + rows // num_patches) * frame_stride + rows % num_patches * patch_stride
+        column_places = (chunk_frame + columns // num_patches) * frame_stride + columns % num_patches * patch_stride
         scores = tl.zeros((T, T), dtype=tl.float32)
         for k in range(0, D, K):
             value = k + tl.arange(0, K)

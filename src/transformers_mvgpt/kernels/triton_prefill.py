@@ -11,12 +11,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 from transformers import Cache, DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from .gates import is_plain
+from .plain_linear import apply_linear, is_plain_linear
 from .triton_elementwise import add_and_normalize, rotate, silu_times
 
 
@@ -61,12 +60,12 @@ def compute_prompts(
     normed = _add_and_normalize(hidden, None, layers[0].input_layernorm)
     for index, (layer, next_norm) in enumerate(zip(layers, norms, strict=True)):
         attention, mlp = layer.self_attn, layer.mlp
-        queries = _linear(attention.q_proj, normed)
-        if not is_plain(attention.q_proj, nn.Linear):
+        queries = apply_linear(attention.q_proj, normed)
+        if not is_plain_linear(attention.q_proj):
             queries = queries.clone()  # somebody may keep what it returned
         keys, values = all_keys[index], all_values[index]  # (B, G, L, D) each
         rotate(
-            *(queries, _linear(attention.k_proj, normed), _linear(attention.v_proj, normed)),
+            *(queries, apply_linear(attention.k_proj, normed), apply_linear(attention.v_proj, normed)),
             *(cosine, sine, keys, values),
         )
         attended = F.scaled_dot_product_attention(
@@ -80,9 +79,9 @@ def compute_prompts(
         attended = attended.transpose(1, 2).reshape(batch_size, length, -1)  # (B, L, H * D)
         if keep is not None and next_norm is language_model.norm:
             hidden, attended = keep(hidden), keep(attended)
-        normed = _add_and_normalize(hidden, _linear(attention.o_proj, attended), layer.post_attention_layernorm)
-        inner = silu_times(_linear(mlp.gate_proj, normed), _linear(mlp.up_proj, normed))
-        normed = _add_and_normalize(hidden, _linear(mlp.down_proj, inner), next_norm)
+        normed = _add_and_normalize(hidden, apply_linear(attention.o_proj, attended), layer.post_attention_layernorm)
+        inner = silu_times(apply_linear(mlp.gate_proj, normed), apply_linear(mlp.up_proj, normed))
+        normed = _add_and_normalize(hidden, apply_linear(mlp.down_proj, inner), next_norm)
     return ComputedPrompts(normed, all_keys, all_values)
 
 
@@ -96,8 +95,7 @@ def fill_cache(cache: Cache, keys: torch.Tensor, values: torch.Tensor) -> None:
     """
     grows = type(cache) is DynamicCache and not cache.offloading and len(cache.layers) == len(keys)
     for index, of_layer in enumerate(zip(keys.unbind(), values.unbind(), strict=True)):
-        layer = cache.layers[index] if grows else None
-        if type(layer) is DynamicLayer and not layer.is_initialized:
+        if grows and type(layer := cache.layers[index]) is DynamicLayer and not layer.is_initialized:
             layer.lazy_initialization(*of_layer)
             layer.keys, layer.values = of_layer
         else:
@@ -106,10 +104,3 @@ def fill_cache(cache: Cache, keys: torch.Tensor, values: torch.Tensor) -> None:
 
 def _add_and_normalize(hidden: torch.Tensor, update: torch.Tensor | None, norm: Any) -> torch.Tensor:
     return add_and_normalize(hidden, update, norm.weight, norm.variance_epsilon)
-
-
-def _linear(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """What a linear layer returns: a quantized one may have another dtype or layout."""
-    if is_plain(module, nn.Linear) and type(weight := module._parameters["weight"]) is nn.Parameter:
-        return F.linear(x, weight, module._parameters["bias"])
-    return module(x).to(x.dtype).contiguous()

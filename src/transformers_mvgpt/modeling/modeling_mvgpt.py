@@ -6,6 +6,8 @@ Symbols in the shape comments: V videos, F frames, C chunks, k selected frames p
 I visual tokens per frame and J per chunk for the language model, h its width.
 """
 
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +20,7 @@ from transformers.utils import TransformersKwargs
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 
 from ..compat.cache_name import takes_cache
-from ..kernels.dispatch import encode_videos, use_quick_gelu
+from ..kernels.dispatch import encode_videos, run_image_layers, use_quick_gelu
 from .checkpoint_mapping_mvgpt import register_checkpoint_mappings
 from .configuration_mvgpt import PUBLISHED_ENCODERS, MobileVideoGPTConfig
 from .frame_scoring_mvgpt import score_frames, select_frames
@@ -181,9 +183,10 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, VisionLanguageModel):
                 attentions = outputs.attentions if recorded["output_attentions"] else None
             else:
                 all_hidden_states = attentions = None
-                hidden_states = tower.pre_layrnorm(tower.embeddings(pixel_values))
-                for layer in tower.encoder.layers[: self.config.num_vision_layers]:
-                    hidden_states = layer(hidden_states, None)
+                layers = tower.encoder.layers[: self.config.num_vision_layers]
+                hidden_states = run_image_layers(
+                    layers, tower.pre_layrnorm(tower.embeddings(pixel_values)), plain=partial(_call_each, layers)
+                )
         return BaseModelOutput(
             last_hidden_state=hidden_states[:, 1:],  # without the class token
             hidden_states=all_hidden_states,
@@ -263,6 +266,12 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, VisionLanguageModel):
             position_ids=position_ids,
             **kwargs,
         )
+
+
+def _call_each(layers: Iterable[nn.Module], hidden_states: torch.Tensor) -> torch.Tensor:
+    for layer in layers:
+        hidden_states = layer(hidden_states, None)
+    return hidden_states
 
 
 def _gradients_if_wanted(encoder: nn.Module, pixels: torch.Tensor) -> torch.set_grad_enabled:
