@@ -34,7 +34,7 @@ def score_frames(features: torch.Tensor, frames_per_chunk: int) -> torch.Tensor:
     As [`frame_scoring_mvgpt.score_frames`].
 
     Args:
-        features (`torch.Tensor` of shape `(C * n, P, D)`): bfloat16 or float16, on the current GPU, the values of a patch side by
+        features (`torch.Tensor` of shape `(C * n, P, D)`): bfloat16 or float16, on a GPU, the values of a patch side by
             side. Their products are exact and added in float32, like everything after them.
         frames_per_chunk (`int`): n.
 
@@ -50,31 +50,32 @@ def score_frames(features: torch.Tensor, frames_per_chunk: int) -> torch.Tensor:
     received = empty((num_chunks, tiles, num_tokens))
     scores = empty((num_frames,))
     sizes = {"M": tiles, "M_BLOCK": triton.next_power_of_2(tiles)}
-    for first in range(0, num_chunks, most_chunks):
-        chunks = min(most_chunks, num_chunks - first)
-        _tile_kernel[(tiles, tiles, chunks)](
-            *(features, attention, largest, sums, math.log2(math.e) / math.sqrt(width)),
-            *(first * frames_per_chunk, num_tokens, num_patches, features.stride(0), features.stride(1)),
-            D=width,
-            M=tiles,
-            T=_TILE,
-            K=_WIDTH,
-            num_warps=_NUM_WARPS,
-            num_stages=_NUM_STAGES,
-        )
-        _column_kernel[(tiles, triton.cdiv(num_tokens, _COLUMNS), chunks)](
-            *(attention, largest, sums, received, first, num_tokens),
+    with torch.cuda.device_of(features):
+        for first in range(0, num_chunks, most_chunks):
+            chunks = min(most_chunks, num_chunks - first)
+            _tile_kernel[(tiles, tiles, chunks)](
+                *(features, attention, largest, sums, math.log2(math.e) / math.sqrt(width)),
+                *(first * frames_per_chunk, num_tokens, num_patches, features.stride(0), features.stride(1)),
+                D=width,
+                M=tiles,
+                T=_TILE,
+                K=_WIDTH,
+                num_warps=_NUM_WARPS,
+                num_stages=_NUM_STAGES,
+            )
+            _column_kernel[(tiles, triton.cdiv(num_tokens, _COLUMNS), chunks)](
+                *(attention, largest, sums, received, first, num_tokens),
+                **sizes,
+                T=_TILE,
+                COLUMNS=_COLUMNS,
+                num_warps=_NUM_WARPS,
+            )
+        _frame_kernel[(num_frames,)](
+            *(received, scores, num_tokens, num_patches, frames_per_chunk),
             **sizes,
-            T=_TILE,
-            COLUMNS=_COLUMNS,
+            P=triton.next_power_of_2(num_patches),
             num_warps=_NUM_WARPS,
         )
-    _frame_kernel[(num_frames,)](
-        *(received, scores, num_tokens, num_patches, frames_per_chunk),
-        **sizes,
-        P=triton.next_power_of_2(num_patches),
-        num_warps=_NUM_WARPS,
-    )
     return scores
 
 
