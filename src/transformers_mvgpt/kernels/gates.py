@@ -5,6 +5,7 @@ here and, of a language model and of CUDA graphs, in `gates_language_model.py` a
 whether the last layer may leave tokens out, whether a compiled step can be recorded.
 """
 
+import functools
 import importlib.util
 import os
 import sys
@@ -56,12 +57,17 @@ def may_be_compiled(x: torch.Tensor, **kwargs: Any) -> bool:
 def may_run_triton(x: torch.Tensor, **kwargs: Any) -> bool:
     """As [`may_be_compiled`], of Triton's kernels on GPUs."""
     is_known = x.dtype in (torch.float32, torch.bfloat16, torch.float16)
-    return is_known and suits_triton(x.device) and _is_plain_call(x, **kwargs)
+    return is_known and _is_plain_call(x, **kwargs) and suits_triton(x.device)
 
 
 def suits_triton(device: torch.device) -> bool:
-    """Whether Triton's kernels can be built and are quick there."""
-    return SUITS_AUTO and device.type == _TRITON_DEVICE
+    """Whether Triton's kernels can be built and are quick there: on NVIDIA's GPUs that compute in bfloat16."""
+    return SUITS_AUTO and device.type == _TRITON_DEVICE and (device.type != "cuda" or _has_bfloat16(device))
+
+
+@functools.cache
+def _has_bfloat16(device: torch.device) -> bool:
+    return torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def _is_plain_call(x: torch.Tensor, **kwargs: Any) -> bool:

@@ -11,8 +11,9 @@ Symbols in the shape comments: B samples, L tokens, W values of a token, H heads
 
 import torch
 
+from .triton_launch import Launcher
 from .triton_scan_backward import sigmoid
-from .triton_support import jit, tl, triton
+from .triton_support import jit, tl
 
 
 # Of a program, where tokens do not matter.
@@ -70,18 +71,13 @@ def _normalize(
 ) -> torch.Tensor:
     width = weight.shape[0]
     result = torch.empty_like(hidden_states, dtype=weight.dtype)
-    _normalize_kernel[(result.numel() // width,)](
-        hidden_states,
-        hidden_states if update is None else update,
-        weight,
-        weight if bias is None else bias,
-        result,
-        epsilon,
-        HAS_UPDATE=update is not None,
-        IS_LAYER_NORM=bias is not None,
-        W=width,
-        K=triton.next_power_of_2(width),
-        num_warps=_NUM_WARPS["normalize"],
+    others = (hidden_states if update is None else update, weight, weight if bias is None else bias, result)
+    _launch_normalize(
+        (result.numel() // width, 1, 1),
+        (hidden_states, *others),
+        (epsilon,),
+        (update is not None, bias is not None, width, _power_of_2(width)),
+        _NUM_WARPS["normalize"],
     )
     return result
 
@@ -94,7 +90,7 @@ def silu_times(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
         gate, up (`torch.Tensor` of shape `(..., W)`): contiguous, of at most 32 bits.
     """
     size = gate.numel()
-    _silu_times_kernel[(triton.cdiv(size, _VALUES),)](gate, up, size, K=_VALUES, num_warps=_NUM_WARPS["values"])
+    _launch_silu_times((-(-size // _VALUES), 1, 1), (gate, up), (size,), (_VALUES,), _NUM_WARPS["values"])
     return gate
 
 
@@ -107,7 +103,7 @@ def quick_gelu(x: torch.Tensor) -> torch.Tensor:
     """
     x = x.contiguous()
     result, size = torch.empty_like(x), x.numel()
-    _quick_gelu_kernel[(triton.cdiv(size, _VALUES),)](x, result, size, K=_VALUES, num_warps=_NUM_WARPS["values"])
+    _launch_quick_gelu((-(-size // _VALUES), 1, 1), (x, result), (size,), (_VALUES,), _NUM_WARPS["values"])
     return result
 
 
@@ -133,20 +129,19 @@ def rotate(
     """
     num_key_heads, length, head_width = rotated_keys.shape[1:]
     num_heads = queries.shape[-1] // head_width
-    _rotate_kernel[(queries.numel() // queries.shape[-1],)](
-        *(queries, keys, values, cosine, sine, rotated_keys, ordered_values),
-        length,
-        0 if cosine.shape[0] == 1 else length,
-        rotated_keys.stride(0),
-        rotated_keys.stride(1),
-        H=num_heads,
-        G=num_key_heads,
-        D=head_width,
-        H_BLOCK=triton.next_power_of_2(num_heads),
-        G_BLOCK=triton.next_power_of_2(num_key_heads),
-        HALF=triton.next_power_of_2(head_width // 2),
-        num_warps=_NUM_WARPS["rotate"],
+    blocks = (_power_of_2(num_heads), _power_of_2(num_key_heads), _power_of_2(head_width // 2))
+    _launch_rotate(
+        (queries.numel() // queries.shape[-1], 1, 1),
+        (queries, keys, values, cosine, sine, rotated_keys, ordered_values),
+        (length, 0 if cosine.shape[0] == 1 else length, rotated_keys.stride(0), rotated_keys.stride(1)),
+        (num_heads, num_key_heads, head_width, *blocks),
+        _NUM_WARPS["rotate"],
     )
+
+
+def _power_of_2(size: int) -> int:
+    """The next one."""
+    return 1 << (size - 1).bit_length()
 
 
 @jit
@@ -270,3 +265,9 @@ def _rotate_kernel(
     tl.store(rotated_keys_pointer + places + D // 2, high, mask=mask)
     tl.store(ordered_values_pointer + places, low_value, mask=mask)
     tl.store(ordered_values_pointer + places + D // 2, high_value, mask=mask)
+
+
+_launch_normalize = Launcher(_normalize_kernel)
+_launch_silu_times = Launcher(_silu_times_kernel)
+_launch_quick_gelu = Launcher(_quick_gelu_kernel)
+_launch_rotate = Launcher(_rotate_kernel)
