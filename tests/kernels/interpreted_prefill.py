@@ -5,10 +5,12 @@ their own: in Triton's interpreter, on CPU, or compiled, on a GPU.
 """
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from transformers import DynamicCache, StaticCache
 
 from tiny_models import make_sample, tiny_config, tiny_model
@@ -16,6 +18,7 @@ from tiny_models import tiny_language_model as make_model
 from transformers_mvgpt.compat.cache_name import CACHE_NAME
 from transformers_mvgpt.kernels import gates, prefill
 from transformers_mvgpt.kernels.gates_language_model import may_prefill
+from transformers_mvgpt.kernels.gpu_attention import attend, recorded_kernels
 from triton_runs import DEVICE, IS_INTERPRETED
 
 
@@ -169,6 +172,23 @@ def test_linear_layers_may_be_anything(prompts):
     torch.testing.assert_close(read(model, make_prompt(model)).last_hidden_state, expected, **CLOSE)
     torch.testing.assert_close(*kept, **CLOSE)
     assert prompts
+
+
+@pytest.mark.parametrize("is_recorded", [False, True])
+@pytest.mark.parametrize(
+    ("heads", "length", "width"), [((4, 2), 5, 8), ((3, 3), 6, 10), ((14, 2), 300, 64), ((12, 2), 70, 128)]
+)
+def test_attention(heads, length, width, is_recorded):
+    """Queries and keys lie in memory as in the prefill."""
+    queries = torch.randn(2, length, heads[0], width).to(DEVICE, HALF).transpose(1, 2)
+    keys, values = torch.randn(2, 2, heads[1], length, width).to(DEVICE, HALF)
+    for is_causal in (True, False):
+        with recorded_kernels() if is_recorded else nullcontext(), torch.no_grad():
+            found = attend(queries, keys, values, 0.3, is_causal)
+        exact = F.scaled_dot_product_attention(
+            queries.double(), keys.double(), values.double(), scale=0.3, is_causal=is_causal, enable_gqa=True
+        )
+        assert (found - exact).norm() <= torch.finfo(HALF).eps * exact.norm()
 
 
 def test_gates():

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.nn import functional as F
 
+from .gpu_attention import attend
 from .plain_linear import apply_linear
 from .triton_elementwise import add_and_layer_norm, quick_gelu
 
@@ -34,10 +34,10 @@ def run_image_layers(layers: Sequence[Any], hidden_states: torch.Tensor) -> torc
             attention, mlp = layer.self_attn, layer.mlp
             normed = _add_and_normalize(hidden, update, layer.layer_norm1)
             queries, keys, values = (
-                apply_linear(projection, normed).unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
+                apply_linear(projection, normed).view(*hidden.shape[:2], -1, attention.head_dim).transpose(1, 2)
                 for projection in (attention.q_proj, attention.k_proj, attention.v_proj)
-            )
-            attended = F.scaled_dot_product_attention(queries, keys, values, scale=attention.scale)  # (S, H, L, D)
+            )  # (S, H, L, D) each
+            attended = attend(queries, keys, values, attention.scale, is_causal=False)
             attended = apply_linear(attention.out_proj, attended.transpose(1, 2).reshape(hidden.shape))
             normed = _add_and_normalize(hidden, attended, layer.layer_norm2)
             update = apply_linear(mlp.fc2, quick_gelu(apply_linear(mlp.fc1, normed)))

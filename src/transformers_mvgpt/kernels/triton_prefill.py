@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from torch.nn import functional as F
 from transformers import Cache, DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from .gpu_attention import attend
 from .plain_linear import apply_linear, is_plain_linear
 from .triton_elementwise import add_and_normalize, rotate, silu_times
 
@@ -68,14 +68,8 @@ def compute_prompts(
             *(queries, apply_linear(attention.k_proj, normed), apply_linear(attention.v_proj, normed)),
             *(cosine, sine, keys, values),
         )
-        attended = F.scaled_dot_product_attention(
-            queries.view(batch_size, length, num_heads, head_width).transpose(1, 2),
-            keys,
-            values,
-            is_causal=True,
-            scale=attention.scaling,
-            enable_gqa=num_heads != num_key_heads,
-        )
+        queries = queries.view(batch_size, length, num_heads, head_width).transpose(1, 2)  # (B, H, L, D)
+        attended = attend(queries, keys, values, attention.scaling, is_causal=True)
         attended = attended.transpose(1, 2).reshape(batch_size, length, -1)  # (B, L, H * D)
         if keep is not None and next_norm is language_model.norm:
             hidden, attended = keep(hidden), keep(attended)
