@@ -84,6 +84,20 @@ def test_half_precision_is_as_exact(calls):
     assert len(calls) == 4
 
 
+@pytest.mark.skipif(IS_INTERPRETED, reason="takes the interpreter minutes")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@torch.no_grad()
+def test_published_size(calls, dtype):
+    layers = make_layers(dtype, hidden_size=768, intermediate_size=3072, num_attention_heads=12)
+    for parameter in layers.parameters():
+        parameter.mul_(0.1)
+    hidden_states = make_hidden_states(dtype, (16, 197, 768))
+    exact = call_each(copy.deepcopy(layers).double(), hidden_states.double())
+    own, plain = ((call(layers, hidden_states) - exact).norm() for call in (run, call_each))
+    assert own <= 1.5 * plain
+    assert calls == [1]
+
+
 def test_linear_layers_may_be_anything(calls):
     layers = make_layers()
     layers[1].self_attn.v_proj = nn.Sequential(layers[1].self_attn.v_proj, nn.Tanh())

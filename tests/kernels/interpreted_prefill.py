@@ -24,6 +24,7 @@ from triton_runs import DEVICE, IS_INTERPRETED
 
 HALF = torch.float16 if IS_INTERPRETED else torch.bfloat16  # the interpreter cuts bfloat16 off where a GPU rounds
 CLOSE = {"rtol": 1e-5, "atol": 2e-5}
+needs_a_gpu = pytest.mark.skipif(IS_INTERPRETED, reason="takes the interpreter minutes")
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +114,22 @@ def test_half_precision_is_as_exact_as_the_language_model(prompts):
     own, plain = (torch.cat(errors[name]).square().mean().sqrt() for name in ("own", "plain"))
     assert own < 1.2 * plain
     assert len(prompts) == 4
+
+
+@needs_a_gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("sizes", [(896, 4864, 14), (1536, 8960, 12)], ids=["0.5B", "1.5B"])
+def test_published_sizes(prompts, sizes, dtype):
+    names = ("hidden_size", "intermediate_size", "num_attention_heads")
+    model = make_model(dtype, **dict(zip(names, sizes, strict=True)), num_hidden_layers=2).to(DEVICE)
+    prompt = make_prompt(model, length=2432)
+    exact = read_plainly(copy.deepcopy(model).double(), prompt.double()).last_hidden_state
+    own = read(model, prompt).last_hidden_state
+    plain = read_plainly(model, prompt).last_hidden_state
+    assert (own - exact).norm() <= 1.5 * (plain - exact).norm()
+    last = read(model, prompt, last_token_only=True, use_cache=True).last_hidden_state
+    torch.testing.assert_close(last, own[:, -1:], rtol=0.01, atol=0.02)  # products of other sizes
+    assert prompts == [(2432, 2432), (2432, 1)]
 
 
 def test_places_are_those_given(prompts):

@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 import pytest
 
-from transformers_mvgpt.kernels import triton_elementwise
+from transformers_mvgpt.kernels import triton_elementwise, triton_frame_scoring
 from triton_process import needs_triton, run_tests
 
 
@@ -25,26 +25,30 @@ def test_kernels_on_the_gpu():
 
 CONSTANTS = {"W": 896, "K": 1024, "HAS_UPDATE": True, "IS_LAYER_NORM": False}
 CONSTANTS |= {"H": 14, "G": 2, "D": 64, "H_BLOCK": 16, "G_BLOCK": 2, "HALF": 32}
+OF_SCORING = {"D": 768, "M": 25, "M_BLOCK": 32, "T": 64, "K": 64, "COLUMNS": 128, "P": 256}
+IN_FLOAT32 = {"attention", "largest", "sums", "received", "scores"}
 
 
 @needs_triton
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp16"])
-@pytest.mark.parametrize("name", ["normalize", "silu_times", "quick_gelu", "rotate"])
+@pytest.mark.parametrize("name", ["normalize", "silu_times", "quick_gelu", "rotate", "tile", "column", "frame"])
 def test_kernels_compile_for_nvidia_gpus(name, dtype):
     """Which takes no GPU."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    kernel = getattr(triton_elementwise, f"_{name}_kernel")
-    constants = {key: value for key, value in CONSTANTS.items() if key in kernel.arg_names}
-    signature = {
-        key: "constexpr" if key in constants else f"*{dtype}" if key.endswith("_pointer") else "i32"
-        for key in kernel.arg_names
-    }
-    if "epsilon" in signature:
-        signature["epsilon"] = "fp32"
+    is_scoring = name in ("tile", "column", "frame")
+    kernel = getattr(triton_frame_scoring if is_scoring else triton_elementwise, f"_{name}_kernel")
+    constants = OF_SCORING if is_scoring else CONSTANTS
+    constants = {key: value for key, value in constants.items() if key in kernel.arg_names}
+    signature = {key: "constexpr" if key in constants else "i32" for key in kernel.arg_names}
+    for key in kernel.arg_names:
+        if key.endswith("_pointer"):
+            signature[key] = "*fp32" if key.removesuffix("_pointer") in IN_FLOAT32 else f"*{dtype}"
+        elif key in ("epsilon", "scale"):
+            signature[key] = "fp32"
     places = {(kernel.arg_names.index(key),): value for key, value in constants.items()}
     for capability in (80, 90):
         compiled = triton.compile(
