@@ -111,6 +111,29 @@ def test_quick_gelu(shape, dtype):
 
 
 @torch.no_grad()
+def test_shapes_that_do_not_fit():
+    """They would read what lies behind a tensor."""
+    x, weight = make((2, 3, 8), torch.float32), make((8,), torch.float32)
+    with pytest.raises(
+        ValueError, match=r"norm of 8 values cannot add \(2, 1, 8\) to hidden states of the shape \(2, 3, 8\)"
+    ):
+        add_and_normalize(x, x[:, :1].contiguous(), weight, 1e-5)
+    with pytest.raises(
+        ValueError, match=r"norm of 7 values cannot add None to hidden states of the shape \(2, 3, 8\)"
+    ):
+        add_and_layer_norm(x, None, weight[:7], weight[:7], 1e-5)
+    with pytest.raises(ValueError, match=r"gate \(2, 3, 8\) and up \(2, 3, 1\) must have the same shape"):
+        silu_times(x, x[..., :1].contiguous())
+    angles, places = make((1, 3, 4), torch.float32), make((2, 2, 3, 4), torch.float32)
+    with pytest.raises(ValueError, match=r"they must be \(2, 3, 8\), \(2, 3, 8\) and \(2, 3, 8\)"):
+        rotate(x, x, x[..., :4].contiguous(), angles, angles, places, places)
+    with pytest.raises(
+        ValueError, match=r"cosine \(1, 2, 4\) and sine \(1, 2, 4\) must have the shape \(1 or 2, 3, 4\)"
+    ):
+        rotate(x, x, x, angles[:, :2], angles[:, :2], places, places)
+
+
+@torch.no_grad()
 @of_dtypes
 @pytest.mark.parametrize("shared_positions", [True, False])
 @pytest.mark.parametrize(

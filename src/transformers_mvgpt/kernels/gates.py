@@ -56,7 +56,7 @@ def may_be_compiled(x: torch.Tensor, **kwargs: Any) -> bool:
 
 def may_run_triton(x: torch.Tensor, **kwargs: Any) -> bool:
     """As [`may_be_compiled`], of Triton's kernels on GPUs."""
-    is_known = x.dtype in (torch.float32, torch.bfloat16, torch.float16)
+    is_known = x.dtype in (torch.float32, torch.bfloat16, torch.float16) and x.numel() > 0
     return is_known and _is_plain_call(x, **kwargs) and suits_triton(x.device)
 
 
@@ -103,7 +103,6 @@ def may_score_frames(image_features: torch.Tensor, frames_per_chunk: int) -> boo
         and may_run_triton(image_features)
         and image_features.stride(-1) == 1
         and image_features.shape[1] % frames_per_chunk == 0
-        and image_features.numel() > 0
     )
 
 
@@ -138,9 +137,13 @@ def may_run_image_layers(layers: Iterable[Any], hidden_states: torch.Tensor, act
 
 
 def _is_plain_layer_norm(norm: Any, dtype: torch.dtype, device: torch.device) -> bool:
-    return is_plain(norm, nn.LayerNorm) and all(
-        parameter is not None and parameter.dtype == dtype and parameter.device == device and parameter.ndim == 1
-        for parameter in (norm.weight, norm.bias)
+    return (
+        is_plain(norm, nn.LayerNorm)
+        and len(norm.normalized_shape) == 1
+        and all(
+            type(parameter) is nn.Parameter and parameter.dtype == dtype and parameter.device == device
+            for parameter in (norm.weight, norm.bias)
+        )
     )
 
 

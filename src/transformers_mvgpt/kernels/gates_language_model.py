@@ -110,8 +110,8 @@ def may_prefill(
     kwargs.pop(CACHE_NAME, None)
     dtype, device = inputs_embeds.dtype, inputs_embeds.device
     return (
-        (may_be_compiled(inputs_embeds, **kwargs) or may_run_triton(inputs_embeds, **kwargs))
-        and inputs_embeds.shape[1] > 1
+        inputs_embeds.shape[1] > 1
+        and (may_be_compiled(inputs_embeds, **kwargs) or may_run_triton(inputs_embeds, **kwargs))
         and (parts := _parts_of(language_model)) is not None
         and isinstance(attention_mask, torch.Tensor | None)
         and _is_plain_model(language_model, parts)
@@ -189,7 +189,13 @@ def _is_plain_layer(layer: Any, parts: _Parts) -> bool:
 
 
 def _is_plain_norm(norm: Any, parts: _Parts, dtype: torch.dtype, device: torch.device) -> bool:
-    return is_plain(norm, parts.norm) and norm.weight.dtype == dtype and norm.weight.device == device
+    weight = norm.weight
+    return (
+        is_plain(norm, parts.norm)
+        and type(weight) is nn.Parameter  # not a distributed one
+        and weight.dtype == dtype
+        and weight.device == device
+    )
 
 
 def _weight_shapes(config: PreTrainedConfig) -> list[tuple[int, ...]]:

@@ -37,6 +37,9 @@ def add_and_normalize(
 
     Returns:
         `torch.Tensor` of shape `(..., W)`: the normalized ones, in the dtype of `weight`.
+
+    Raises:
+        ValueError: if the shapes do not fit together.
     """
     return _normalize(hidden_states, update, weight, None, epsilon)
 
@@ -59,6 +62,9 @@ def add_and_layer_norm(
 
     Returns:
         `torch.Tensor` of shape `(..., W)`: the normalized ones, in the dtype of `weight`.
+
+    Raises:
+        ValueError: if the shapes do not fit together.
     """
     return _normalize(hidden_states, update, weight, bias, epsilon)
 
@@ -72,6 +78,11 @@ def _normalize(
 ) -> torch.Tensor:
     width = weight.shape[0]
     block = _power_of_2(width)
+    if hidden_states.shape[-1] != width or (update is not None and update.shape != hidden_states.shape):
+        raise ValueError(
+            f"A norm of {width} values cannot add {None if update is None else tuple(update.shape)} to hidden states of the shape "
+            f"{tuple(hidden_states.shape)}: the shapes must be the same."
+        )
     result = torch.empty_like(hidden_states, dtype=weight.dtype)
     others = (hidden_states if update is None else update, weight, weight if bias is None else bias, result)
     _launch_normalize(
@@ -90,7 +101,12 @@ def silu_times(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
 
     Args:
         gate, up (`torch.Tensor` of shape `(..., W)`): contiguous, of at most 32 bits.
+
+    Raises:
+        ValueError: if their shapes are not the same.
     """
+    if gate.shape != up.shape:
+        raise ValueError(f"gate {tuple(gate.shape)} and up {tuple(up.shape)} must have the same shape.")
     size = gate.numel()
     _launch_silu_times((-(-size // _VALUES), 1, 1), (gate, up), (size,), (_VALUES,), _NUM_WARPS)
     return gate
@@ -128,9 +144,22 @@ def rotate(
         cosine, sine (`torch.Tensor` of shape `(B, L, D)` or `(1, L, D)`): contiguous, of the same dtype.
         rotated_keys, ordered_values (`torch.Tensor` of shape `(B, G, L, D)`): of the same dtype, strided alike, tokens of a head
             one after the other; are written.
+
+    Raises:
+        ValueError: if the shapes do not fit together.
     """
-    num_key_heads, length, head_width = rotated_keys.shape[1:]
+    batch_size, num_key_heads, length, head_width = rotated_keys.shape
     num_heads = queries.shape[-1] // head_width
+    needed_shapes = (batch_size, length, num_heads * head_width), (batch_size, length, num_key_heads * head_width)
+    if queries.shape != needed_shapes[0] or keys.shape != needed_shapes[1] or values.shape != needed_shapes[1]:
+        raise ValueError(
+            f"queries, keys and values have the shapes {[tuple(x.shape) for x in (queries, keys, values)]}, but with rotated keys "
+            f"{tuple(rotated_keys.shape)} they must be {needed_shapes[0]}, {needed_shapes[1]} and {needed_shapes[1]}."
+        )
+    if cosine.shape not in ((1, length, head_width), (batch_size, length, head_width)) or sine.shape != cosine.shape:
+        raise ValueError(
+            f"cosine {tuple(cosine.shape)} and sine {tuple(sine.shape)} must have the shape (1 or {batch_size}, {length}, {head_width})."
+        )
     blocks = (_power_of_2(num_heads), _power_of_2(num_key_heads), _power_of_2(head_width // 2))
     _launch_rotate(
         (queries.numel() // queries.shape[-1], 1, 1),

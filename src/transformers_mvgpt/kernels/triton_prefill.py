@@ -48,12 +48,9 @@ def compute_prompts(
         keep (`Callable`, *optional*): picks the tokens whose last hidden states are wanted, `(B, L, width)` to a contiguous
             `(B, tokens, width)`; the others' are left out of what follows the last attention.
     """
-    config, layers = language_model.config, language_model.layers
-    attention = layers[0].self_attn
+    layers = language_model.layers
     batch_size, length, _ = inputs_embeds.shape
-    num_heads, num_key_heads, head_width = config.num_attention_heads, config.num_key_value_heads, attention.head_dim
-    memory = inputs_embeds.new_empty(2, len(layers), batch_size, num_key_heads, length, head_width)
-    all_keys, all_values = memory.unbind()
+    memory: torch.Tensor | None = None
     norms = [*(layer.input_layernorm for layer in layers[1:]), language_model.norm]
     cosine, sine = (angles.contiguous() for angles in position_embeddings)
     hidden = inputs_embeds.clone(memory_format=torch.contiguous_format)
@@ -63,20 +60,22 @@ def compute_prompts(
         queries = apply_linear(attention.q_proj, normed)
         if not is_plain_linear(attention.q_proj):
             queries = queries.clone()  # somebody may keep what it returned
-        keys, values = all_keys[index], all_values[index]  # (B, G, L, D) each
-        rotate(
-            *(queries, apply_linear(attention.k_proj, normed), apply_linear(attention.v_proj, normed)),
-            *(cosine, sine, keys, values),
-        )
-        queries = queries.view(batch_size, length, num_heads, head_width).transpose(1, 2)  # (B, H, L, D)
-        attended = attend(queries, keys, values, attention.scaling, is_causal=True)
+        keys, values = apply_linear(attention.k_proj, normed), apply_linear(attention.v_proj, normed)
+        if memory is None:
+            num_key_heads = keys.shape[-1] // attention.head_dim
+            memory = keys.new_empty(2, len(layers), batch_size, num_key_heads, length, attention.head_dim)
+        ordered_keys, ordered_values = memory[:, index].unbind()  # (B, G, L, D) each
+        rotate(queries, keys, values, cosine, sine, ordered_keys, ordered_values)
+        queries = queries.view(batch_size, length, -1, attention.head_dim).transpose(1, 2)  # (B, H, L, D)
+        attended = attend(queries, ordered_keys, ordered_values, attention.scaling, is_causal=True)
         attended = attended.transpose(1, 2).reshape(batch_size, length, -1)  # (B, L, H * D)
         if keep is not None and next_norm is language_model.norm:
             hidden, attended = keep(hidden), keep(attended)
         normed = _add_and_normalize(hidden, apply_linear(attention.o_proj, attended), layer.post_attention_layernorm)
         inner = silu_times(apply_linear(mlp.gate_proj, normed), apply_linear(mlp.up_proj, normed))
         normed = _add_and_normalize(hidden, apply_linear(mlp.down_proj, inner), next_norm)
-    return ComputedPrompts(normed, all_keys, all_values)
+    assert memory is not None  # there is a layer
+    return ComputedPrompts(normed, *memory.unbind())
 
 
 def fill_cache(cache: Cache, keys: torch.Tensor, values: torch.Tensor) -> None:
