@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
-from tiny_models import make_sample, tiny_config, tiny_model
+from tiny_models import CONTEXT_SIZE, tiny_config, tiny_model
 from transformers_mvgpt.kernels import gates
 from transformers_mvgpt.kernels.dispatch import run_image_layers, use_quick_gelu
 from transformers_mvgpt.kernels.fast_paths import FastPaths
@@ -146,13 +146,13 @@ def test_calls_that_are_those_of_transformers(calls):
 @torch.no_grad()
 def test_model_is_that_of_plain_pytorch(calls, monkeypatch):
     model = tiny_model(tiny_config(vision_config={"hidden_act": "quick_gelu"})).to(DEVICE)
-    sample = {name: tensor.to(DEVICE) for name, tensor in make_sample(5, "video:a", 6).items()}
-    found = model(**sample).logits
+    images = torch.randn(1, 3, CONTEXT_SIZE, CONTEXT_SIZE).to(DEVICE)
+    found = model.get_image_features(images).pooler_output
     assert calls == [1]
-    recorded = model(**sample, output_hidden_states=True)
+    recorded = model.get_image_features(images, output_hidden_states=True).pooler_output
     assert calls == [1]
     monkeypatch.setattr(gates, "SUITS_AUTO", False)
     monkeypatch.setattr(gates, "has_numba", False)
-    expected = model(**sample).logits
+    expected = model.get_image_features(images).pooler_output
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(recorded.logits, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(recorded, expected, rtol=1e-4, atol=1e-4)
