@@ -16,7 +16,7 @@ from transformers import DynamicCache, StaticCache
 from tiny_models import tiny_config, tiny_model
 from tiny_models import tiny_language_model as make_model
 from transformers_mvgpt.compat.cache_name import CACHE_NAME
-from transformers_mvgpt.kernels import gates, prefill
+from transformers_mvgpt.kernels import gates, gpu_attention, prefill
 from transformers_mvgpt.kernels.gates_language_model import may_prefill
 from transformers_mvgpt.kernels.gpu_attention import attend, recorded_kernels
 from triton_runs import DEVICE, IS_INTERPRETED
@@ -206,6 +206,19 @@ def test_attention(heads, length, width, is_recorded):
             queries.double(), keys.double(), values.double(), scale=0.3, is_causal=is_causal, enable_gqa=True
         )
         assert (found - exact).norm() <= torch.finfo(HALF).eps * exact.norm()
+
+
+def test_recordings_have_the_attention_that_pytorch_chooses(monkeypatch):
+    calls, x = [], torch.randn(1, 2, 3, 8).to(DEVICE, HALF)
+    monkeypatch.setattr(gpu_attention, "_suits_flash_attention", lambda queries: True)
+    monkeypatch.setattr(
+        torch, "_scaled_dot_product_flash_attention", lambda *inputs, scale: calls.append(scale) or inputs
+    )
+    assert attend(x, x, x, 0.5, is_causal=True) is x
+    with recorded_kernels():
+        attend(x, x, x, 0.3, is_causal=True)
+    attend(x, x, x, 0.2, is_causal=False)
+    assert calls == [0.5, 0.2]
 
 
 def test_gates():
