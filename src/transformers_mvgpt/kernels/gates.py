@@ -56,8 +56,13 @@ def may_be_compiled(x: torch.Tensor, **kwargs: Any) -> bool:
 
 def may_run_triton(x: torch.Tensor, **kwargs: Any) -> bool:
     """As [`may_be_compiled`], of Triton's kernels on GPUs."""
-    is_known = x.dtype in (torch.float32, torch.bfloat16, torch.float16) and x.numel() > 0
-    return is_known and _is_plain_call(x, **kwargs) and suits_triton(x.device)
+    return (
+        x.device.type == _TRITON_DEVICE  # autocast does not know all others
+        and x.dtype in (torch.float32, torch.bfloat16, torch.float16)
+        and x.numel() > 0
+        and _is_plain_call(x, **kwargs)
+        and suits_triton(x.device)
+    )
 
 
 def suits_triton(device: torch.device) -> bool:
