@@ -1,173 +1,148 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Other models of transformers at their published sizes, with random weights: how long they take for a first token."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import gc
+import importlib.util
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch.nn import functional as F
-from transformers import (
-    LlavaOnevisionConfig,
-    LlavaOnevisionForConditionalGeneration,
-    PreTrainedModel,
-    SmolVLMConfig,
-    SmolVLMForConditionalGeneration,
-)
+from transformers import PreTrainedModel
 
+from .baseline_configs import CONFIGS, class_of_transformers, make_baseline
+from .baseline_inputs import VisualInputs, process_frames
+from .choices import check_baselines
 from .machine_limits import median_seconds_in_turns
 
 
-_LLAVA_VISION = {
-    "model_type": "siglip_vision_model",
-    "hidden_size": 1152,
-    "intermediate_size": 4304,
-    "image_size": 384,
-    "patch_size": 14,
-    "num_hidden_layers": 26,
-    "num_attention_heads": 16,
-    "vision_use_head": False,
-}
-_QWEN2_05B = {
-    "model_type": "qwen2",
-    "vocab_size": 152000,
-    "hidden_size": 896,
-    "intermediate_size": 4864,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 14,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 32768,
-    "tie_word_embeddings": True,
-}
-_SMOL_VISION = {
-    "hidden_size": 768,
-    "intermediate_size": 3072,
-    "image_size": 512,
-    "patch_size": 16,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-}
-_SMOL_TEXT = {
-    "model_type": "llama",
-    "vocab_size": 49280,
-    "hidden_size": 960,
-    "intermediate_size": 2560,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 15,
-    "num_key_value_heads": 5,
-    "max_position_embeddings": 8192,
-}
+# Width and height of the video, in pixels. The second is measured where it makes a difference.
+CLIP_SIZES = ((640, 360), (224, 224))
+
+# Packages that a model cannot do without.
+_PACKAGES = {"fastvlm-0.5b": ("timm",)}
 
 
-@dataclass(frozen=True)
-class Baseline:
+def check_requirements(name: str) -> None:
     """
     Args:
-        build (`Callable`): makes the model.
-        image_size (`int`): height and width of its frames, in pixels.
-        tokens_per_frame (`int`): visual tokens that its language model gets of a frame.
-        extra_tokens (`int`): visual tokens that come once.
-        placeholder (`Callable`): the token id in whose place visual tokens stand, of the config.
-        pixels (`str`): name of the frames among the model's inputs.
-    """
+        name (`str`): of a baseline.
 
-    build: Callable[[], PreTrainedModel]
-    image_size: int
-    tokens_per_frame: int
-    extra_tokens: int
-    placeholder: Callable[[Any], int]
-    pixels: str
-
-
-BASELINES = {
-    "llava-onevision-0.5b": Baseline(
-        lambda: LlavaOnevisionForConditionalGeneration(
-            LlavaOnevisionConfig(vision_config=_LLAVA_VISION, text_config=_QWEN2_05B, tie_word_embeddings=True)
-        ),
-        image_size=384,
-        tokens_per_frame=196,
-        extra_tokens=1,  # the end of the video
-        placeholder=lambda config: config.video_token_id,
-        pixels="pixel_values_videos",
-    ),
-    "smolvlm2-500m": Baseline(
-        lambda: SmolVLMForConditionalGeneration(
-            SmolVLMConfig(
-                vision_config=_SMOL_VISION,
-                text_config=_SMOL_TEXT,
-                scale_factor=4,
-                image_token_id=49190,
-                tie_word_embeddings=False,
-            )
-        ),
-        image_size=512,
-        tokens_per_frame=64,
-        extra_tokens=0,
-        placeholder=lambda config: config.image_token_id,
-        pixels="pixel_values",
-    ),
-}
-
-
-def check_baselines(names: list[str]) -> None:
-    """
     Raises:
-        ValueError: if one of the names is not in `BASELINES`.
+        ValueError: if there is no such model.
+        ImportError: if it needs a package that is not installed, or another release of transformers.
     """
-    if unknown := [name for name in names if name not in BASELINES]:
-        raise ValueError(
-            f"There is no model {unknown[0]!r} to compare with: take {' or '.join(map(repr, BASELINES))}."
-        )
+    check_baselines([name])
+    for package in _PACKAGES.get(name, ()):
+        if importlib.util.find_spec(package) is None:
+            raise ImportError(f"{name!r} needs {package}: pip install {package}, or leave it out of `--compare`.")
+    class_of_transformers(f"{CONFIGS[name][0]}ForConditionalGeneration", name)
 
 
 @torch.inference_mode()
 def measure_baseline(
     name: str,
     frames: torch.Tensor,
-    prompt_length: int,
+    num_text_tokens: int,
     device: torch.device,
     dtype: torch.dtype,
-    our_first_token: Callable[[], object],
+    ours: dict[str, Callable[[], object]],
+    *,
     runs: int = 5,
-) -> dict[str, Any]:
+    compiled: bool = False,
+) -> dict[str, dict[str, Any]]:
     """
-    Seconds from frames in memory to the first token, of another model and of ours, which take turns.
+    Seconds from pixels in memory to the first token, of another model and of ours, which take turns. When it returns, the model is
+    gone.
 
     Args:
-        name (`str`): of `BASELINES`.
-        frames (`torch.Tensor` of shape `(n, 3, height, width)`): frames of a video, resized to what the model takes.
-        prompt_length (`int`): tokens of text around them.
+        name (`str`): of a baseline.
+        frames (`torch.Tensor` of shape `(n, 3, height, width)`): uint8; they are brought to `CLIP_SIZES`, and then to pixels by the
+            model's own processor.
+        num_text_tokens (`int`): tokens of text around the visual tokens.
         device (`torch.device`), dtype (`torch.dtype`): where, and of the weights.
-        our_first_token (`Callable`): makes ours.
+        ours (`dict[str, Callable]`): by the name of its result, what makes our first token: `our_seconds` and, where that is
+            another, `our_eager_seconds`.
         runs (`int`): of each, after one that is not counted.
+        compiled (`bool`): also measure it with `torch.compile`, which takes minutes.
 
     Returns:
-        `dict[str, Any]`: `seconds`, the median; `our_seconds`, likewise; `num_parameters`; `num_prompt_tokens`.
+        `dict[str, dict[str, Any]]`: for each size of the video that makes a difference, under the name with that size: `seconds`, the
+        median; those of `ours`; `compiled_seconds` on request, or `compiled_error`; `num_parameters`; `num_prompt_tokens`;
+        `clip_size` of the video and `frame_size` that the image encoder gets, width and height in pixels.
 
     Raises:
-        ValueError: if there is no such model.
+        ValueError, ImportError: as [`check_requirements`].
     """
-    check_baselines([name])
-    baseline = BASELINES[name]
-    with torch.device(device):
-        model = baseline.build().to(dtype).eval()
-    size = (baseline.image_size, baseline.image_size)
-    pixels = F.interpolate(frames.float(), size, mode="bilinear")[None]
-    pixels = (pixels / 127.5 - 1).to(device, dtype)  # frames of zeros would count as padding
-    num_visual_tokens = len(frames) * baseline.tokens_per_frame + baseline.extra_tokens
-    ids = torch.full((1, num_visual_tokens + prompt_length), baseline.placeholder(model.config), device=device)
-    ids[:, :1] = ids[:, num_visual_tokens + 1 :] = 1  # any token but the placeholder
-    mask = torch.ones_like(ids)
+    check_requirements(name)
+    try:
+        with torch.device(device):
+            model = make_baseline(name).to(dtype).eval()
+        results = {}
+        for clip_size, inputs in _inputs_that_differ(name, frames):
+            ids = inputs.prompt(model.config, num_text_tokens)
+            first_token = _first_token_call(model, inputs, ids)
+            seconds = median_seconds_in_turns([first_token, *ours.values()], device, runs)
+            result = dict(zip(("seconds", *ours), seconds, strict=True))
+            if compiled:
+                result |= _measure_compiled(model, first_token, device, runs)
+            result |= {
+                "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+                "num_prompt_tokens": ids.shape[1],
+                "clip_size": clip_size,
+                "frame_size": inputs.size,
+            }
+            results[f"{name}, {clip_size[0]} x {clip_size[1]}"] = result
+        return results
+    finally:
+        # before the next is made: two do not fit where one does
+        model = first_token = None
+        free_memory(device)
 
-    def first_token() -> torch.Tensor:
-        return model.generate(
-            ids, attention_mask=mask, min_new_tokens=1, max_new_tokens=1, do_sample=False, **{baseline.pixels: pixels}
-        )
 
-    seconds, our_seconds = median_seconds_in_turns([first_token, our_first_token], device, runs)
-    return {
-        "seconds": seconds,
-        "our_seconds": our_seconds,
-        "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "num_prompt_tokens": ids.shape[1],
+def free_memory(device: torch.device) -> None:
+    """Collects what nobody refers to, and gives what torch keeps of a GPU's memory back."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def _inputs_that_differ(name: str, frames: torch.Tensor) -> Iterator[tuple[tuple[int, int], VisualInputs]]:
+    """For each of `CLIP_SIZES` what the model gets. What is brought to the same size as before is left out."""
+    seen = []
+    for width, height in CLIP_SIZES:
+        video = F.interpolate(frames.float(), (height, width), mode="bilinear").round().to(torch.uint8)
+        inputs = process_frames(name, video)
+        if inputs.size not in seen:
+            seen.append(inputs.size)
+            yield (width, height), inputs
+
+
+def _first_token_call(model: PreTrainedModel, inputs: VisualInputs, ids: torch.Tensor) -> Callable[[], object]:
+    device, dtype = model.device, model.dtype
+    prompt = ids.to(device)
+    options = {
+        name: tensor.to(device, dtype if tensor.is_floating_point() else None)
+        for name, tensor in inputs.pixels.items()
     }
+    if inputs.has_token_types:
+        options["mm_token_type_ids"] = (prompt == getattr(model.config, inputs.placeholder)).int() * 2
+    options |= {"attention_mask": torch.ones_like(prompt), "min_new_tokens": 1, "max_new_tokens": 1}
+    return lambda: model.generate(prompt, do_sample=False, **options)
+
+
+def _measure_compiled(
+    model: PreTrainedModel, first_token: Callable[[], object], device: torch.device, runs: int
+) -> dict[str, Any]:
+    """
+    With the forward pass compiled, as transformers documents it (`cache_implementation="static"` compiles later tokens alone). What
+    torch cannot compile of it stays eager.
+    """
+    model.forward = torch.compile(model.forward)
+    try:
+        return {"compiled_seconds": median_seconds_in_turns([first_token], device, runs)[0]}
+    except Exception as error:  # whatever the compiler meets: the other figures stay
+        return {"compiled_error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
+    finally:
+        del model.forward
+        torch.compiler.reset()

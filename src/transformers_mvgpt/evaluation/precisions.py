@@ -9,8 +9,9 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from ..video.limits import UntrustedInput
+from .choices import QUANTIZATIONS
 from .quality import answer_questions
-from .quantization import QUANTIZATIONS, check_quantization, language_model_bytes, quantize_language_model
+from .quantization import check_quantization, language_model_bytes, quantize_language_model
 from .questions import ScoredQuestion, score_by_type
 
 

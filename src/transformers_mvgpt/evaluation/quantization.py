@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from ..modeling.vision_language_model import VisionLanguageForConditionalGeneration
+from .choices import check_quantization_name
 
 
-QUANTIZATIONS = ("int8", "int4")
 # Divides the widths of all the language models here; torchao takes 32, 64 and 128 on CPU.
 _GROUP_SIZE = 32
 
@@ -17,11 +17,10 @@ _GROUP_SIZE = 32
 def check_quantization(name: str) -> None:
     """
     Raises:
-        ValueError: if `name` is none of [`QUANTIZATIONS`].
+        ValueError: if `name` is neither `"int8"` nor `"int4"`.
         ImportError: without torchao.
     """
-    if name not in QUANTIZATIONS:
-        raise ValueError(f"`quantization` ({name}) must be {' or '.join(QUANTIZATIONS)}.")
+    check_quantization_name(name)
     try:
         import torchao  # noqa: F401
     except ImportError as error:
@@ -34,7 +33,7 @@ def torchao_config(name: str, device: torch.device) -> Any:
     `"int4"` with a scale and a zero for every 32 values of a row.
 
     Args:
-        name (`str`): one of [`QUANTIZATIONS`].
+        name (`str`): `"int8"` or `"int4"`.
         device (`torch.device`): where the model runs. torchao's layout of 4-bit weights for CPUs is another than that for
             GPUs, and is one of its prototypes: such a model cannot be saved.
 
@@ -66,7 +65,7 @@ def quantize_language_model(model: VisionLanguageForConditionalGeneration, name:
 
     Args:
         model ([`VisionLanguageForConditionalGeneration`]): the model, on the device and in the dtype in which it is to run.
-        name (`str`): one of [`QUANTIZATIONS`].
+        name (`str`): `"int8"` or `"int4"`.
 
     Raises:
         ValueError: as [`check_quantization`], or if the dtype is not the one that 4 bits need on a GPU.
