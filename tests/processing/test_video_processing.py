@@ -13,6 +13,7 @@ from transformers import AutoVideoProcessor
 from transformers.video_utils import VideoMetadata
 
 from transformers_mvgpt import MobileVideoGPTVideoProcessor
+from transformers_mvgpt.demo import CLIP
 from video_files import read_marks, write_folder, write_gif
 
 
@@ -275,6 +276,24 @@ def test_filters(processor):
 def test_kind_of_tensors(processor, tensors, kind):
     features = processor(make_frames(), device="cpu", return_tensors=tensors)
     assert {type(features[name]) for name in STREAMS} == {kind}
+
+
+@pytest.mark.needs_cuda
+@pytest.mark.parametrize("size", [None, (360, 640), (1080, 1920), (32, 4000)], ids=str)
+def test_on_a_gpu_as_on_the_cpu(size):
+    """Within one of 255 grey levels: CPUs resize in integers, and round between columns and rows."""
+    if size is None:
+        video = str(CLIP)
+    else:
+        blocks = make_frames(2, 9, 16)
+        video = blocks[:, np.arange(size[0]) * 9 // size[0]][:, :, np.arange(size[1]) * 16 // size[1]]
+    processor = MobileVideoGPTVideoProcessor(num_frames=2)
+    options = {"return_tensors": "pt", "do_sample_frames": size is None}
+    on_cpu, on_gpu = processor(video, **options), processor(video, device="cuda", **options)
+    for name, std in zip(STREAMS, (processor.image_std, processor.context_image_std), strict=True):
+        assert on_gpu[name].device.type == "cuda"
+        levels = (on_gpu[name].cpu() - on_cpu[name]).abs() * 255 * torch.tensor(std)[:, None, None]
+        assert levels.max() <= 1.01
 
 
 def test_saved_and_loaded(tmp_path, processor):

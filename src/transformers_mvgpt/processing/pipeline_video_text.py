@@ -15,7 +15,14 @@ from transformers.video_utils import VideoMetadata
 
 from .chat_messages import check_question
 from .out_of_memory import explain_out_of_memory, what_to_lower
-from .pipeline_inputs import Preprocessing, make_samples, parse_sample, refuse_unknown
+from .pipeline_inputs import (
+    Preprocessing,
+    PreprocessingThreads,
+    is_on_accelerator,
+    make_samples,
+    parse_sample,
+    refuse_unknown,
+)
 
 
 _GENERATE_OPTIONS = {name for name in vars(GenerationConfig()) if not name.startswith("_")}
@@ -130,8 +137,11 @@ class VideoTextToTextPipeline(Pipeline):
             skip_special_tokens, clean_up_tokenization_spaces (`bool`, *optional*):
                 How the tokenizer decodes the answer.
             batch_size, num_workers (`int`, *optional*):
-                For lists, generators and datasets: how many are answered together, and how many processes decode. A
-                generator is read as its answers are taken, at most `batch_size * (2 * num_workers + 1)` videos ahead.
+                For lists, generators and datasets: how many are answered together, and how many processes decode (threads,
+                with a `device`). A generator is read as its answers are taken, at most `batch_size * (2 * num_workers + 1)`
+                videos ahead.
+            device (`str` or `torch.device`, *optional*):
+                Where frames are resized and normalized, such as `"cuda"`; by default on the CPU.
 
         Returns:
             `list[dict]` with one entry per sequence generated, `{"generated_text": ...}`; a list of such lists for a list
@@ -228,9 +238,18 @@ class VideoTextToTextPipeline(Pipeline):
     ):
         """
         As the base class, but a generator may have several workers. It is read in this process, no further ahead than
-        `2 * num_workers` batches, and its items are sent to the workers, whose results keep their order.
+        `2 * num_workers` batches, and its items are sent to the workers, whose results keep their order. Workers that preprocess on a
+        GPU are threads.
         """
         steps = (preprocess_params, forward_params, postprocess_params)
+        if num_workers > 0 and is_on_accelerator(preprocess_params):
+            results = super().get_iterator(inputs, 0, batch_size, *steps)
+            collate = results.loader.loader.collate_fn
+            samples = (inputs[index] for index in range(len(inputs))) if isinstance(inputs, Sized) else inputs
+            results.loader.loader = PreprocessingThreads(
+                samples, self.preprocess, preprocess_params, num_workers, batch_size, collate
+            )
+            return results
         if num_workers == 0 or isinstance(inputs, Sized):
             return super().get_iterator(inputs, num_workers, batch_size, *steps)
         results = super().get_iterator(inputs, 0, batch_size, *steps)
