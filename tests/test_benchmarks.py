@@ -61,16 +61,23 @@ def test_tables():
 
 
 def test_first_token_beside_baselines():
+    inputs = {"num_prompt_tokens": 1822, "frame_size": [640, 352]}
+    newer = {"other": {"seconds": 10.0, **inputs}, "new": {"seconds": 0.5, **inputs}}
     others = [{**RESULT, "model": "1.5b"}, {**RESULT, "baselines": {}}]
-    table = first_token_table([RESULT, *others, {**RESULT, "note": "On a warm day."}])
+    table = first_token_table([RESULT, *others, {**RESULT, "note": "On a warm day.", "baselines": newer}])
     assert table == (
-        "| | Mobile-VideoGPT 0.5B | other |\n"
-        "|---|---|---|\n"
-        "| ABC, 2 threads, float32 | 3.0 s | 12.0 s |\n"
-        "| ABC, 2 threads, float32 \\* | 3.0 s | 12.0 s |\n"
+        "| | frames, prompt | ABC, 2 threads, float32 | ABC, 2 threads, float32 \\* |\n"
+        "|---|---|---|---|\n"
+        "| Mobile-VideoGPT 0.5B | 224 x 224, 2432 tokens | 3.0 s | 3.0 s |\n"
+        "| other | 640 x 352, 1822 tokens | 12.0 s | 10.0 s |\n"
+        "| new | 640 x 352, 1822 tokens |  | 500 ms |\n"
         "\n"
         "\\* ABC, 2 threads, float32: On a warm day.\n"
     )
+
+
+def test_what_is_not_measured_is_said():
+    assert "\nNot measured: no timm\n" in all_tables([{**RESULT, "left_out": {"new": "no timm"}}])
 
 
 def test_notes_are_shown():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers_mvgpt.conversion.model_card import SPEED_FILE
-from transformers_mvgpt.evaluation.speed_report import ours_to_theirs, seconds_of
+from transformers_mvgpt.evaluation.speed_report import baseline_rows, seconds_of
 
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +19,7 @@ BENCHMARKS = ROOT / "benchmarks"
 README, SPEED_PAGE = ROOT / "README.md", ROOT / "docs" / "speed.md"
 _TABLES = re.compile(r"(?<=made by `make benchmark-tables` -->\n).*?(?=<!-- end -->)", re.DOTALL)
 _NAMES = {"0.5b": "0.5B", "1.5b": "1.5B"}
+_OUR_INPUTS = "224 x 224, 2432 tokens"
 
 
 def read_results() -> list[dict[str, Any]]:
@@ -42,15 +43,22 @@ def speed_records(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def first_token_table(results: list[dict[str, Any]]) -> str:
-    """Markdown: for each machine with baselines, what a first token takes of the published size of 0.5B and of them."""
+    """Markdown: for each baseline and our published size of 0.5B, what a first token takes on each machine with baselines."""
     some = [result for result in results if result["model"] == "0.5b" and result["baselines"]]
-    names = list(dict.fromkeys(name for result in some for name in result["baselines"]))
-    lines = [f"| | Mobile-VideoGPT 0.5B | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
-    for result in some:
-        cells = [_time(seconds_of(result, "first token"))]
-        cells += [_time(result["baselines"][name]["seconds"]) if name in result["baselines"] else "" for name in names]
-        mark = r" \*" if result.get("note") else ""
-        lines.append(f"| {_place(result)}{mark} | {' | '.join(cells)} |")
+    # newer results say what the image encoder gets
+    found = [item for result in some for item in result["baselines"].items()]
+    baselines = dict(sorted(found, key=lambda item: "frame_size" in item[1]))
+    names = dict.fromkeys(name for name, _ in found)
+    marks = [r" \*" if result.get("note") else "" for result in some]
+    places = [f"{_place(result)}{mark}" for result, mark in zip(some, marks, strict=True)]
+    lines = [f"| | frames, prompt | {' | '.join(places)} |", "|---" * (len(some) + 2) + "|"]
+    ours = [_time(seconds_of(result, "first token")) for result in some]
+    lines.append(f"| Mobile-VideoGPT 0.5B | {_OUR_INPUTS} | {' | '.join(ours)} |")
+    for name in names:
+        size, tokens = baselines[name].get("frame_size"), baselines[name].get("num_prompt_tokens")
+        inputs = f"{size[0]} x {size[1]}, {tokens} tokens" if size else f"{tokens} tokens" if tokens else ""
+        times = [_time(result["baselines"][name]["seconds"]) if name in result["baselines"] else "" for result in some]
+        lines.append(f"| {name} | {inputs} | {' | '.join(times)} |")
     notes = sorted({f"{_place(result)}: {note}" for result in some if (note := result.get("note"))})
     return "\n".join([*lines, *(["", rf"\* {' '.join(notes)}"] if notes else []), ""])
 
@@ -79,13 +87,9 @@ def all_tables(results: list[dict[str, Any]]) -> str:
                 lines.append("")
         for result in some:
             if result["baselines"]:
-                lines += [
-                    f"| first token of others | | ours ({_NAMES[result['model']]}) / theirs |",
-                    "|---|---|---|",
-                ]
-                for name, baseline in result["baselines"].items():
-                    lines.append(f"| {name} | {_time(baseline['seconds'])} | {ours_to_theirs(result, baseline):.2f} |")
-                lines.append("")
+                lines += [*baseline_rows(result, result["baselines"], _time, ""), ""]
+            for reason in result.get("left_out", {}).values():
+                lines += [f"Not measured: {reason}", ""]
     return "\n".join(lines)
 
 

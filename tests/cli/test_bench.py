@@ -1,5 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 import json
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -25,6 +27,7 @@ def test_figures_are_printed_and_kept(tmp_path):
     assert kept["runs"] == 1
     assert kept["quantization"] is None
     assert kept["num_parameters"] == 1_795_008
+    assert (kept["baselines"], kept["left_out"]) == ({}, {})
     rows = [line.split(" | ")[0].removeprefix("| ") for line in result.stdout.splitlines()[2:]]
     assert rows[: rows.index("")] == [part["part"] for part in kept["parts"]]
     assert [batch["batch_size"] for batch in kept["batches"]] == [1, 2]
@@ -87,3 +90,43 @@ def test_bad_batch_sizes_are_refused(sizes):
     assert result.exit_code == 1
     message = f"`--batch-sizes` ({sizes}) must be positive numbers with commas between them: 1,8,32"
     assert result.stderr == f"Error: {message}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dtype", "nope"], "`--dtype` (nope) must be float32, bfloat16 or float16."),
+        (["--compare", "smolvlm2-500m,gpt"], "There is no model 'gpt' to compare with"),
+        (["--quantization", "int2"], "`quantization` (int2) must be int8 or int4."),
+        (["--batch-sizes", "0"], "`--batch-sizes` (0) must be positive numbers"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_wrong_choice_is_said_before_torch_is_loaded(arguments, message):
+    script = "import sys; from mvgpt_command import main\ntry: main()\nfinally: print('torch' in sys.modules)"
+    process = subprocess.run(
+        [sys.executable, "-c", script, "bench", "0.5b", *arguments], capture_output=True, text=True, timeout=300
+    )
+    assert process.returncode == 1
+    assert process.stderr.startswith(f"Error: {message}")
+    assert process.stdout == "False\n"
+
+
+def test_baselines_are_kept_as_they_are_measured(monkeypatch, tmp_path):
+    out = tmp_path / "small.json"
+
+    def measure(names, model, processor, video, **options):
+        assert (names, options["runs"], options["compiled"]) == (["smolvlm2-256m", "fastvlm-0.5b"], 1, True)
+        yield "smolvlm2-256m", {"smolvlm2-256m": {"seconds": 1.0, "our_seconds": 0.5}}
+        assert json.loads(out.read_text("utf-8"))["baselines"].keys() == {"smolvlm2-256m"}
+        yield "fastvlm-0.5b", "'fastvlm-0.5b' needs timm"
+
+    parts = [{"part": "first token", "seconds": 1.0, "roofline_seconds": None, "ratio": None}]
+    monkeypatch.setattr("transformers_mvgpt.evaluation.speed.measure_speed", lambda *_, **__: {"parts": parts})
+    monkeypatch.setattr("transformers_mvgpt.evaluation.baselines.measure_baselines", measure)
+    options = ["--device", "cpu", "--runs", 1, "--tokens", 2, "--compare", "smolvlm2-256m,fastvlm-0.5b"]
+    result = run(CHECKPOINT, *options, "--compare-compiled", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert "| smolvlm2-256m | 1000 | 0.50 |" in result.stdout
+    assert result.stdout.endswith("\nNot measured: 'fastvlm-0.5b' needs timm\n")
+    assert json.loads(out.read_text("utf-8"))["left_out"] == {"fastvlm-0.5b": "'fastvlm-0.5b' needs timm"}

@@ -10,9 +10,10 @@ import pytest
 import torch
 import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedTokenizerFast
 from transformers.video_utils import VideoMetadata
 
+from transformers_mvgpt.demo import CHECKPOINT, CLIP
 from transformers_mvgpt.evaluation import baseline_configs, baselines
 from transformers_mvgpt.evaluation.baseline_inputs import process_frames
 from transformers_mvgpt.evaluation.choices import BASELINE_NAMES, check_baselines
@@ -90,7 +91,7 @@ def test_frames_and_prompt_fit(name, sizes, monkeypatch):
     ours = {"our_seconds": lambda: calls.append(time.sleep(0.01)), "our_eager_seconds": lambda: None}
     results = baselines.measure_baseline(name, frames, 5, CPU, torch.float32, ours, runs=3)
     clips = [(640, 360), (224, 224)][: len(sizes)]
-    assert list(results) == [f"{name}, {width} x {height}" for width, height in clips]
+    assert list(results) == [name, f"{name}, video of 224 x 224"][: len(sizes)]
     assert len(calls) == 4 * len(sizes)
     for result, clip, (size, num_visual, num_markers) in zip(results.values(), clips, sizes, strict=True):
         assert (result["clip_size"], result["frame_size"]) == (clip, size)
@@ -99,6 +100,7 @@ def test_frames_and_prompt_fit(name, sizes, monkeypatch):
         assert result["our_eager_seconds"] < result["our_seconds"]
         assert 0 < result["seconds"] < 60
         assert "compiled_seconds" not in result
+        assert set(result["slower_without"]) <= {"flash-linear-attention", "causal-conv1d"}
 
 
 def make_tokenizer(**special_tokens):
@@ -283,3 +285,29 @@ def test_what_is_not_installed_is_named(monkeypatch):
     message = rf"'qwen3.5-0.8b' needs Qwen9ForCond\w+, which transformers {transformers.__version__} does not have"
     with pytest.raises(ImportError, match=message):
         baselines.check_requirements("qwen3.5-0.8b")
+
+
+def test_all_that_are_asked_for(monkeypatch):
+    """What is missing, or does not fit, does not end the others."""
+    model = AutoModelForImageTextToText.from_pretrained(CHECKPOINT)
+    processor = AutoProcessor.from_pretrained(CHECKPOINT)
+    narrow("smolvlm2-256m", monkeypatch)
+    monkeypatch.setitem(baseline_configs.CONFIGS, "qwen3.5-0.8b", ("Qwen9", {}))
+    measure = baselines.measure_baseline
+
+    def measure_some(name, *args, **options):
+        if name == "internvl3.5-1b":
+            raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 20 MB.")
+        return measure(name, *args, **options)
+
+    monkeypatch.setattr(baselines, "measure_baseline", measure_some)
+    shown = []
+    names = ["qwen3.5-0.8b", "internvl3.5-1b", "smolvlm2-256m"]
+    found = dict(baselines.measure_baselines(names, model, processor, str(CLIP), runs=1, on_part=shown.append))
+    assert shown == names
+    assert found["qwen3.5-0.8b"].startswith("'qwen3.5-0.8b' needs Qwen9For")
+    assert found["internvl3.5-1b"] == "CUDA out of memory."
+    [result] = found["smolvlm2-256m"].values()
+    assert result["num_prompt_tokens"] == 16 * (64 + 3) + 30
+    assert result["our_seconds"] > 0 and "our_eager_seconds" not in result
+    assert list(baselines.measure_baselines([], model, processor, "none.mp4")) == []

@@ -2,9 +2,8 @@
 """`mvgpt bench`: how long each part of an answer takes."""
 
 import json
-import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,43 +25,82 @@ def bench(
     tokens: Annotated[int, typer.Option(min=2, help="New tokens of the answer whose decode steps are measured.")] = 16,
     batch_sizes: Annotated[
         str | None,
-        typer.Option(help="Also ask about so many videos at once, such as 1,8,32; on a GPU with CUDA graphs."),
+        typer.Option(help="Also ask about so many videos at once, such as 1,8,32."),
     ] = None,
     compare: Annotated[
-        str | None, typer.Option(help="Other models at their published sizes: llava-onevision-0.5b,smolvlm2-500m")
+        str | None,
+        typer.Option(
+            help="Other models at their published sizes, random weights, with commas between them: llava-onevision-0.5b, "
+            "smolvlm2-500m, smolvlm2-256m, fastvlm-0.5b, lfm2-vl-450m, qwen3.5-0.8b, internvl3.5-1b."
+        ),
     ] = None,
+    compare_compiled: Annotated[
+        bool, typer.Option("--compare-compiled", help="Also measure them with torch.compile, which takes minutes.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="JSON file for the figures; the picture goes beside it.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files of --out.")] = False,
 ) -> None:
     """Measure the parts of an answer, beside their roofline, and other models on the same frames."""
+    from ..evaluation.choices import check_baselines, check_dtype, check_quantization_name, parse_batch_sizes
+    from .main import with_models
+
+    # what is wrong with these is said at once, before torch is loaded
+    baselines = compare.split(",") if compare else []
+    check_baselines(baselines)
+    sizes = parse_batch_sizes(batch_sizes)
+    check_dtype(dtype)
+    if quantization is not None:
+        check_quantization_name(quantization)
+    with_models(_run)(
+        model,
+        str(video) if video else None,
+        device,
+        dtype,
+        quantization,
+        baselines,
+        out,
+        overwrite=overwrite,
+        compiled=compare_compiled,
+        runs=runs,
+        num_new_tokens=tokens,
+        batch_sizes=sizes,
+    )
+
+
+def _run(
+    model: str,
+    video: str | None,
+    device: str | None,
+    dtype: str,
+    quantization: str | None,
+    baselines: list[str],
+    out: Path | None,
+    *,
+    overwrite: bool,
+    compiled: bool,
+    runs: int,
+    **options: Any,
+) -> None:
     import torch
     from tqdm import tqdm
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     from .. import demo
     from ..conversion.written_files import check_new_file, write_file
-    from ..evaluation.baselines import check_baselines, measure_baseline
+    from ..evaluation.baselines import measure_baselines
     from ..evaluation.machine import describe_machine
     from ..evaluation.quantization import check_quantization, quantize_language_model
     from ..evaluation.random_models import PUBLISHED_SIZES, make_random_model
-    from ..evaluation.speed import first_token_call, measure_speed
+    from ..evaluation.speed import measure_speed
     from ..evaluation.speed_report import draw_speed, speed_table
     from ..families import family_of
-    from ..video.video_decoding import decode_video
 
-    baselines = compare.split(",") if compare else []
-    check_baselines(baselines)
-    if not re.fullmatch(r"([1-9]\d*(,[1-9]\d*)*)?", batch_sizes or ""):
-        raise ValueError(f"`--batch-sizes` ({batch_sizes}) must be positive numbers with commas between them: 1,8,32")
-    numbers = [int(number) for number in batch_sizes.split(",")] if batch_sizes else None
-    if (precision := getattr(torch, dtype, None)) not in (torch.float32, torch.bfloat16, torch.float16):
-        raise ValueError(f"`--dtype` ({dtype}) must be float32, bfloat16 or float16.")
     if quantization is not None:
         check_quantization(quantization)
     if out is not None:
         for file in (out, out.with_suffix(".png")):
             check_new_file(file, overwrite)
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    place, precision = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")), getattr(torch, dtype)
     if model in PUBLISHED_SIZES:
         network = make_random_model(model, place, precision)
         # no token of text matters for the time; theirs could not be had without a download
@@ -77,24 +115,29 @@ def bench(
     if quantization is not None:
         quantize_language_model(network, quantization)
 
-    path = str(video or demo.CLIP)
+    path = video or str(demo.CLIP)
+
+    def keep(result: dict[str, Any]) -> None:
+        if out is not None:
+            write_file(out, json.dumps(result, indent=2) + "\n")
+
     with tqdm(desc="Parts", bar_format="{desc}: {postfix} {elapsed}") as bar:
 
         def show(part: str) -> None:
             bar.set_postfix_str(part)
 
-        result = measure_speed(
-            network, processor, path, runs=runs, num_new_tokens=tokens, batch_sizes=numbers, on_part=show
-        )
+        result = measure_speed(network, processor, path, runs=runs, on_part=show, **options)
         result |= {"model": model, "num_parameters": num_parameters, "quantization": quantization}
-        result |= {"runs": runs, "baselines": {}}
-        result["machine"] = describe_machine(place, precision)
-        frames, _ = decode_video(path, processor.video_processor.sample_frames)
-        text_length, ours = 30, first_token_call(network, processor, path)
-        for name in baselines:
-            show(name)
-            result["baselines"][name] = measure_baseline(name, frames, text_length, place, precision, ours, runs)
+        result |= {"runs": runs, "baselines": {}, "left_out": {}, "machine": describe_machine(place, precision)}
+        keep(result)
+        for name, found in measure_baselines(
+            baselines, network, processor, path, runs=runs, compiled=compiled, on_part=show
+        ):
+            # a run that is interrupted leaves what it has
+            result["left_out" if isinstance(found, str) else "baselines"] |= (
+                {name: found} if isinstance(found, str) else found
+            )
+            keep(result)
     typer.echo(speed_table(result), nl=False)
     if out is not None:
-        write_file(out, json.dumps(result, indent=2) + "\n")
         draw_speed(result, out.with_suffix(".png"))

@@ -60,11 +60,14 @@ class LimitsMeter:
         return MachineLimits(statistics.median(self._flops_per_second), statistics.median(self._bytes_per_second))
 
 
-def time_calls(call: Callable[[], object], device: torch.device, runs: int, min_seconds: float = 0.0) -> list[float]:
+def time_calls(
+    call: Callable[[], object], device: torch.device, runs: int, min_seconds: float = 0.0, *, warm_ups: int = 1
+) -> list[float]:
     """
-    Seconds per call of each run, after one call that is not counted. A run repeats the call until `min_seconds` are over.
+    Seconds per call of each run, after `warm_ups` calls that are not counted. A run repeats the call until `min_seconds` are over.
     """
-    call()
+    for _ in range(warm_ups):
+        call()
     seconds = []
     for _ in range(runs):
         synchronize(device)
@@ -79,9 +82,9 @@ def time_calls(call: Callable[[], object], device: torch.device, runs: int, min_
     return seconds
 
 
-def median_seconds(call: Callable[[], object], device: torch.device, runs: int) -> float:
+def median_seconds(call: Callable[[], object], device: torch.device, runs: int, *, warm_ups: int = 1) -> float:
     """The median of [`time_calls`]."""
-    return statistics.median(time_calls(call, device, runs))
+    return statistics.median(time_calls(call, device, runs, warm_ups=warm_ups))
 
 
 def median_seconds_in_turns(calls: list[Callable[[], object]], device: torch.device, runs: int) -> list[float]:

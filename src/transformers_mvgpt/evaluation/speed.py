@@ -1,7 +1,9 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """How long each part of an answer takes, beside its roofline: the time that its arithmetic or its memory needs at least."""
 
+import copy
 import functools
+import itertools
 import statistics
 import sys
 import time
@@ -10,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from transformers import ProcessorMixin
+from transformers import BatchFeature, ProcessorMixin
 from transformers.generation.streamers import BaseStreamer
 
 from ..chat import VideoChat
@@ -23,6 +25,9 @@ from .quantization import stored_bytes
 
 
 QUESTION = "What is happening in the video?"
+
+# On a GPU, a shape that comes for the third time is recorded as a CUDA graph: after so many calls it is as fast as it will be.
+_RECORDING_CALLS = 3
 
 # Called with the part that is measured next.
 OnPart = Callable[[str], None]
@@ -61,7 +66,8 @@ def measure_speed(
     on_part: OnPart | None = None,
 ) -> dict[str, Any]:
     """
-    Measures the parts of an answer about a video file, one after the other.
+    Measures the parts of an answer about a video file, one after the other. On a GPU, parts up to the prefill, and `first token,
+    eager`, are measured without CUDA graphs; what comes after them as it comes, with those that the model records by itself.
 
     Args:
         model ([`VisionLanguageForConditionalGeneration`]): the model, where and in which dtype it is to be measured.
@@ -87,6 +93,7 @@ def measure_speed(
     meter = LimitsMeter(device, dtype)
     parts: list[PartTime] = []
     peak_memory = 0
+    recording_calls = _RECORDING_CALLS if device.type == "cuda" else 1
 
     def begin(part: str) -> None:
         report(part)
@@ -99,18 +106,23 @@ def measure_speed(
         parts.append(part)
         peak_memory = max(peak_memory, _peak_memory(device) or 0)
 
-    def measure(part: str, call: Callable[[], Any], flops: float = 0) -> Any:
+    def measure(part: str, call: Callable[[], Any], flops: float = 0, warm_ups: int = 1) -> Any:
         begin(part)
-        end(PartTime(part, median_seconds(call, device, runs), flops))
+        end(PartTime(part, median_seconds(call, device, runs, warm_ups=warm_ups), flops))
         return call()
+
+    def pixels_of_file(**options: Any) -> BatchFeature:
+        return processor.video_processor(video, return_tensors="pt", **options).to(device, dtype)
 
     video_processor = processor.video_processor
     frames, _ = measure("decode", lambda: decode_video(video, video_processor.sample_frames))
-    features = measure(
-        "preprocess", lambda: video_processor(frames, do_sample_frames=False, return_tensors="pt").to(device, dtype)
-    )
+    process = functools.partial(video_processor, frames, do_sample_frames=False, return_tensors="pt")
+    features = measure("preprocess", lambda: process().to(device, dtype))
+    if device.type == "cuda":
+        measure("preprocess on the GPU", lambda: process(device=device).to(device, dtype))
     pixels = {name: features[name] for name in model.pixel_inputs["video"]}
-    body, config = model.model, model.config
+    eager = without_cuda_graphs(model)
+    body, config = eager.model, model.config
     measure_encoders(body, pixels, measure)
 
     prompt = make_prompt(processor, model).to(device)
@@ -120,14 +132,25 @@ def measure_speed(
     with torch.device("meta"):
         plain = type(body.language_model)(config.text_config).to(dtype)
     flops = count_flops(plain, lambda twin: twin(inputs_embeds=embedded)) + 2 * model.lm_head.weight.numel()
-    measure("prefill", lambda: model(prompt, mm_encoder_outputs=given, logits_to_keep=1, use_cache=True), flops)
+    measure("prefill", lambda: eager(prompt, mm_encoder_outputs=given, logits_to_keep=1, use_cache=True), flops)
 
-    measure("first token", lambda: generate_tokens(model, prompt, 1, **pixels), sum(part.flops for part in parts))
+    whole = sum(part.flops for part in parts)
+    if eager is not model:
+        measure("first token, eager", lambda: generate_tokens(eager, prompt, 1, **pixels), whole)
+    measure("first token", lambda: generate_tokens(model, prompt, 1, **pixels), whole, recording_calls)
+    measure("file to first token", lambda: generate_tokens(model, prompt, 1, **pixels_of_file()))
+    if device.type == "cuda":
+        measure(
+            "file to first token, preprocessed on the GPU",
+            lambda: generate_tokens(model, prompt, 1, **pixels_of_file(device=device)),
+        )
 
     chat = VideoChat(model, processor, given["video"])  # the run that is not counted does the video's prefill
-    measure("second question", lambda: chat.ask(QUESTION, max_new_tokens=1))
+    measure("second question", lambda: chat.ask(QUESTION, max_new_tokens=1), warm_ups=recording_calls)
 
     begin("decode step")
+    for _ in range(recording_calls - 1):
+        generate_tokens(model, prompt, num_new_tokens, mm_encoder_outputs=given)
     clock = TokenClock()
     for _ in range(runs):
         generate_tokens(model, prompt, num_new_tokens, mm_encoder_outputs=given, streamer=clock)
@@ -146,6 +169,21 @@ def measure_speed(
     }
 
 
+def without_cuda_graphs(
+    model: VisionLanguageForConditionalGeneration,
+) -> VisionLanguageForConditionalGeneration:
+    """
+    On a GPU, a model of the same weights that never records CUDA graphs, whatever the model does; on other devices, the model
+    itself.
+    """
+    if model.device.type != "cuda":
+        return model
+    shared = {id(tensor): tensor for tensor in itertools.chain(model.parameters(), model.buffers())}
+    twin = copy.deepcopy(model, shared)
+    twin.cuda_graphs_disable()
+    return twin
+
+
 def generate_tokens(
     model: VisionLanguageForConditionalGeneration, prompt: torch.Tensor, length: int, **inputs: Any
 ) -> torch.Tensor:
@@ -154,14 +192,29 @@ def generate_tokens(
     return model.generate(prompt, attention_mask=torch.ones_like(prompt), **options, **inputs)
 
 
-def first_token_call(
+def first_token_calls(
     model: VisionLanguageForConditionalGeneration, processor: ProcessorMixin, video: str
-) -> Callable[[], torch.Tensor]:
-    """What [`measure_speed`] measures as the first token of a video file: from pixels in memory, through all of the model."""
+) -> dict[str, Callable[[], torch.Tensor]]:
+    """
+    What [`measure_speed`] measures as the first token of a video file: from pixels in memory, through all of the model.
+
+    Returns:
+        `dict[str, Callable]`: `our_seconds`, as it comes, after the calls that record CUDA graphs on a GPU; there, also
+        `our_eager_seconds`, without them.
+    """
     frames, _ = decode_video(video, processor.video_processor.sample_frames)
     pixels = processor.video_processor(frames, do_sample_frames=False, return_tensors="pt")
     prompt = make_prompt(processor, model).to(model.device)
-    return functools.partial(generate_tokens, model, prompt, 1, **pixels.to(model.device, model.dtype))
+    inputs = pixels.to(model.device, model.dtype)
+    eager = without_cuda_graphs(model)
+    models = {"our_seconds": model} if eager is model else {"our_seconds": model, "our_eager_seconds": eager}
+    calls: dict[str, Callable[[], torch.Tensor]] = {
+        name: functools.partial(generate_tokens, each, prompt, 1, **inputs) for name, each in models.items()
+    }
+    if eager is not model:
+        for _ in range(_RECORDING_CALLS):
+            calls["our_seconds"]()
+    return calls
 
 
 class TokenClock(BaseStreamer):

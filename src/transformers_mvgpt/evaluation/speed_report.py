@@ -2,6 +2,7 @@
 """Measured times as a table and as a picture."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 
@@ -25,10 +26,53 @@ def speed_table(result: dict[str, Any]) -> str:
             first_token, rate = _milliseconds(batch["first_token_seconds"]), batch["tokens_per_second"]
             lines.append(f"| {batch['batch_size']} | {first_token} | {rate:.0f} |")
     if baselines := result.get("baselines"):
-        lines += ["", "| first token | milliseconds | ours / theirs |", "|---|---|---|"]
-        for name, baseline in baselines.items():
-            lines.append(f"| {name} | {_milliseconds(baseline['seconds'])} | {ours_to_theirs(result, baseline):.2f} |")
+        lines += ["", *baseline_rows(result, baselines, _milliseconds, "milliseconds")]
+    if left_out := result.get("left_out"):
+        lines += ["", *(f"Not measured: {reason}" for reason in left_out.values())]
     return "\n".join(lines) + "\n"
+
+
+def baseline_rows(
+    result: dict[str, Any], baselines: dict[str, Any], show: Callable[[float], str], unit: str
+) -> list[str]:
+    """
+    Markdown: what a first token of ours takes, then for each baseline the size of a frame and tokens of the prompt, its time, and ours
+    as a share of it. Columns in which nothing was measured are left out.
+
+    Args:
+        result (`dict[str, Any]`): as for [`speed_table`].
+        baselines (`dict[str, Any]`): of the result.
+        show (`Callable`): what a time in seconds looks like.
+        unit (`str`): of that; `""` where it says it.
+    """
+    has_eager = any("our_eager_seconds" in baseline for baseline in baselines.values())
+    has_compiled = any("compiled_seconds" in baseline for baseline in baselines.values())
+    has_sizes = any("frame_size" in baseline for baseline in baselines.values())
+    header = ["first token", *(["frame", "prompt"] if has_sizes else []), unit]
+    header += ["compiled"] if has_compiled else []
+    header += ["ours / theirs", "ours without CUDA graphs / theirs"] if has_eager else ["ours / theirs"]
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    for name, baseline in baselines.items():
+        cells = [name + (r" \*" if baseline.get("slower_without") else "")]
+        if has_sizes:
+            size = baseline.get("frame_size")
+            cells += [
+                f"{size[0]} x {size[1]}" if size else "",
+                f"{baseline['num_prompt_tokens']} tokens" if size else "",
+            ]
+        cells.append(show(baseline["seconds"]))
+        if has_compiled:
+            seconds = baseline.get("compiled_seconds")
+            cells.append(show(seconds) if seconds else "fails" if baseline.get("compiled_error") else "")
+        cells.append(f"{ours_to_theirs(result, baseline):.2f}")
+        if has_eager:
+            eager = baseline.get("our_eager_seconds")
+            cells.append(f"{eager / baseline['seconds']:.2f}" if eager else "")
+        lines.append(f"| {' | '.join(cells)} |")
+    missing = {package: None for baseline in baselines.values() for package in baseline.get("slower_without", ())}
+    if missing:
+        lines += ["", rf"\* transformers' own slower code: {' and '.join(missing)} not installed."]
+    return lines
 
 
 def seconds_of(result: dict[str, Any], name: str) -> float:

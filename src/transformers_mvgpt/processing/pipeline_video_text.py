@@ -234,7 +234,7 @@ class VideoTextToTextPipeline(Pipeline):
         return outputs if is_batch else {name: values[0] for name, values in outputs.items()}
 
     def get_iterator(
-        self, inputs, num_workers: int, batch_size: int, preprocess_params, forward_params, postprocess_params
+        self, inputs: Any, num_workers: int, batch_size: int, preprocess_params, forward_params, postprocess_params
     ):
         """
         As the base class, but a generator may have several workers. It is read in this process, no further ahead than
@@ -245,7 +245,7 @@ class VideoTextToTextPipeline(Pipeline):
         if num_workers > 0 and is_on_accelerator(preprocess_params):
             results = super().get_iterator(inputs, 0, batch_size, *steps)
             collate = results.loader.loader.collate_fn
-            samples = (inputs[index] for index in range(len(inputs))) if isinstance(inputs, Sized) else inputs
+            samples = map(inputs.__getitem__, range(len(inputs))) if hasattr(inputs, "__len__") else inputs
             results.loader.loader = PreprocessingThreads(
                 samples, self.preprocess, preprocess_params, num_workers, batch_size, collate
             )
