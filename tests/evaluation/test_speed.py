@@ -101,7 +101,7 @@ def test_rate_of_a_batch(small, monkeypatch):
             self.called = prompts.shape, options["pixels"].shape, max_new_tokens
 
     stub = Stub()
-    monkeypatch.setattr(batch_speed, "median_seconds", lambda call, *_: (call(), seconds[stub.called[2]])[1])
+    monkeypatch.setattr(batch_speed, "median_seconds", lambda call, *_, **__: (call(), seconds[stub.called[2]])[1])
     pixels = {"pixels": torch.zeros(1, 2, 3, 4, 4)}
     [batch] = measure_batches(stub, torch.zeros(1, 5, dtype=torch.long), pixels, [4], num_new_tokens=3)
     assert stub.called == ((4, 5), (4, 2, 3, 4, 4), 1)
@@ -190,7 +190,12 @@ def test_parts_on_a_gpu(small):
     assert twin is not model and torch.cuda.memory_allocated() == before
     assert all(ours is theirs for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True))
     result = measure_speed(model, small[1], str(CLIP), runs=1, num_new_tokens=4, batch_sizes=[1, 2])
-    on_gpu = ["preprocess on the GPU", "first token, eager", "file to first token, preprocessed on the GPU"]
+    on_gpu = [
+        "preprocess on the GPU",
+        "first token, eager",
+        "first token, CUDA graphs enabled",
+        "file to first token, preprocessed on the GPU",
+    ]
     assert [part["part"] for part in result["parts"] if part["part"] not in on_gpu] == list(PARTS)
     assert all(seconds_of(result, part) > 0 for part in on_gpu)
     assert [batch["batch_size"] for batch in result["batches"]] == [1, 2]

@@ -130,7 +130,7 @@ def measure_baseline(
     try:
         with torch.device(device):
             model = make_baseline(name).to(dtype).eval()
-        results = {}
+        results: dict[str, dict[str, Any]] = {}
         for clip_size, inputs in _inputs_that_differ(name, frames):
             ids = inputs.prompt(model.config, num_text_tokens)
             first_token = _first_token_call(model, inputs, ids)

@@ -6,9 +6,8 @@ from typing import Any
 
 import torch
 
-from ..kernels.graphs_model import recordings
 from ..modeling.vision_language_model import VisionLanguageForConditionalGeneration
-from .machine_limits import median_seconds
+from .machine_limits import RECORDING_CALLS, median_seconds
 
 
 @torch.inference_mode()
@@ -22,8 +21,8 @@ def measure_batches(
     num_new_tokens: int = 128,
 ) -> list[dict[str, Any]]:
     """
-    Answers the same prompt about the same video several times at once. On a GPU, as fast as the model can: with CUDA graphs, a
-    cache of fixed size and compiled steps.
+    Answers the same prompt about the same video several times at once, as `generate` does it by itself: on a GPU, with the CUDA
+    graphs that the model records when a shape has come a few times.
 
     Args:
         model ([`VisionLanguageForConditionalGeneration`]): the model, where and in which dtype it is to be measured.
@@ -45,25 +44,7 @@ def measure_batches(
         raise ValueError(
             f"`batch_sizes` ({batch_sizes}) must be at least 1, and `num_new_tokens` ({num_new_tokens}) at least 2."
         )
-    if model.device.type != "cuda":
-        return [_measure(model, prompt, pixels, size, runs, num_new_tokens) for size in batch_sizes]
-    body = model.base_model
-    graphs = recordings.get(body)
-    # of one size for all, so that nothing is compiled anew
-    options = {"cache_implementation": "static", "max_cache_len": prompt.shape[1] + num_new_tokens}
-    results = []
-    try:
-        for size in batch_sizes:
-            model.cuda_graphs_enable()
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats(model.device)
-            results.append(_measure(model, prompt, pixels, size, runs, num_new_tokens, **options))
-            results[-1]["reserved_memory_bytes"] = torch.cuda.max_memory_reserved(model.device)
-    finally:
-        model.cuda_graphs_disable()
-        if graphs is not None:
-            recordings[body] = graphs
-    return results
+    return [_measure(model, prompt, pixels, size, runs, num_new_tokens) for size in batch_sizes]
 
 
 def _measure(
@@ -73,15 +54,19 @@ def _measure(
     batch_size: int,
     runs: int,
     num_new_tokens: int,
-    **options: Any,
 ) -> dict[str, Any]:
+    on_gpu = model.device.type == "cuda"
+    if on_gpu:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(model.device)
     prompts = prompt.expand(batch_size, -1).contiguous()
     videos = {name: stream.expand(batch_size, -1, -1, -1, -1) for name, stream in pixels.items()}
-    options |= {"do_sample": False, "eos_token_id": model.config.text_config.vocab_size}  # it never comes
+    options = {"do_sample": False, "eos_token_id": model.config.text_config.vocab_size}  # it never comes
     answer = functools.partial(model.generate, prompts, attention_mask=torch.ones_like(prompts), **videos, **options)
     # the short one last: what the first answers compile is not in its time
+    warm_ups = RECORDING_CALLS if on_gpu else 1
     seconds = {
-        length: median_seconds(functools.partial(answer, max_new_tokens=length), model.device, runs)
+        length: median_seconds(functools.partial(answer, max_new_tokens=length), model.device, runs, warm_ups=warm_ups)
         for length in (num_new_tokens, 1)
     }
     num_later = batch_size * (num_new_tokens - 1)
@@ -89,5 +74,5 @@ def _measure(
         "batch_size": batch_size,
         "first_token_seconds": seconds[1],
         "tokens_per_second": num_later / (seconds[num_new_tokens] - seconds[1]),
-        "reserved_memory_bytes": None,
+        "reserved_memory_bytes": torch.cuda.max_memory_reserved(model.device) if on_gpu else None,
     }

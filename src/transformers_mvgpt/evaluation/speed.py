@@ -20,14 +20,11 @@ from ..modeling.vision_language_model import VisionLanguageForConditionalGenerat
 from ..video.video_decoding import decode_video
 from .batch_speed import measure_batches
 from .encoder_speed import measure_encoders
-from .machine_limits import LimitsMeter, MachineLimits, count_flops, median_seconds
+from .machine_limits import RECORDING_CALLS, LimitsMeter, MachineLimits, count_flops, median_seconds
 from .quantization import stored_bytes
 
 
 QUESTION = "What is happening in the video?"
-
-# On a GPU, a shape that comes for the third time is recorded as a CUDA graph: after so many calls it is as fast as it will be.
-_RECORDING_CALLS = 3
 
 # Called with the part that is measured next.
 OnPart = Callable[[str], None]
@@ -67,7 +64,8 @@ def measure_speed(
 ) -> dict[str, Any]:
     """
     Measures the parts of an answer about a video file, one after the other. On a GPU, parts up to the prefill, and `first token,
-    eager`, are measured without CUDA graphs; what comes after them as it comes, with those that the model records by itself.
+    eager`, are measured without CUDA graphs; then one after `cuda_graphs_enable`; what comes after them as it comes, with the graphs
+    that the model records by itself.
 
     Args:
         model ([`VisionLanguageForConditionalGeneration`]): the model, where and in which dtype it is to be measured.
@@ -93,7 +91,7 @@ def measure_speed(
     meter = LimitsMeter(device, dtype)
     parts: list[PartTime] = []
     peak_memory = 0
-    recording_calls = _RECORDING_CALLS if device.type == "cuda" else 1
+    recording_calls = RECORDING_CALLS if device.type == "cuda" else 1
 
     def begin(part: str) -> None:
         report(part)
@@ -137,6 +135,9 @@ def measure_speed(
     whole = sum(part.flops for part in parts)
     if eager is not model:
         measure("first token, eager", lambda: generate_tokens(eager, prompt, 1, **pixels), whole)
+        eager.cuda_graphs_enable()
+        measure("first token, CUDA graphs enabled", lambda: generate_tokens(eager, prompt, 1, **pixels), whole)
+        eager.cuda_graphs_disable()
     measure("first token", lambda: generate_tokens(model, prompt, 1, **pixels), whole, recording_calls)
     measure("file to first token", lambda: generate_tokens(model, prompt, 1, **pixels_of_file()))
     if device.type == "cuda":
@@ -212,7 +213,7 @@ def first_token_calls(
         name: functools.partial(generate_tokens, each, prompt, 1, **inputs) for name, each in models.items()
     }
     if eager is not model:
-        for _ in range(_RECORDING_CALLS):
+        for _ in range(RECORDING_CALLS):
             calls["our_seconds"]()
     return calls
 
