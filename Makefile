@@ -11,7 +11,7 @@ FLOOR_TESTS := tests/compat tests/kernels tests/modeling tests/conversion tests/
 # two processes with a thread each: on two cores, more threads would wait for each other
 PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo fuzz soak train-demo ablations benchmarks benchmark-tables hub-configs test test-floor test-slow style quality
+.PHONY: demo fuzz soak gpu train-demo ablations benchmarks benchmark-tables hub-configs test test-floor test-slow style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
@@ -33,9 +33,10 @@ ablations: $(VENV)/.installed-train
 # `make benchmarks MACHINE=name` on a machine that does nothing else; on a GPU, with DTYPE=bfloat16 BATCH_SIZES=1,8,32.
 DTYPE := float32
 BENCH = HF_HUB_OFFLINE=1 $(BIN)/mvgpt bench --dtype $(DTYPE) $(if $(BATCH_SIZES),--batch-sizes $(BATCH_SIZES))
+BASELINES := llava-onevision-0.5b,smolvlm2-500m,smolvlm2-256m,fastvlm-0.5b,lfm2-vl-450m,qwen3.5-0.8b,internvl3.5-1b
 benchmarks: $(VENV)/.installed-dev
 	test -n "$(MACHINE)" && mkdir -p benchmarks/$(MACHINE)
-	$(BENCH) 0.5b --compare llava-onevision-0.5b,smolvlm2-500m --overwrite --out benchmarks/$(MACHINE)/0.5b-$(DTYPE).json
+	$(BENCH) 0.5b --compare $(BASELINES) --overwrite --out benchmarks/$(MACHINE)/0.5b-$(DTYPE).json
 	$(BENCH) 1.5b --overwrite --out benchmarks/$(MACHINE)/1.5b-$(DTYPE).json
 	$(BENCH) src/transformers_mvgpt/demo/checkpoint --overwrite --out benchmarks/$(MACHINE)/small-$(DTYPE).json
 	$(MAKE) benchmark-tables
@@ -43,6 +44,11 @@ benchmarks: $(VENV)/.installed-dev
 benchmark-tables: $(VENV)/.installed-dev
 	$(BIN)/python tools/benchmark_tables.py
 	$(MAKE) hub-configs
+
+# What needs an NVIDIA GPU, in under 8 minutes: tests, speed and scans, with their goals in one table. On a rented machine with an
+# environment of its own, `make gpu BIN=/usr/bin` takes that; it needs what setup.cfg lists, pytest and hypothesis.
+gpu: $(if $(filter $(VENV)/bin,$(BIN)),$(VENV)/.installed-dev)
+	PYTHONPATH="src:tools:$$PYTHONPATH" HF_HUB_OFFLINE=1 $(BIN)/python3 -m gpu_checks $(if $(MACHINE),--machine $(MACHINE))
 
 # After a change of a configuration, the chat template or the model card.
 hub-configs: $(VENV)/.installed-dev

@@ -9,7 +9,12 @@ from transformers import AutoProcessor, CLIPImageProcessor
 from transformers.image_utils import PILImageResampling, SizeDict
 
 from transformers_mvgpt import MobileVideoGPTVideoProcessor
-from transformers_mvgpt.processing.center_resize import MIN_TIMES_LONGER, resize_center
+from transformers_mvgpt.processing.center_resize import (
+    MIN_TIMES_LONGER,
+    resize_as_on_cpu,
+    resize_center,
+    resize_in_two_steps,
+)
 
 
 LONG_SIZES = [(60, 6000), (6000, 60), (7, 700), (1, 97), (301, 3001), (2999, 307), (450, 4400)]
@@ -89,3 +94,30 @@ def test_long_images(release, monkeypatch):
 def resize_nothing(self, image, size, **kwargs):
     assert min(image.shape[-2:]) == size.shortest_edge
     return image
+
+
+@pytest.mark.parametrize("size", [SizeDict(shortest_edge=224), SizeDict(height=224, width=300)], ids=["edge", "sides"])
+@pytest.mark.parametrize("height, width", [(360, 640), (640, 360), (240, 241), (100, 80)])
+def test_columns_before_rows(height, width, size):
+    """As CPUs do. Without rounding between, as on GPUs, noise differs by many grey levels."""
+
+    def resize_in_float(picture, size, resample):
+        floats = MobileVideoGPTVideoProcessor().resize(picture.float(), size=size, resample=resample)
+        return floats.round().clamp(0, 255).to(torch.uint8)
+
+    picture, cubic = noise(height, width), PILImageResampling.BICUBIC
+    plain = MobileVideoGPTVideoProcessor().resize
+    expected = plain(picture, size=size, resample=cubic)
+    assert torch.equal(resize_in_two_steps(picture, size, cubic, plain), expected)
+    in_float = resize_in_two_steps(picture, size, cubic, resize_in_float)
+    assert (in_float.int() - expected).abs().max() <= (1 if min(height, width) > 224 else 2)
+    assert (resize_in_float(picture, size, cubic).int() - expected).abs().max() > 2
+    assert torch.equal(resize_as_on_cpu(picture, size, cubic, plain), expected)
+    assert resize_as_on_cpu(picture.to("meta"), size, cubic, plain).shape == expected.shape
+
+
+def test_other_sizes_in_one_step():
+    calls = []
+    size = SizeDict(shortest_edge=20, longest_edge=30)
+    resize_in_two_steps(noise(40, 40), size, None, lambda picture, **options: calls.append(options))
+    assert calls == [{"size": size, "resample": None}]

@@ -1,14 +1,15 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The middle of a resized picture, without making the rest: of 6000x60 a center crop keeps 224 of 22,400 columns."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as tvF
 from transformers.image_processing_backends import TorchvisionBackend
-from transformers.image_utils import PILImageResampling, SizeDict
+from transformers.image_transforms import get_resize_output_image_size
+from transformers.image_utils import ChannelDimension, PILImageResampling, SizeDict
 from transformers.image_utils import pil_torch_interpolation_mapping as INTERPOLATIONS
 
 
@@ -58,6 +59,45 @@ def resize_center(
         return tvF.resize(columns, [edge, kept], interpolation=interpolation, antialias=True)
     rows = tvF.resize(picture[..., begin:end, :], [end - begin, edge], interpolation=interpolation, antialias=True)
     return _round(weights @ rows.double())
+
+
+def resize_as_on_cpu(
+    picture: torch.Tensor,
+    size: SizeDict,
+    resample: PILImageResampling | int | None,
+    resize: Callable[..., torch.Tensor],
+) -> torch.Tensor:
+    """
+    `resize` of a picture wherever it is, as on a CPU: columns before rows, and grey levels rounded and cut off at 0 and 255 between
+    them. On a GPU, torch does not round there, and edges of noise differ by up to 20 grey levels; this way by one, or two where noise
+    is enlarged.
+
+    Args:
+        picture (`torch.Tensor`): uint8 of shape `(channels, height, width)`.
+        size (`SizeDict`), resample (`PILImageResampling`): as `resize` takes them.
+        resize (`Callable`): of a processor, with antialias.
+    """
+    if picture.device.type in ("cpu", "meta"):
+        return resize(picture, size=size, resample=resample)
+    return resize_in_two_steps(picture, size, resample, resize)
+
+
+def resize_in_two_steps(
+    picture: torch.Tensor,
+    size: SizeDict,
+    resample: PILImageResampling | int | None,
+    resize: Callable[..., torch.Tensor],
+) -> torch.Tensor:
+    """As [`resize_as_on_cpu`]: on a CPU, with the same pixels as in one step."""
+    if size.shortest_edge and not size.longest_edge:
+        height, width = get_resize_output_image_size(
+            picture, size.shortest_edge, default_to_square=False, input_data_format=ChannelDimension.FIRST
+        )
+        size = SizeDict(height=height, width=width)
+    if not (size.height and size.width):
+        return resize(picture, size=size, resample=resample)
+    columns = resize(picture, size=SizeDict(height=picture.shape[-2], width=size.width), resample=resample)
+    return resize(columns, size=size, resample=resample)
 
 
 def center_images(images: Any, image_processor: Any, options: Mapping[str, Any]) -> Any:

@@ -15,7 +15,7 @@ from transformers.image_utils import (
 from transformers.video_utils import VideoMetadata
 
 from ..video.frame_sampling_mvgpt import sample_at_rate, sample_frame_indices
-from .center_resize import resize_center
+from .center_resize import resize_as_on_cpu, resize_center
 from .video_file_processor import VideoFileProcessor, VideoSegmentKwargs
 
 
@@ -143,7 +143,7 @@ class MobileVideoGPTVideoProcessor(VideoFileProcessor):
         if options["do_resize"]:
             if options["do_center_crop"]:
                 context = resize_center(context, size, crop_size, context_resample)
-            context = self.resize(context, size=size, resample=context_resample)
+            context = resize_as_on_cpu(context, size, context_resample, self.resize)
             video = self.resize(video, size=crop_size, resample=options["resample"], antialias=False)
         if options["do_center_crop"]:
             context = self.center_crop(context, crop_size)
