@@ -130,3 +130,32 @@ def test_baselines_are_kept_as_they_are_measured(monkeypatch, tmp_path):
     assert "| smolvlm2-256m | 1000 | 0.50 |" in result.stdout
     assert result.stdout.endswith("\nNot measured: 'fastvlm-0.5b' needs timm\n")
     assert json.loads(out.read_text("utf-8"))["left_out"] == {"fastvlm-0.5b": "'fastvlm-0.5b' needs timm"}
+
+
+def test_a_run_goes_on_with_its_file(monkeypatch, tmp_path):
+    out, measured = tmp_path / "small.json", []
+
+    def measure(names, *args, **options):
+        for name in names:
+            measured.append(name)
+            yield name, {name: {"seconds": 1.0, "our_seconds": 0.5}}
+
+    parts = [{"part": "first token", "seconds": 1.0, "roofline_seconds": None, "ratio": None}]
+    monkeypatch.setattr(
+        "transformers_mvgpt.evaluation.speed.measure_speed",
+        lambda *_, **__: measured.append("ours") or {"parts": parts},
+    )
+    monkeypatch.setattr("transformers_mvgpt.evaluation.baselines.measure_baselines", measure)
+    options = [CHECKPOINT, "--device", "cpu", "--out", out, "--resume", "--compare"]
+    for names in ("smolvlm2-256m", "smolvlm2-256m,lfm2-vl-450m"):
+        result = run(*options, names)
+        assert result.exit_code == 0, result.stderr
+    assert measured == ["ours", "smolvlm2-256m", "lfm2-vl-450m"]
+    assert "| smolvlm2-256m | 1000 | 0.50 |" in result.stdout
+    result = run(*options, "smolvlm2-256m", "--runs", 2)
+    assert result.exit_code == 1
+    assert f"{out} has runs 5, and this run 2: choose another file, or leave out `--resume`." in result.stderr
+    out.write_text("[]")
+    assert "holds no result of `mvgpt bench`" in run(*options, "smolvlm2-256m").stderr
+    result = run(CHECKPOINT, "--resume")
+    assert result.stderr == "Error: `--resume` goes on with a file: name it with `--out`.\n"

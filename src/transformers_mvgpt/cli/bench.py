@@ -39,6 +39,9 @@ def bench(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="JSON file for the figures; the picture goes beside it.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files of --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the file of --out: measure the other models that it lacks.")
+    ] = False,
 ) -> None:
     """Measure the parts of an answer, beside their roofline, and other models on the same frames."""
     from ..evaluation.choices import check_baselines, check_dtype, check_quantization_name, parse_batch_sizes
@@ -51,6 +54,8 @@ def bench(
     check_dtype(dtype)
     if quantization is not None:
         check_quantization_name(quantization)
+    if resume and out is None:
+        raise ValueError("`--resume` goes on with a file: name it with `--out`.")
     with_models(_run)(
         model,
         str(video) if video else None,
@@ -60,6 +65,7 @@ def bench(
         baselines,
         out,
         overwrite=overwrite,
+        resume=resume,
         compiled=compare_compiled,
         runs=runs,
         num_new_tokens=tokens,
@@ -77,6 +83,7 @@ def _run(
     out: Path | None,
     *,
     overwrite: bool,
+    resume: bool,
     compiled: bool,
     runs: int,
     **options: Any,
@@ -92,14 +99,14 @@ def _run(
     from ..evaluation.quantization import check_quantization, quantize_language_model
     from ..evaluation.random_models import PUBLISHED_SIZES, make_random_model
     from ..evaluation.speed import measure_speed
-    from ..evaluation.speed_report import draw_speed, speed_table
+    from ..evaluation.speed_report import draw_speed, read_result, speed_table
     from ..families import family_of
 
     if quantization is not None:
         check_quantization(quantization)
     if out is not None:
         for file in (out, out.with_suffix(".png")):
-            check_new_file(file, overwrite)
+            check_new_file(file, overwrite or resume)
     place, precision = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")), getattr(torch, dtype)
     if model in PUBLISHED_SIZES:
         network = make_random_model(model, place, precision)
@@ -126,12 +133,18 @@ def _run(
         def show(part: str) -> None:
             bar.set_postfix_str(part)
 
-        result = measure_speed(network, processor, path, runs=runs, on_part=show, **options)
-        result |= {"model": model, "num_parameters": num_parameters, "quantization": quantization}
-        result |= {"runs": runs, "baselines": {}, "left_out": {}, "machine": describe_machine(place, precision)}
-        keep(result)
+        known = {"model": model, "num_parameters": num_parameters, "quantization": quantization, "runs": runs}
+        known["machine"] = describe_machine(place, precision)
+        result: dict[str, Any]
+        if resume and out is not None and out.exists():
+            result = read_result(out, known)
+        else:
+            result = measure_speed(network, processor, path, runs=runs, on_part=show, **options) | known
+            result |= {"baselines": {}, "left_out": {}}
+            keep(result)
+        missing = [name for name in baselines if name not in result["baselines"]]
         for name, found in measure_baselines(
-            baselines, network, processor, path, runs=runs, compiled=compiled, on_part=show
+            missing, network, processor, path, runs=runs, compiled=compiled, on_part=show
         ):
             # a run that is interrupted leaves what it has
             result["left_out" if isinstance(found, str) else "baselines"] |= (

@@ -1,8 +1,10 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Measured times as a table and as a picture."""
 
+import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
@@ -73,6 +75,31 @@ def baseline_rows(
     if missing:
         lines += ["", rf"\* transformers' own slower code: {' and '.join(missing)} not installed."]
     return lines
+
+
+def read_result(file: Path, known: dict[str, Any]) -> dict[str, Any]:
+    """
+    What was kept of a measurement, to go on with.
+
+    Args:
+        file (`Path`): written by `mvgpt bench`.
+        known (`dict[str, Any]`): what must be the same in it: model, runs, machine.
+
+    Raises:
+        ValueError: if the file is something else, or of another measurement.
+    """
+    try:
+        result = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        result = None
+    if not isinstance(result, dict) or not {"parts", "baselines"} <= result.keys():
+        raise ValueError(f"{file} holds no result of `mvgpt bench`: choose another file, or leave out `--resume`.")
+    for name, value in known.items():
+        if result.get(name) != value:
+            raise ValueError(
+                f"{file} has {name} {result.get(name)}, and this run {value}: choose another file, or leave out `--resume`."
+            )
+    return {"left_out": {}, **result}
 
 
 def seconds_of(result: dict[str, Any], name: str) -> float:
