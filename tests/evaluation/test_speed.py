@@ -11,6 +11,7 @@ from transformers_mvgpt.evaluation.random_models import make_random_model, publi
 from transformers_mvgpt.evaluation.speed import (
     QUESTION,
     TokenClock,
+    copy_with_same_weights,
     first_token_calls,
     make_prompt,
     measure_speed,
@@ -179,6 +180,19 @@ def test_table_of_baselines_says_what_they_got(result):
         "",
         "Not measured: 'three' needs timm",
     ]
+
+
+def test_copy_with_the_same_weights(small):
+    """Also of a model that has answered, with what was kept of it."""
+    model, processor = small
+    [call] = first_token_calls(model, processor, str(CLIP)).values()
+    expected = call()
+    twin = copy_with_same_weights(model)
+    assert all(own is not other for own, other in zip(model.modules(), twin.modules(), strict=True))
+    tensors = [*model.parameters(), *model.buffers()], [*twin.parameters(), *twin.buffers()]
+    assert all(own is other for own, other in zip(*tensors, strict=True))
+    [call] = first_token_calls(twin, processor, str(CLIP)).values()
+    assert torch.equal(call(), expected)
 
 
 @pytest.mark.needs_cuda

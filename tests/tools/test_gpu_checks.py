@@ -25,6 +25,7 @@ BENCH = {
         "llava-onevision-0.5b": {"seconds": 0.075, "our_seconds": 0.011, "our_eager_seconds": 0.05},
         "qwen3.5-0.8b": {"seconds": 0.022, "our_seconds": 0.011, "our_eager_seconds": 0.05},
     },
+    "recorded_bytes": 800_000_000,
     "batches": [{"batch_size": 1, "tokens_per_second": 480.0}, {"batch_size": 32, "tokens_per_second": 9000.0}],
 }
 SCANS = [
@@ -126,6 +127,7 @@ def test_goals():
     assert rows["tokens per second, batch 1"].is_reached is False
     assert rows["tokens per second, batch 32"].is_reached
     assert rows["tokens per second, batch 8"].value is None
+    assert rows["memory of recordings"].cells() == ["memory of recordings", "0.8 GB", "at most 1 GB", "reached"]
     assert all(row.value is None for row in speed_rows({}))
     assert Row("a", 2.0, "", 1, is_least=True).cells() == ["a", "2", "at least 1", "reached"]
     rows = {row.what: row for row in scan_rows(SCANS)}

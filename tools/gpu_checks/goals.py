@@ -73,6 +73,8 @@ def speed_rows(result: dict[str, Any]) -> list[Row]:
         Row("tokens per second, batch 8", rate(8), ""),
         Row("tokens per second, batch 32", rate(32), "", 8000, is_least=True),
     ]
+    recorded = result.get("recorded_bytes")
+    rows.append(Row("memory of recordings", None if recorded is None else recorded / 1e9, "GB", 1))
     return rows
 
 

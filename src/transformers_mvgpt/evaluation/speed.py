@@ -16,6 +16,7 @@ from transformers import BatchFeature, ProcessorMixin
 from transformers.generation.streamers import BaseStreamer
 
 from ..chat import VideoChat
+from ..kernels.graphs_model import recordings
 from ..modeling.vision_language_model import VisionLanguageForConditionalGeneration
 from ..video.video_decoding import decode_video
 from .batch_speed import measure_batches
@@ -79,7 +80,8 @@ def measure_speed(
     Returns:
         `dict[str, Any]`: `parts`, a list of part, seconds, roofline_seconds and ratio; `limits` of the machine;
         `num_prompt_tokens`; `batches`, what [`measure_batches`] returns; `peak_memory_bytes`, on a GPU what torch allocated for
-        the parts, on a CPU the most that the process ever had; `None` where that is not known.
+        the parts, on a CPU the most that the process ever had; `None` where that is not known; `recorded_bytes` of a GPU that the
+        model's CUDA graphs hold in the end.
 
     Raises:
         ValueError: if `runs` or `num_new_tokens` is too small.
@@ -167,6 +169,7 @@ def measure_speed(
         "num_prompt_tokens": prompt.shape[1],
         "batches": measure_batches(model, prompt, pixels, batch_sizes or [], runs=runs),
         "peak_memory_bytes": peak_memory or None,
+        "recorded_bytes": _recorded_bytes(model),
     }
 
 
@@ -179,10 +182,17 @@ def without_cuda_graphs(
     """
     if model.device.type != "cuda":
         return model
-    shared = {id(tensor): tensor for tensor in itertools.chain(model.parameters(), model.buffers())}
-    twin = copy.deepcopy(model, shared)
+    twin = copy_with_same_weights(model)
     twin.cuda_graphs_disable()
     return twin
+
+
+def copy_with_same_weights(
+    model: VisionLanguageForConditionalGeneration,
+) -> VisionLanguageForConditionalGeneration:
+    """Modules of their own, and the tensors of the model."""
+    tensors = {id(tensor): tensor for tensor in itertools.chain(model.parameters(), model.buffers())}
+    return copy.deepcopy(model, tensors)
 
 
 def generate_tokens(
@@ -257,6 +267,11 @@ def _bytes_per_token(model: VisionLanguageForConditionalGeneration, num_cached: 
     head_size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     cache = 2 * text.num_hidden_layers * text.num_key_value_heads * head_size * num_cached
     return sum(map(stored_bytes, weights)) + cache * model.lm_head.weight.element_size()
+
+
+def _recorded_bytes(model: VisionLanguageForConditionalGeneration) -> int | None:
+    memory = getattr(recordings.get(model.base_model), "memory", None)
+    return None if memory is None else memory.num_bytes
 
 
 def _peak_memory(device: torch.device) -> int | None:
