@@ -46,7 +46,7 @@ benchmark-tables: $(VENV)/.installed-dev
 	$(MAKE) hub-configs
 
 # What needs an NVIDIA GPU, in under 8 minutes: tests, speed and scans, with their goals in one table. On a rented machine with an
-# environment of its own, `make gpu BIN=/usr/bin` takes that; it needs what setup.cfg lists, pytest and hypothesis.
+# environment of its own, `make gpu BIN=/usr/bin` takes that; it needs what setup.cfg lists, pytest, pytest-timeout and hypothesis.
 gpu: $(if $(filter $(VENV)/bin,$(BIN)),$(VENV)/.installed-dev)
 	PYTHONPATH="src:tools:$$PYTHONPATH" HF_HUB_OFFLINE=1 $(BIN)/python3 -m gpu_checks $(if $(MACHINE),--machine $(MACHINE))
 
