@@ -10,18 +10,23 @@ import math
 import re
 
 import torch
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from .naive_scan import ScanInputs
-from .triton_scan_backward import backward_kernel
+from .triton_scan_backward import backward_kernel, ends_kernel, sum_kernel
 from .triton_scan_forward import forward_kernel
 from .triton_support import triton
 
 
-# Backwards: the tensors of a block, 4096 numbers each, must fit the registers of its warps.
-_TOKENS_PER_BLOCK = 16
+# Backwards: the states of a block must fit the registers of a warp.
+_TOKENS_PER_BLOCK = 8
 _STATES_PER_PROGRAM = 256
-_NUM_WARPS = {"forward": 2, "backward": 4}
+_TOKENS_AHEAD_OF_ENDS = 8
+_WANTED_WARPS_BACKWARDS = 2048
+# How many sums a program makes, and how many of their terms it loads at once.
+_SUMS, _ROWS = 256, 8
+_NUM_WARPS = {"forward": 2}
 # Forwards: how many tokens are on their way at once, and when a GPU counts as full. As they were fastest on an H200.
 _TOKENS_AHEAD = 2
 _ENOUGH_WARPS, _WANTED_WARPS = 1024, 4096
@@ -41,88 +46,168 @@ def scan_with_triton(inputs: ScanInputs) -> torch.Tensor:
     Returns:
         `torch.Tensor` of shape `(S, L, E)`: y in the dtype of x.
     """
-    D, dt_bias = inputs.D, inputs.dt_bias
-    tensors = [
-        inputs.x,
-        inputs.dt,
-        inputs.A.float() * math.log2(math.e),
-        inputs.B.contiguous(),
-        inputs.C.contiguous(),
-        D.float().contiguous(),
-        D.new_zeros(D.shape, dtype=torch.float32) if dt_bias is None else dt_bias.float().contiguous(),
-    ]
-    z = inputs.z
-    save_states = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (*tensors, z))
-    return _forward(tensors, z, save_states)[0]
+    save_states = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in inputs)
+    # an operator costs several times what a plain function costs, and only tracing needs one
+    if torch.compiler.is_compiling() or type(inputs.x) is not torch.Tensor:
+        return _forward(*inputs, save_states)[0]
+    return _Scan.apply(*inputs)[0] if save_states else _run_forward(*inputs, save_states)[0]
 
 
-@torch.library.custom_op(f"{_NAMESPACE}::fused_scan_forward", mutates_args=())
-def _forward(
-    inputs: list[torch.Tensor], z: torch.Tensor | None, save_states: bool
+def _run_forward(
+    x: torch.Tensor,
+    dt: torch.Tensor,
+    A: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    D: torch.Tensor,
+    z: torch.Tensor | None,
+    dt_bias: torch.Tensor | None,
+    save_states: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    y, saved_states = _empty_outputs(inputs, z, save_states)
-    x, dt, A, B, C, D, dt_bias = inputs
-    walk_tokens(ScanInputs(x, dt, A, B, C, D, z, dt_bias), y, saved_states=saved_states if save_states else None)
+    """y, and the states before each block: none of them without `save_states`."""
+    y, saved_states = _empty_outputs(x, dt, A, B, C, D, z, dt_bias, save_states)
+    dt_bias = None if dt_bias is None else dt_bias.float().contiguous()
+    inputs = ScanInputs(x, dt, A.float() * math.log2(math.e), B, C, D.float(), z, dt_bias)
+    walk_tokens(inputs, y, saved_states=saved_states if save_states else None)
     return y, saved_states
 
 
-@_forward.register_fake
-def _empty_outputs(
-    inputs: list[torch.Tensor], z: torch.Tensor | None, save_states: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    x, _, A, *_ = inputs
-    num_blocks = -(-x.shape[1] // _TOKENS_PER_BLOCK) if save_states else 0
-    return x.new_empty(x.shape), A.new_empty(num_blocks, x.shape[0], *A.shape)
-
-
-@torch.library.custom_op(f"{_NAMESPACE}::fused_scan_backward", mutates_args=())
-def _backward(
-    grad_y: torch.Tensor, inputs: list[torch.Tensor], z: torch.Tensor | None, saved_states: torch.Tensor
+def _run_backward(
+    grad_y: torch.Tensor,
+    x: torch.Tensor,
+    dt: torch.Tensor,
+    A: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    D: torch.Tensor,
+    z: torch.Tensor | None,
+    dt_bias: torch.Tensor | None,
+    saved_states: torch.Tensor,
 ) -> list[torch.Tensor]:
-    """Of the inputs, and of z: empty if there is none."""
-    x, dt, A, B, C, D, dt_bias = inputs
-    grad_x, grad_dt, *_, grad_z = _empty_grads(grad_y, inputs, z, saved_states)
-    grid, sizes = _launch(x, B)
-    # what several programs contribute to is added up afterwards, always in the same order
-    grad_A, grad_D, grad_dt_bias = (A.new_empty(x.shape[0], *parameter.shape) for parameter in (A, D, dt_bias))
-    grad_B, grad_C = (A.new_empty(grid[2], *B.shape) for _ in range(2))
-    gate = x if z is None else z
+    """The gradients of the inputs, in their dtypes: empty where there is none."""
+    grads = _empty_grads(grad_y, x, dt, A, B, C, D, z, dt_bias, saved_states)
+    grad_x, grad_dt, grad_A, grad_B, grad_C, grad_D, grad_z, grad_bias = grads
+    grad_y, x, dt = _token_by_token(grad_y), _token_by_token(x), _token_by_token(dt)
+    A, B, C, D = A.contiguous(), B.contiguous(), C.contiguous(), D.contiguous()
+    gate, bias = x if z is None else _token_by_token(z), D if dt_bias is None else dt_bias.contiguous()
+
+    (num_samples, length, width), num_groups, num_states = x.shape, B.shape[1], A.shape[1]
+    padded_states = triton.next_power_of_2(num_states)
+    channels = min(triton.next_power_of_2(width // num_groups), max(1, _STATES_PER_PROGRAM // padded_states))
+    programs = triton.cdiv(width // num_groups, channels)
+    num_segments, segment_length = _backward_segments(num_samples * num_groups * programs, length)
+    ends_size = num_segments * 2 * num_samples * width * padded_states
+    parameters_size = num_segments * num_samples * width * (num_states + 2)
+    workspace = saved_states.new_empty(ends_size + programs * 2 * B.numel() + parameters_size)
+    options = {
+        "HAS_BIAS": dt_bias is not None,
+        "HAS_GATE": z is not None,
+        "CHANNELS": width // num_groups,
+        "STATES": num_states,
+        "K": channels,
+        "N": padded_states,
+        "Y_TOKEN": grad_y.stride(1),
+        "DT_TOKEN": dt.stride(1),
+        "Z_TOKEN": gate.stride(1),
+        "num_warps": 1,
+    }
     with torch.cuda.device_of(x):
-        backward_kernel[grid](
-            *(grad_y, x, dt, gate, A.contiguous(), B, C, D, dt_bias, saved_states),
-            *(grad_x, grad_dt, grad_z, grad_A, grad_B, grad_C, grad_D, grad_dt_bias),
-            *(x.shape[1], x.shape[2] // B.shape[1], A.shape[1]),
-            *(stride for tensor in (grad_y, x, dt, gate) for stride in tensor.mT.stride()),
-            HAS_GATE=z is not None,
-            **sizes,
-            num_warps=_NUM_WARPS["backward"],
+        if num_segments > 1:
+            ends_kernel[(num_samples, num_groups, programs * (num_segments - 1))](
+                *(grad_y, dt, gate, A, C, bias, workspace, length, segment_length), T=_TOKENS_AHEAD_OF_ENDS, **options
+            )
+        backward_kernel[(num_samples, num_groups, programs * num_segments)](
+            *(grad_y, x, dt, gate, A, B, C, D, bias, saved_states),
+            *(grad_x, grad_dt, grad_x if z is None else grad_z, workspace, length, segment_length),
+            X_TOKEN=x.stride(1),
+            GROUPS=num_groups,
+            T=_TOKENS_PER_BLOCK,
+            **options,
         )
-    grad_A = grad_A.sum(0) / math.log2(math.e)
-    grads_of_matrices = (grad_B.sum(0).to(B.dtype), grad_C.sum(0).to(C.dtype))
-    return [grad_x, grad_dt, grad_A, *grads_of_matrices, grad_D.sum(0), grad_dt_bias.sum(0), grad_z]
+        tiles = triton.cdiv(2 * B.numel(), _SUMS) + triton.cdiv(width * (num_states + 2), _SUMS)
+        sum_kernel[(tiles,)](
+            *(workspace, grad_A, grad_B, grad_C, grad_D, grad_D if dt_bias is None else grad_bias),
+            *(ends_size, programs, num_segments * num_samples, B.numel()),
+            HAS_BIAS=dt_bias is not None,
+            WIDTH=width,
+            STATES=num_states,
+            ROWS=_ROWS,
+            COLUMNS=_SUMS,
+        )
+    return grads
 
 
-@_backward.register_fake
+def _empty_outputs(
+    x: torch.Tensor,
+    dt: torch.Tensor,
+    A: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    D: torch.Tensor,
+    z: torch.Tensor | None,
+    dt_bias: torch.Tensor | None,
+    save_states: bool,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    num_blocks = -(-x.shape[1] // _TOKENS_PER_BLOCK) if save_states else 0
+    states = x.new_empty((num_blocks, x.shape[0], *A.shape), dtype=torch.float32)
+    return x.new_empty(x.shape), states
+
+
 def _empty_grads(
-    grad_y: torch.Tensor, inputs: list[torch.Tensor], z: torch.Tensor | None, saved_states: torch.Tensor
+    grad_y: torch.Tensor,
+    x: torch.Tensor,
+    dt: torch.Tensor,
+    A: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    D: torch.Tensor,
+    z: torch.Tensor | None,
+    dt_bias: torch.Tensor | None,
+    saved_states: torch.Tensor,
 ) -> list[torch.Tensor]:
-    given = [*inputs, inputs[0].new_empty(0) if z is None else z]
-    return [torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in given]
+    inputs = (x, dt, A, B, C, D, z, dt_bias)
+    return [x.new_empty(0) if tensor is None else tensor.new_empty(tensor.shape) for tensor in inputs]
 
 
 def _setup_context(ctx, inputs: tuple, output: tuple[torch.Tensor, torch.Tensor]) -> None:
     ctx.set_materialize_grads(False)  # for the saved states, that would be as many zeros
-    ctx.save_for_backward(*inputs[0], inputs[1], output[1])
+    ctx.save_for_backward(*inputs[:8], output[1])
 
 
-def _autograd_backward(
-    ctx, grad_y: torch.Tensor | None, grad_saved_states: None
-) -> tuple[list[torch.Tensor] | list[None], torch.Tensor | None, None]:
+class _Scan(torch.autograd.Function):
+    """Arguments and results are those of [`_run_forward`], which saves states."""
+
+    @staticmethod
+    def forward(*inputs):
+        return _run_forward(*inputs, True)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.mark_non_differentiable(output[1])
+        _setup_context(ctx, inputs, output)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_y, grad_saved_states):
+        if grad_y is None:
+            return (None,) * 8
+        *inputs, saved_states = ctx.saved_tensors
+        grads = _run_backward(grad_y, *inputs, saved_states)
+        return tuple(None if tensor is None else grad for tensor, grad in zip(inputs, grads, strict=True))
+
+
+_forward = torch.library.custom_op(f"{_NAMESPACE}::fused_scan_forward", _run_forward, mutates_args=())
+_forward.register_fake(_empty_outputs)
+_backward = torch.library.custom_op(f"{_NAMESPACE}::fused_scan_backward", _run_backward, mutates_args=())
+_backward.register_fake(_empty_grads)
+
+
+def _autograd_backward(ctx, grad_y: torch.Tensor | None, grad_saved_states: None) -> tuple[torch.Tensor | None, ...]:
     if grad_y is None:
-        return [None] * 7, None, None
-    *inputs, z, saved_states = ctx.saved_tensors
-    *grads, grad_z = _backward(grad_y, inputs, z, saved_states)
-    return grads, None if z is None else grad_z, None
+        return (None,) * 9
+    *inputs, saved_states = ctx.saved_tensors
+    grads = _backward(grad_y, *inputs, saved_states)
+    return *(None if tensor is None else grad for tensor, grad in zip(inputs, grads, strict=True)), None
 
 
 _forward.register_autograd(_autograd_backward, setup_context=_setup_context)
@@ -209,11 +294,17 @@ def _with_channels_inside(tensor: torch.Tensor) -> torch.Tensor:
     return tensor if tensor.stride(-1) == 1 else tensor.contiguous()
 
 
-def _launch(x: torch.Tensor, B: torch.Tensor) -> tuple[tuple[int, int, int], dict[str, int]]:
-    """Backwards: the grid of programs (samples, groups, programs per group), the sizes of their blocks, powers of two."""
-    num_groups, num_states = B.shape[1], B.shape[3]
-    channels_per_group = x.shape[2] // num_groups
-    padded_states = triton.next_power_of_2(num_states)
-    channels = min(triton.next_power_of_2(channels_per_group), max(1, _STATES_PER_PROGRAM // padded_states))
-    grid = (x.shape[0], num_groups, triton.cdiv(channels_per_group, channels))
-    return grid, {"T": _TOKENS_PER_BLOCK, "K": channels, "N": padded_states}
+def _token_by_token(tensor: torch.Tensor) -> torch.Tensor:
+    """With channels side by side, and as far from the last token of a sample to the next sample as to another token."""
+    is_regular = tensor.stride(2) == 1 and (
+        tensor.shape[0] == 1 or tensor.stride(0) == tensor.shape[1] * tensor.stride(1)
+    )
+    return tensor if is_regular else tensor.contiguous()
+
+
+def _backward_segments(num_warps: int, length: int) -> tuple[int, int]:
+    """As [`_segments`], backwards."""
+    wanted = 1 if num_warps >= _ENOUGH_WARPS else triton.cdiv(_WANTED_WARPS_BACKWARDS, max(1, num_warps))
+    wanted = max(1, min(wanted, _MOST_SEGMENTS, length // _SHORTEST_SEGMENT))
+    segment_length = triton.cdiv(triton.cdiv(length, wanted), _TOKENS_PER_BLOCK) * _TOKENS_PER_BLOCK
+    return triton.cdiv(length, segment_length), segment_length
