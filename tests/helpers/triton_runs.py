@@ -16,6 +16,7 @@ def use_small_blocks(monkeypatch):
     """The interpreter scans number by number: for its sake, several blocks of few tokens."""
     if IS_INTERPRETED:
         monkeypatch.setattr(triton_scan, "_TOKENS_PER_BLOCK", 4)
+        monkeypatch.setattr(triton_scan, "_TOKENS_IN_REGISTERS", 2)
         monkeypatch.setattr(triton_scan, "_SHORTEST_SEGMENT", 4)
         monkeypatch.setitem(triton_scan._NUM_WARPS, "forward", 1)
         monkeypatch.setattr(triton_mixer, "_CHANNELS", 32)

@@ -6,6 +6,7 @@ Triton's interpreter, on CPU, or compiled, on a GPU.
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.checkpoint import checkpoint
 
 from selective_scan_cases import (
@@ -20,8 +21,12 @@ from selective_scan_cases import (
 from tiny_models import make_videos, tiny_video_config, with_seeded_weights
 from transformers_mvgpt import VideoMambaModel
 from transformers_mvgpt.kernels import triton_scan
-from transformers_mvgpt.kernels.dispatch import selective_scan
+from transformers_mvgpt.kernels.dispatch import ScanInputs, selective_scan
 from triton_runs import DEVICE, IS_INTERPRETED, use_small_blocks
+
+
+HALF = torch.float16 if IS_INTERPRETED else torch.bfloat16  # the interpreter cuts bfloat16 off where a GPU rounds
+needs_a_gpu = pytest.mark.skipif(IS_INTERPRETED, reason="takes the interpreter minutes")
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +48,7 @@ def assert_matches_the_formula(inputs, tolerance):
 
 
 @pytest.mark.parametrize("batch, groups", [(1, 2), (3, 1)])
-@pytest.mark.parametrize("length", [2, 3, 4, 5, 13])
+@pytest.mark.parametrize("length", [2, 3, 4, 5, 8, 13, 17])
 def test_float32_matches_the_formula(length, batch, groups):
     assert_matches_the_formula(make_small_inputs(length=length, batch=batch, groups=groups), tolerance=5e-6)
 
@@ -51,6 +56,7 @@ def test_float32_matches_the_formula(length, batch, groups):
 @pytest.mark.parametrize("length", [15, 16, 17, 49])
 def test_blocks_of_their_real_size(length, monkeypatch):
     monkeypatch.setattr(triton_scan, "_TOKENS_PER_BLOCK", 16)
+    monkeypatch.setattr(triton_scan, "_TOKENS_IN_REGISTERS", 8)
     assert_matches_the_formula(make_small_inputs(length=length, groups=1), tolerance=5e-6)
 
 
@@ -83,9 +89,10 @@ def test_half_precision_computes_in_float32(dtype):
     torch.testing.assert_close(y, expected, rtol=torch.finfo(dtype).eps * rounding + 1e-5, atol=1e-5)
 
 
-def test_matches_the_torch_scan_without_gate_and_bias():
+@pytest.mark.parametrize("missing", [["z"], ["dt_bias"], ["z", "dt_bias"]], ids=" ".join)
+def test_matches_the_torch_scan_without_gate_and_bias(missing):
     inputs = make_small_inputs()
-    del inputs["z"], inputs["dt_bias"]
+    inputs = {name: tensor for name, tensor in inputs.items() if name not in missing}
     expected = output_and_grads(selective_scan_torch, inputs)
     assert_all_close(output_and_grads(selective_scan_triton, inputs), expected, tolerance=2e-6)
 
@@ -130,6 +137,54 @@ def test_non_contiguous_inputs():
     assert_all_close(output_and_grads(selective_scan_triton, strided), expected, tolerance=0)
 
 
+def test_expanded_inputs_and_gradients():
+    """The gradient of a sum is expanded too."""
+    inputs = make_small_inputs(batch=2, length=9)
+    for name in ("x", "dt", "B", "C", "z"):
+        inputs[name] = inputs[name][:1]
+    found, wanted = ({name: tensor.detach().requires_grad_() for name, tensor in inputs.items()} for _ in range(2))
+    for scan, leaves in ((selective_scan_triton, found), (selective_scan_torch, wanted)):
+        many = ("x", "dt", "B", "C", "z")
+        expanded = {name: leaves[name].expand(2, *leaves[name].shape[1:]) for name in many}
+        scan(**leaves | expanded).sum().backward()
+    assert_all_close(*({name: leaf.grad for name, leaf in leaves.items()} for leaves in (found, wanted)), 5e-6)
+
+
+def test_a_tensor_used_twice_and_a_graph_used_twice():
+    inputs = make_small_inputs() | {"z": None, "C": None}
+    leaves = {name: tensor.requires_grad_() for name, tensor in inputs.items() if tensor is not None}
+    grads = []
+    for scan in (selective_scan_triton, selective_scan_torch):
+        y = scan(**inputs | {"z": leaves["x"], "C": leaves["B"]}).square().sum()
+        first = torch.autograd.grad(y, list(leaves.values()), retain_graph=True)
+        assert all(map(torch.equal, first, torch.autograd.grad(y, list(leaves.values()))))
+        grads.append(dict(zip(leaves, first, strict=True)))
+    assert_all_close(*grads, tolerance=5e-6)
+
+
+def test_gradients_are_the_same_each_time():
+    size = {} if IS_INTERPRETED else {"batch": 2, "channels_per_group": 1152, "states": 16, "length": 1569}
+    inputs = make_small_inputs(**size)
+    first, second = (output_and_grads(selective_scan_triton, inputs) for _ in range(2))
+    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+@needs_a_gpu
+@pytest.mark.parametrize(("batch", "groups"), [(1, 2), (8, 1), (16, 2)], ids=["many segments", "some", "one"])
+def test_gradients_of_the_published_width(batch, groups):
+    inputs = make_small_inputs(batch=batch, groups=groups, channels_per_group=1152, states=16, length=197)
+    del inputs["z"], inputs["dt_bias"]
+    expected = output_and_grads(selective_scan_torch, inputs)
+    assert_all_close(output_and_grads(selective_scan_triton, inputs), expected, tolerance=1e-5)
+
+
+def test_grads_of_different_dtypes():
+    """As in a model of 16 bits, where A is of float32."""
+    inputs = make_small_inputs(dtype=HALF)
+    inputs["A"] = inputs["A"].float()
+    assert_matches_the_formula(inputs, tolerance=torch.finfo(HALF).eps)
+
+
 def test_grads_only_of_what_requires_them():
     inputs = make_small_inputs()
     expected = output_and_grads(selective_scan_triton, inputs)["grad of B"]
@@ -144,8 +199,8 @@ def test_without_grad_no_states_are_saved(monkeypatch):
     expected = selective_scan_triton(**inputs)
     inputs["A"].requires_grad_()
     saved = []
-    forward = triton_scan._forward
-    monkeypatch.setattr(triton_scan, "_forward", lambda *args: saved.append(args[-1]) or forward(*args))
+    forward = triton_scan._run_forward
+    monkeypatch.setattr(triton_scan, "_run_forward", lambda *args: saved.append(args[-1]) or forward(*args))
     with torch.no_grad():
         y = selective_scan_triton(**inputs)
     assert saved == [False]
@@ -181,12 +236,23 @@ def test_operators_keep_the_contract_of_torch_library(has_gate):
     inputs |= {name: inputs[name].mT.contiguous() for name in "BC"}
     inputs |= {name: inputs[name].mT.contiguous() for name in ("x", "dt", "z")}
     gate = inputs.pop("z").requires_grad_() if has_gate else None
-    tensors = [inputs[name].requires_grad_() for name in ("x", "dt", "A", "B", "C", "D", "dt_bias")]
-    torch.library.opcheck(forward, (tensors, gate, True))
-    gate, tensors = None if gate is None else gate.detach(), [tensor.detach() for tensor in tensors]
-    torch.library.opcheck(forward, (tensors, gate, False))
-    y, saved_states = forward(tensors, gate, True)
-    torch.library.opcheck(backward, (y, tensors, gate, saved_states))
+    tensors = [inputs[name].requires_grad_() for name in ("x", "dt", "A", "B", "C", "D")]
+    tensors += [gate, inputs["dt_bias"].requires_grad_() if has_gate else None]
+    torch.library.opcheck(forward, (*tensors, True))
+    tensors = [None if tensor is None else tensor.detach() for tensor in tensors]
+    torch.library.opcheck(forward, (*tensors, False))
+    y, saved_states = forward(*tensors, True)
+    torch.library.opcheck(backward, (y, *tensors, saved_states))
+
+
+def test_fake_tensors_get_the_operators():
+    """Which know the shapes without a kernel."""
+    with FakeTensorMode():
+        inputs = {name: tensor.requires_grad_() for name, tensor in make_inputs(dtype=torch.float32).items()}
+        y = triton_scan.scan_with_triton(ScanInputs(**{n: t.mT if t.ndim > 2 else t for n, t in inputs.items()}))
+        y.sum().backward()
+    assert y.shape == (2, 7, 6)
+    assert {name: tensor.grad.shape for name, tensor in inputs.items()} == {n: t.shape for n, t in inputs.items()}
 
 
 def test_model_with_the_kernels():

@@ -11,7 +11,7 @@ import torch
 
 from selective_scan_cases import make_inputs, selective_scan_triton
 from transformers_mvgpt.kernels import triton_scan, triton_support
-from transformers_mvgpt.kernels.triton_scan_backward import backward_kernel
+from transformers_mvgpt.kernels.triton_scan_backward import backward_kernel, ends_kernel, sum_kernel
 from transformers_mvgpt.kernels.triton_scan_forward import forward_kernel
 
 
@@ -32,7 +32,7 @@ def run_tests(**environment):
 @needs_triton
 def test_kernels_in_the_interpreter():
     output = run_tests(TRITON_INTERPRET="1")  # which triton reads when it is imported
-    assert "3 skipped" in output, "those of the published width"
+    assert "6 skipped" in output, "those of the published width"
 
 
 @pytest.mark.needs_cuda
@@ -44,20 +44,22 @@ def test_kernels_on_the_gpu():
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("capability", [80, 90])
-@pytest.mark.parametrize("direction", ["forward", "backward"])
-def test_kernels_compile_for_nvidia_gpus(direction, capability, dtype):
+@pytest.mark.parametrize(
+    "kernel", [forward_kernel, ends_kernel, backward_kernel, sum_kernel], ids=lambda k: k.__name__
+)
+def test_kernels_compile_for_nvidia_gpus(kernel, capability, dtype):
     """Which takes no GPU."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    kernel = {"forward": forward_kernel, "backward": backward_kernel}[direction]
+    is_forward = kernel is forward_kernel
     constants = {"HAS_GATE": True, "HAS_BIAS": True, "TWO_WAYS": True, "ENDS_ONLY": False, "BLOCK": 16, "N": 16}
-    constants |= {"X_TOKEN": 64, "DT_TOKEN": 64, "Z_TOKEN": 64}
-    constants |= {"T": 2, "K": 64} if direction == "forward" else {"T": 16, "K": 16}
+    constants |= {name: 64 for name in ("X_TOKEN", "DT_TOKEN", "Y_TOKEN", "Z_TOKEN", "CHANNELS", "WIDTH")}
+    constants |= {"STATES": 16, "GROUPS": 1, "ROWS": 8, "COLUMNS": 256}
+    constants |= {"T": 2, "K": 64} if is_forward else {"T": 4, "K": 16}
     constants = {name: value for name, value in constants.items() if name in kernel.arg_names}
-    in_float32 = {"A", "D", "bias", "states", "ends", "grad_A", "grad_B", "grad_C", "grad_D", "grad_bias"}
-    in_float32 |= {"B", "C"} if direction == "forward" else set()
+    in_float32 = {"A", "D", "bias", "states", "ends", "workspace"} | ({"B", "C"} if is_forward else set())
     signature = {}
     for name in kernel.arg_names:
         if name.endswith("_pointer"):
@@ -68,11 +70,8 @@ def test_kernels_compile_for_nvidia_gpus(direction, capability, dtype):
     source = ASTSource(
         kernel, signature, {(kernel.arg_names.index(name),): value for name, value in constants.items()}
     )
-    compiled = triton.compile(
-        source,
-        target=GPUTarget("cuda", capability, 32),
-        options={"num_warps": triton_scan._NUM_WARPS[direction]},
-    )
+    num_warps = triton_scan._NUM_WARPS["forward"] if is_forward else 1
+    compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": num_warps})
     assert compiled.asm["cubin"]
 
 

@@ -19,10 +19,11 @@ from .triton_scan_forward import forward_kernel
 from .triton_support import triton
 
 
-# Backwards: the states of a block must fit the registers of a warp.
-_TOKENS_PER_BLOCK = 8
+# After so many tokens a state is saved for the backward pass.
+_TOKENS_PER_BLOCK = 16
+# Backwards: so many tokens' states of a program must fit the registers of a warp.
+_TOKENS_IN_REGISTERS = 8
 _STATES_PER_PROGRAM = 256
-_TOKENS_AHEAD_OF_ENDS = 8
 _WANTED_WARPS_BACKWARDS = 2048
 # How many sums a program makes, and how many of their terms it loads at once.
 _SUMS, _ROWS = 256, 8
@@ -114,14 +115,15 @@ def _run_backward(
     with torch.cuda.device_of(x):
         if num_segments > 1:
             ends_kernel[(num_samples, num_groups, programs * (num_segments - 1))](
-                *(grad_y, dt, gate, A, C, bias, workspace, length, segment_length), T=_TOKENS_AHEAD_OF_ENDS, **options
+                *(grad_y, dt, gate, A, C, bias, workspace, length, segment_length), T=_TOKENS_IN_REGISTERS, **options
             )
         backward_kernel[(num_samples, num_groups, programs * num_segments)](
             *(grad_y, x, dt, gate, A, B, C, D, bias, saved_states),
             *(grad_x, grad_dt, grad_x if z is None else grad_z, workspace, length, segment_length),
             X_TOKEN=x.stride(1),
             GROUPS=num_groups,
-            T=_TOKENS_PER_BLOCK,
+            BLOCK=_TOKENS_PER_BLOCK,
+            T=_TOKENS_IN_REGISTERS,
             **options,
         )
         tiles = triton.cdiv(2 * B.numel(), _SUMS) + triton.cdiv(width * (num_states + 2), _SUMS)
@@ -178,8 +180,8 @@ class _Scan(torch.autograd.Function):
     """Arguments and results are those of [`_run_forward`], which saves states."""
 
     @staticmethod
-    def forward(*inputs):
-        return _run_forward(*inputs, True)
+    def forward(x, dt, A, B, C, D, z, dt_bias):
+        return _run_forward(x, dt, A, B, C, D, z, dt_bias, True)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -191,9 +193,7 @@ class _Scan(torch.autograd.Function):
     def backward(ctx, grad_y, grad_saved_states):
         if grad_y is None:
             return (None,) * 8
-        *inputs, saved_states = ctx.saved_tensors
-        grads = _run_backward(grad_y, *inputs, saved_states)
-        return tuple(None if tensor is None else grad for tensor, grad in zip(inputs, grads, strict=True))
+        return _without_empty(_run_backward(grad_y, *ctx.saved_tensors), ctx.saved_tensors)
 
 
 _forward = torch.library.custom_op(f"{_NAMESPACE}::fused_scan_forward", _run_forward, mutates_args=())
@@ -205,9 +205,12 @@ _backward.register_fake(_empty_grads)
 def _autograd_backward(ctx, grad_y: torch.Tensor | None, grad_saved_states: None) -> tuple[torch.Tensor | None, ...]:
     if grad_y is None:
         return (None,) * 9
-    *inputs, saved_states = ctx.saved_tensors
-    grads = _backward(grad_y, *inputs, saved_states)
-    return *(None if tensor is None else grad for tensor, grad in zip(inputs, grads, strict=True)), None
+    return *_without_empty(_backward(grad_y, *ctx.saved_tensors), ctx.saved_tensors), None
+
+
+def _without_empty(grads: list[torch.Tensor], saved_tensors: tuple) -> tuple[torch.Tensor | None, ...]:
+    # the last of what is saved are the states
+    return tuple(None if tensor is None else grad for tensor, grad in zip(saved_tensors[:-1], grads, strict=True))
 
 
 _forward.register_autograd(_autograd_backward, setup_context=_setup_context)

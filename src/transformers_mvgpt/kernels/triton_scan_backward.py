@@ -8,9 +8,8 @@ With g_t the gradient of the state h_t, and grad_y_t that of y_t before the gate
 
 which is a scan from the last token to the first. As forwards, the tokens are cut into segments, which are walked twice: first
 only to what each of them adds to the gradient of the state before it, then, from what all later segments add, for all
-gradients. A program has few channels, as many as one warp can sum over without waiting for others, and takes them from block
-to block. The states inside a block are computed again from the state before it, which the forward pass saved, and stay in
-registers.
+gradients. A program has few channels, as many as one warp can sum over without waiting for others, and takes them T at
+once: their states are computed again from the last one that the forward pass saved, and stay in registers.
 
 What several programs contribute to (B and C: those of a group's channels; A, D and the bias: segments and samples) goes into a
 workspace. A third kernel adds it up, always in the same order.
@@ -21,7 +20,7 @@ Symbols in the shape comments: T tokens of a block, K channels of a program, N s
 Everything is computed in float32.
 """
 
-# mypy: disable-error-code="assignment"
+# mypy: disable-error-code="assignment, var-annotated"
 # (Triton's loops make tuples longer)
 
 from .triton_support import jit, tl
@@ -138,7 +137,7 @@ def backward_kernel(
     C_pointer,
     D_pointer,
     bias_pointer,
-    states_pointer,  # (blocks, samples, channels, states): the states before each block
+    states_pointer,  # (blocks, samples, channels, states): the states before each BLOCK tokens
     grad_x_pointer,  # (samples, tokens, channels), written, as those of dt and z
     grad_dt_pointer,
     grad_z_pointer,
@@ -156,6 +155,7 @@ def backward_kernel(
     GROUPS: tl.constexpr,
     CHANNELS: tl.constexpr,  # of a group
     STATES: tl.constexpr,
+    BLOCK: tl.constexpr,  # a multiple of T
     T: tl.constexpr,
     K: tl.constexpr,
     N: tl.constexpr,
@@ -200,8 +200,18 @@ def backward_kernel(
         grad_ys, xs = grad_y_pointer + row * Y_TOKEN + channel, x_pointer + row * X_TOKEN + channel
         dts, zs = dt_pointer + row * DT_TOKEN + channel, z_pointer + row * Z_TOKEN + channel
         outputs, matrices = row * WIDTH + channel, (matrix * length + start) * STATES + n
-        block = (start // T) * num_samples + sample
-        h = tl.load(states_pointer + block * WIDTH * STATES + A_offsets, mask=A_mask, other=0.0)
+        block = start // BLOCK
+        row = block * num_samples + sample
+        h = tl.load(states_pointer + row * WIDTH * STATES + A_offsets, mask=A_mask, other=0.0)
+        for ahead in range(block * BLOCK - start, 0, T):
+            for i in tl.static_range(T):
+                x = tl.load(xs + (ahead + i) * X_TOKEN, mask=is_channel, other=0.0).to(tl.float32)
+                dt = tl.load(dts + (ahead + i) * DT_TOKEN, mask=is_channel, other=0.0).to(tl.float32)
+                B = tl.load(B_pointer + matrices + (ahead + i) * STATES, mask=is_state, other=0.0).to(tl.float32)
+                if HAS_BIAS:
+                    dt += bias
+                dt = softplus(dt)
+                h = tl.exp2(dt[:, None] * A) * h + (dt * x)[:, None] * B[None, :]
         inputs, states = (), ()
         for i in tl.static_range(T):
             is_token = start + i < length
@@ -214,14 +224,15 @@ def backward_kernel(
             dt = tl.where(mask, softplus(raw_dt), 0.0)
             decayed = tl.exp2(dt[:, None] * A) * h
             h = decayed + (dt * x)[:, None] * B[None, :]
-            inputs = inputs + (x, dt, raw_dt, B)
+            inputs = inputs + (x, dt)
             states = states + (decayed,)
 
         for i in tl.static_range(T - 1, -1, -1):
-            x, dt, raw_dt, B = inputs[4 * i], inputs[4 * i + 1], inputs[4 * i + 2], inputs[4 * i + 3]
-            decayed = states[i]
+            x, dt, decayed = inputs[2 * i], inputs[2 * i + 1], states[i]
             is_token = start + i < length
             mask = is_channel & is_token
+            # B is asked for again, since it takes the registers of several x
+            B = tl.load(B_pointer + matrices + i * STATES, mask=is_state & is_token, other=0.0).to(tl.float32)
             grad_y = tl.load(grad_ys + i * Y_TOKEN, mask=mask, other=0.0).to(tl.float32)
             C = tl.load(C_pointer + matrices + i * STATES, mask=is_state & is_token, other=0.0).to(tl.float32)
             u = dt * x
@@ -243,6 +254,9 @@ def backward_kernel(
             grad_exponent = grad_h * decayed  # of dt A
             grad_A += grad_exponent * dt[:, None]
             grad_dt = grad_u * x + tl.sum(grad_exponent * A, axis=1) * 0.6931471805599453  # A is times log2(e)
+            raw_dt = tl.load(dts + i * DT_TOKEN, mask=mask, other=0.0).to(tl.float32)
+            if HAS_BIAS:
+                raw_dt += bias
             grad_dt = tl.where(mask, grad_dt * sigmoid(raw_dt), 0.0)
             grad_x = grad_u * dt + grad_y * D
             tl.store(grad_x_pointer + outputs + i * WIDTH, grad_x.to(grad_x_pointer.dtype.element_ty), mask=mask)
