@@ -5,7 +5,7 @@ import os
 
 import torch
 
-from transformers_mvgpt.kernels import triton_mixer, triton_scan
+from transformers_mvgpt.kernels import triton_mixer, triton_scan, triton_scan_gradients
 
 
 IS_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -16,7 +16,8 @@ def use_small_blocks(monkeypatch):
     """The interpreter scans number by number: for its sake, several blocks of few tokens."""
     if IS_INTERPRETED:
         monkeypatch.setattr(triton_scan, "_TOKENS_PER_BLOCK", 4)
-        monkeypatch.setattr(triton_scan, "_TOKENS_IN_REGISTERS", 2)
+        monkeypatch.setattr(triton_scan_gradients, "_TOKENS_IN_REGISTERS", 2)
+        monkeypatch.setattr(triton_scan_gradients, "_SHORTEST_SEGMENT", 4)
         monkeypatch.setattr(triton_scan, "_SHORTEST_SEGMENT", 4)
         monkeypatch.setitem(triton_scan._NUM_WARPS, "forward", 1)
         monkeypatch.setattr(triton_mixer, "_CHANNELS", 32)

@@ -20,7 +20,7 @@ from selective_scan_cases import (
 )
 from tiny_models import make_videos, tiny_video_config, with_seeded_weights
 from transformers_mvgpt import VideoMambaModel
-from transformers_mvgpt.kernels import triton_scan
+from transformers_mvgpt.kernels import triton_scan, triton_scan_gradients
 from transformers_mvgpt.kernels.dispatch import ScanInputs, selective_scan
 from triton_runs import DEVICE, IS_INTERPRETED, use_small_blocks
 
@@ -56,7 +56,7 @@ def test_float32_matches_the_formula(length, batch, groups):
 @pytest.mark.parametrize("length", [15, 16, 17, 49])
 def test_blocks_of_their_real_size(length, monkeypatch):
     monkeypatch.setattr(triton_scan, "_TOKENS_PER_BLOCK", 16)
-    monkeypatch.setattr(triton_scan, "_TOKENS_IN_REGISTERS", 8)
+    monkeypatch.setattr(triton_scan_gradients, "_TOKENS_IN_REGISTERS", 4)
     assert_matches_the_formula(make_small_inputs(length=length, groups=1), tolerance=5e-6)
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from selective_scan_cases import make_inputs, selective_scan_triton
-from transformers_mvgpt.kernels import triton_scan, triton_support
+from transformers_mvgpt.kernels import triton_scan, triton_scan_gradients, triton_support
 from transformers_mvgpt.kernels.triton_scan_backward import backward_kernel, ends_kernel, sum_kernel
 from transformers_mvgpt.kernels.triton_scan_forward import forward_kernel
 
@@ -135,3 +135,14 @@ def test_few_channels_are_cut_into_segments():
     assert segments(num_warps=1024, length=1569) == (1, 1584)
     assert segments(num_warps=1, length=197) == (3, 80)
     assert segments(num_warps=1, length=1) == (1, 16)
+
+
+@needs_triton
+def test_segments_of_the_backward_pass():
+    """Of whole blocks, and of many samples some too."""
+    segments = triton_scan_gradients._segments
+    assert segments(num_programs=72, length=1569, tokens_per_block=16) == (15, 112)
+    assert segments(num_programs=1152, length=1569, tokens_per_block=16) == (8, 208)
+    assert segments(num_programs=1, length=1569, tokens_per_block=16) == (20, 80)
+    assert segments(num_programs=1, length=197, tokens_per_block=16) == (3, 80)
+    assert segments(num_programs=1, length=1, tokens_per_block=16) == (1, 16)

@@ -8,25 +8,20 @@ Symbols in the shape comments: S samples, G groups, E channels, L tokens, N stat
 
 import math
 import re
+from collections.abc import Callable
 
 import torch
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from .naive_scan import ScanInputs
-from .triton_scan_backward import backward_kernel, ends_kernel, sum_kernel
 from .triton_scan_forward import forward_kernel
+from .triton_scan_gradients import compute_gradients, empty_gradients
 from .triton_support import triton
 
 
 # After so many tokens a state is saved for the backward pass.
 _TOKENS_PER_BLOCK = 16
-# Backwards: so many tokens' states of a program must fit the registers of a warp.
-_TOKENS_IN_REGISTERS = 8
-_STATES_PER_PROGRAM = 256
-_WANTED_WARPS_BACKWARDS = 2048
-# How many sums a program makes, and how many of their terms it loads at once.
-_SUMS, _ROWS = 256, 8
 _NUM_WARPS = {"forward": 2}
 # Forwards: how many tokens are on their way at once, and when a GPU counts as full. As they were fastest on an H200.
 _TOKENS_AHEAD = 2
@@ -48,7 +43,7 @@ def scan_with_triton(inputs: ScanInputs) -> torch.Tensor:
         `torch.Tensor` of shape `(S, L, E)`: y in the dtype of x.
     """
     save_states = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in inputs)
-    # an operator costs several times what a plain function costs, and only tracing needs one
+    # not with real tensors only: `torch.compile`, `torch.export`, fake tensors
     if torch.compiler.is_compiling() or type(inputs.x) is not torch.Tensor:
         return _forward(*inputs, save_states)[0]
     return _Scan.apply(*inputs)[0] if save_states else _run_forward(*inputs, save_states)[0]
@@ -85,58 +80,8 @@ def _run_backward(
     dt_bias: torch.Tensor | None,
     saved_states: torch.Tensor,
 ) -> list[torch.Tensor]:
-    """The gradients of the inputs, in their dtypes: empty where there is none."""
-    grads = _empty_grads(grad_y, x, dt, A, B, C, D, z, dt_bias, saved_states)
-    grad_x, grad_dt, grad_A, grad_B, grad_C, grad_D, grad_z, grad_bias = grads
-    grad_y, x, dt = _token_by_token(grad_y), _token_by_token(x), _token_by_token(dt)
-    A, B, C, D = A.contiguous(), B.contiguous(), C.contiguous(), D.contiguous()
-    gate, bias = x if z is None else _token_by_token(z), D if dt_bias is None else dt_bias.contiguous()
-
-    (num_samples, length, width), num_groups, num_states = x.shape, B.shape[1], A.shape[1]
-    padded_states = triton.next_power_of_2(num_states)
-    channels = min(triton.next_power_of_2(width // num_groups), max(1, _STATES_PER_PROGRAM // padded_states))
-    programs = triton.cdiv(width // num_groups, channels)
-    num_segments, segment_length = _backward_segments(num_samples * num_groups * programs, length)
-    ends_size = num_segments * 2 * num_samples * width * padded_states
-    parameters_size = num_segments * num_samples * width * (num_states + 2)
-    workspace = saved_states.new_empty(ends_size + programs * 2 * B.numel() + parameters_size)
-    options = {
-        "HAS_BIAS": dt_bias is not None,
-        "HAS_GATE": z is not None,
-        "CHANNELS": width // num_groups,
-        "STATES": num_states,
-        "K": channels,
-        "N": padded_states,
-        "Y_TOKEN": grad_y.stride(1),
-        "DT_TOKEN": dt.stride(1),
-        "Z_TOKEN": gate.stride(1),
-        "num_warps": 1,
-    }
-    with torch.cuda.device_of(x):
-        if num_segments > 1:
-            ends_kernel[(num_samples, num_groups, programs * (num_segments - 1))](
-                *(grad_y, dt, gate, A, C, bias, workspace, length, segment_length), T=_TOKENS_IN_REGISTERS, **options
-            )
-        backward_kernel[(num_samples, num_groups, programs * num_segments)](
-            *(grad_y, x, dt, gate, A, B, C, D, bias, saved_states),
-            *(grad_x, grad_dt, grad_x if z is None else grad_z, workspace, length, segment_length),
-            X_TOKEN=x.stride(1),
-            GROUPS=num_groups,
-            BLOCK=_TOKENS_PER_BLOCK,
-            T=_TOKENS_IN_REGISTERS,
-            **options,
-        )
-        tiles = triton.cdiv(2 * B.numel(), _SUMS) + triton.cdiv(width * (num_states + 2), _SUMS)
-        sum_kernel[(tiles,)](
-            *(workspace, grad_A, grad_B, grad_C, grad_D, grad_D if dt_bias is None else grad_bias),
-            *(ends_size, programs, num_segments * num_samples, B.numel()),
-            HAS_BIAS=dt_bias is not None,
-            WIDTH=width,
-            STATES=num_states,
-            ROWS=_ROWS,
-            COLUMNS=_SUMS,
-        )
-    return grads
+    """The gradients of the inputs: without elements where there is none."""
+    return compute_gradients(grad_y, ScanInputs(x, dt, A, B, C, D, z, dt_bias), saved_states, _TOKENS_PER_BLOCK)
 
 
 def _empty_outputs(
@@ -151,33 +96,15 @@ def _empty_outputs(
     save_states: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     num_blocks = -(-x.shape[1] // _TOKENS_PER_BLOCK) if save_states else 0
-    states = x.new_empty((num_blocks, x.shape[0], *A.shape), dtype=torch.float32)
-    return x.new_empty(x.shape), states
+    return x.new_empty(x.shape), x.new_empty((num_blocks, x.shape[0], *A.shape), dtype=torch.float32)
 
 
-def _empty_grads(
-    grad_y: torch.Tensor,
-    x: torch.Tensor,
-    dt: torch.Tensor,
-    A: torch.Tensor,
-    B: torch.Tensor,
-    C: torch.Tensor,
-    D: torch.Tensor,
-    z: torch.Tensor | None,
-    dt_bias: torch.Tensor | None,
-    saved_states: torch.Tensor,
-) -> list[torch.Tensor]:
-    inputs = (x, dt, A, B, C, D, z, dt_bias)
-    return [x.new_empty(0) if tensor is None else tensor.new_empty(tensor.shape) for tensor in inputs]
-
-
-def _setup_context(ctx, inputs: tuple, output: tuple[torch.Tensor, torch.Tensor]) -> None:
-    ctx.set_materialize_grads(False)  # for the saved states, that would be as many zeros
-    ctx.save_for_backward(*inputs[:8], output[1])
+# Two ways to the same: a function of autograd, and, since `torch.compile` and `torch.export` do not look into kernels,
+# operators, which cost more when they are called.
 
 
 class _Scan(torch.autograd.Function):
-    """Arguments and results are those of [`_run_forward`], which saves states."""
+    """[`_run_forward`] with `save_states`."""
 
     @staticmethod
     def forward(x, dt, A, B, C, D, z, dt_bias):
@@ -186,34 +113,43 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs, output):
         ctx.mark_non_differentiable(output[1])
-        _setup_context(ctx, inputs, output)
+        _save_for_backward(ctx, inputs, output)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_y, grad_saved_states):
-        if grad_y is None:
-            return (None,) * 8
-        return _without_empty(_run_backward(grad_y, *ctx.saved_tensors), ctx.saved_tensors)
+        return _gradients(ctx, grad_y, _run_backward)
 
 
 _forward = torch.library.custom_op(f"{_NAMESPACE}::fused_scan_forward", _run_forward, mutates_args=())
 _forward.register_fake(_empty_outputs)
 _backward = torch.library.custom_op(f"{_NAMESPACE}::fused_scan_backward", _run_backward, mutates_args=())
-_backward.register_fake(_empty_grads)
+
+
+@_backward.register_fake
+def _empty_gradients(grad_y: torch.Tensor, *inputs_and_states: torch.Tensor) -> list[torch.Tensor]:
+    return empty_gradients(ScanInputs(*inputs_and_states[:-1]))
+
+
+def _save_for_backward(ctx, inputs: tuple, output: tuple[torch.Tensor, torch.Tensor]) -> None:
+    ctx.set_materialize_grads(False)  # for the saved states, that would be as many zeros
+    ctx.save_for_backward(*inputs[:8], output[1])
+
+
+def _gradients(
+    ctx, grad_y: torch.Tensor | None, compute: Callable[..., list[torch.Tensor]]
+) -> tuple[torch.Tensor | None, ...]:
+    if grad_y is None:
+        return (None,) * 8
+    saved = ctx.saved_tensors  # with checkpointing, only once
+    return tuple(None if one is None else grad for one, grad in zip(saved[:-1], compute(grad_y, *saved), strict=True))
 
 
 def _autograd_backward(ctx, grad_y: torch.Tensor | None, grad_saved_states: None) -> tuple[torch.Tensor | None, ...]:
-    if grad_y is None:
-        return (None,) * 9
-    return *_without_empty(_backward(grad_y, *ctx.saved_tensors), ctx.saved_tensors), None
+    return *_gradients(ctx, grad_y, _backward), None
 
 
-def _without_empty(grads: list[torch.Tensor], saved_tensors: tuple) -> tuple[torch.Tensor | None, ...]:
-    # the last of what is saved are the states
-    return tuple(None if tensor is None else grad for tensor, grad in zip(saved_tensors[:-1], grads, strict=True))
-
-
-_forward.register_autograd(_autograd_backward, setup_context=_setup_context)
+_forward.register_autograd(_autograd_backward, setup_context=_save_for_backward)
 
 
 def walk_tokens(
@@ -295,19 +231,3 @@ def _segments(num_warps: int, length: int) -> tuple[int, int]:
 
 def _with_channels_inside(tensor: torch.Tensor) -> torch.Tensor:
     return tensor if tensor.stride(-1) == 1 else tensor.contiguous()
-
-
-def _token_by_token(tensor: torch.Tensor) -> torch.Tensor:
-    """With channels side by side, and as far from the last token of a sample to the next sample as to another token."""
-    is_regular = tensor.stride(2) == 1 and (
-        tensor.shape[0] == 1 or tensor.stride(0) == tensor.shape[1] * tensor.stride(1)
-    )
-    return tensor if is_regular else tensor.contiguous()
-
-
-def _backward_segments(num_warps: int, length: int) -> tuple[int, int]:
-    """As [`_segments`], backwards."""
-    wanted = 1 if num_warps >= _ENOUGH_WARPS else triton.cdiv(_WANTED_WARPS_BACKWARDS, max(1, num_warps))
-    wanted = max(1, min(wanted, _MOST_SEGMENTS, length // _SHORTEST_SEGMENT))
-    segment_length = triton.cdiv(triton.cdiv(length, wanted), _TOKENS_PER_BLOCK) * _TOKENS_PER_BLOCK
-    return triton.cdiv(length, segment_length), segment_length
