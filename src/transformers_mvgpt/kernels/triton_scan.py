@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-The selective scan by Triton kernels, forward and backward, as `torch.library` operators: `torch.compile` and
-`torch.export` see one node.
+The selective scan by Triton kernels, forward and backward: a function of autograd, and for `torch.compile` and
+`torch.export`, which do not look into the kernels, `torch.library` operators. These take longer to call.
 
 Symbols in the shape comments: S samples, G groups, E channels, L tokens, N states per channel.
 """
@@ -43,10 +43,10 @@ def scan_with_triton(inputs: ScanInputs) -> torch.Tensor:
         `torch.Tensor` of shape `(S, L, E)`: y in the dtype of x.
     """
     save_states = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in inputs)
-    # not with real tensors only: `torch.compile`, `torch.export`, fake tensors
-    if torch.compiler.is_compiling() or type(inputs.x) is not torch.Tensor:
+    # what is traced, and fake tensors, need the operator
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or type(inputs.x) is not torch.Tensor:
         return _forward(*inputs, save_states)[0]
-    return _Scan.apply(*inputs)[0] if save_states else _run_forward(*inputs, save_states)[0]
+    return _Scan.apply(*inputs) if save_states else _run_forward(*inputs, save_states)[0]
 
 
 def _run_forward(
@@ -99,25 +99,21 @@ def _empty_outputs(
     return x.new_empty(x.shape), x.new_empty((num_blocks, x.shape[0], *A.shape), dtype=torch.float32)
 
 
-# Two ways to the same: a function of autograd, and, since `torch.compile` and `torch.export` do not look into kernels,
-# operators, which cost more when they are called.
-
-
 class _Scan(torch.autograd.Function):
-    """[`_run_forward`] with `save_states`."""
+    """
+    y of [`_run_forward`]. There is no `setup_context`: where there is one, `apply` binds the arguments by their names,
+    which takes as long as a kernel.
+    """
 
     @staticmethod
-    def forward(x, dt, A, B, C, D, z, dt_bias):
-        return _run_forward(x, dt, A, B, C, D, z, dt_bias, True)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.mark_non_differentiable(output[1])
-        _save_for_backward(ctx, inputs, output)
+    def forward(ctx, x, dt, A, B, C, D, z, dt_bias):
+        y, saved_states = _run_forward(x, dt, A, B, C, D, z, dt_bias, True)
+        ctx.save_for_backward(x, dt, A, B, C, D, z, dt_bias, saved_states)
+        return y
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_y, grad_saved_states):
+    def backward(ctx, grad_y):
         return _gradients(ctx, grad_y, _run_backward)
 
 
@@ -136,17 +132,15 @@ def _save_for_backward(ctx, inputs: tuple, output: tuple[torch.Tensor, torch.Ten
     ctx.save_for_backward(*inputs[:8], output[1])
 
 
+def _autograd_backward(ctx, grad_y: torch.Tensor | None, grad_saved_states: None) -> tuple[torch.Tensor | None, ...]:
+    return (None,) * 9 if grad_y is None else (*_gradients(ctx, grad_y, _backward), None)
+
+
 def _gradients(
-    ctx, grad_y: torch.Tensor | None, compute: Callable[..., list[torch.Tensor]]
+    ctx, grad_y: torch.Tensor, compute: Callable[..., list[torch.Tensor]]
 ) -> tuple[torch.Tensor | None, ...]:
-    if grad_y is None:
-        return (None,) * 8
     saved = ctx.saved_tensors  # with checkpointing, only once
     return tuple(None if one is None else grad for one, grad in zip(saved[:-1], compute(grad_y, *saved), strict=True))
-
-
-def _autograd_backward(ctx, grad_y: torch.Tensor | None, grad_saved_states: None) -> tuple[torch.Tensor | None, ...]:
-    return *_gradients(ctx, grad_y, _backward), None
 
 
 _forward.register_autograd(_autograd_backward, setup_context=_save_for_backward)
