@@ -23,6 +23,7 @@ Everything is computed in float32.
 # mypy: disable-error-code="assignment, var-annotated"
 # (Triton's loops make tuples longer)
 
+from .triton_launch import Launcher
 from .triton_support import jit, tl
 
 
@@ -78,6 +79,7 @@ def ends_kernel(
     Z_TOKEN: tl.constexpr,
     HAS_BIAS: tl.constexpr,
     HAS_GATE: tl.constexpr,
+    GROUPS: tl.constexpr,
     CHANNELS: tl.constexpr,  # of a group
     STATES: tl.constexpr,
     T: tl.constexpr,
@@ -87,7 +89,8 @@ def ends_kernel(
     """The first walk. The first segment, before which there is none, has no program."""
     segment, _, matrix, channel, is_channel = _place(CHANNELS, K)
     segment += 1
-    sample, num_channels = tl.program_id(0).to(tl.int64), tl.num_programs(1) * CHANNELS
+    sample = tl.program_id(0).to(tl.int64)
+    num_channels: tl.constexpr = GROUPS * CHANNELS
     n = tl.arange(0, N)
     A_mask = is_channel[:, None] & (n < STATES)[None, :]
     A = tl.load(A_pointer + channel[:, None] * STATES + n[None, :], mask=A_mask, other=0.0).to(tl.float32)
@@ -150,12 +153,12 @@ def backward_kernel(
     X_TOKEN: tl.constexpr,
     DT_TOKEN: tl.constexpr,
     Z_TOKEN: tl.constexpr,
+    BLOCK: tl.constexpr,  # a multiple of T
     HAS_BIAS: tl.constexpr,
     HAS_GATE: tl.constexpr,
     GROUPS: tl.constexpr,
     CHANNELS: tl.constexpr,  # of a group
     STATES: tl.constexpr,
-    BLOCK: tl.constexpr,  # a multiple of T
     T: tl.constexpr,
     K: tl.constexpr,
     N: tl.constexpr,
@@ -320,3 +323,6 @@ def sum_kernel(
             i -= WIDTH
             mask = (i >= 0) & (i < WIDTH)
             tl.store(grad_bias_pointer + i, sums.to(grad_bias_pointer.dtype.element_ty), mask=mask)
+
+
+launch_ends, launch_backward, launch_sum = Launcher(ends_kernel), Launcher(backward_kernel), Launcher(sum_kernel)

@@ -8,7 +8,7 @@ Symbols in the shape comments: S samples, G groups, E channels, L tokens, N stat
 import torch
 
 from .naive_scan import ScanInputs
-from .triton_scan_backward import backward_kernel, ends_kernel, sum_kernel
+from .triton_scan_backward import launch_backward, launch_ends, launch_sum
 
 
 # So many tokens' states of a program must fit the registers of a warp.
@@ -61,40 +61,41 @@ def compute_gradients(
     ends_size = num_segments * 2 * num_samples * width * padded_states
     parameters_size = num_segments * num_samples * width * (num_states + 2)
     workspace = saved_states.new_empty(ends_size + programs * 2 * B.numel() + parameters_size)
-    options = {
-        "HAS_BIAS": has_bias,
-        "HAS_GATE": has_gate,
-        "CHANNELS": width // num_groups,
-        "STATES": num_states,
-        "T": _TOKENS_IN_REGISTERS,
-        "K": channels,
-        "N": padded_states,
-        "Y_TOKEN": grad_y.stride(1),
-        "DT_TOKEN": dt.stride(1),
-        "Z_TOKEN": gate.stride(1),
-        "num_warps": 1,
-    }
+    walk = (
+        has_bias,
+        has_gate,
+        num_groups,
+        width // num_groups,
+        num_states,
+        _TOKENS_IN_REGISTERS,
+        channels,
+        padded_states,
+    )
     with torch.cuda.device_of(x):
         if num_segments > 1:
-            ends_kernel[num_samples, num_groups, programs * (num_segments - 1)](
-                *(grad_y, dt, gate, A, C, bias, workspace, length, segment_length), **options
+            launch_ends(
+                (num_samples, num_groups, programs * (num_segments - 1)),
+                (grad_y, dt, gate, A, C, bias, workspace),
+                (length, segment_length),
+                (grad_y.stride(1), dt.stride(1), gate.stride(1), *walk),
+                num_warps=1,
             )
-        backward_kernel[num_samples, num_groups, programs * num_segments](
-            *(grad_y, x, dt, gate, A, B, C, D, bias, saved_states),
-            *(grad_x, grad_dt, grad_z if has_gate else grad_x, workspace, length, segment_length),
-            X_TOKEN=x.stride(1),
-            GROUPS=num_groups,
-            BLOCK=tokens_per_block,
-            **options,
+        launch_backward(
+            (num_samples, num_groups, programs * num_segments),
+            (
+                *(grad_y, x, dt, gate, A, B, C, D, bias, saved_states),
+                *(grad_x, grad_dt, grad_z if has_gate else grad_x, workspace),
+            ),
+            (length, segment_length),
+            (grad_y.stride(1), x.stride(1), dt.stride(1), gate.stride(1), tokens_per_block, *walk),
+            num_warps=1,
         )
-        sum_kernel[(-(-2 * B.numel() // _SUMS) - (-width * (num_states + 2) // _SUMS),)](
-            *(workspace, grad_A, grad_B, grad_C, grad_D, grad_bias if has_bias else grad_D),
-            *(ends_size, programs, num_segments * num_samples, B.numel()),
-            HAS_BIAS=has_bias,
-            WIDTH=width,
-            STATES=num_states,
-            ROWS=_TERMS,
-            COLUMNS=_SUMS,
+        launch_sum(
+            (-(-2 * B.numel() // _SUMS) - (-width * (num_states + 2) // _SUMS), 1, 1),
+            (workspace, grad_A, grad_B, grad_C, grad_D, grad_bias if has_bias else grad_D),
+            (ends_size, programs, num_segments * num_samples, B.numel()),
+            (has_bias, width, num_states, _TERMS, _SUMS),
+            num_warps=4,
         )
     return gradients
 
