@@ -23,7 +23,10 @@ CACHE_NAME = NEW_NAME if NEW_NAME in {field.name for field in fields(BaseModelOu
 def takes_cache(forward: Callable) -> Callable:
     """Lets a method with an argument `cache` be called, and be inspected, as one of the installed transformers' own."""
     if CACHE_NAME == NEW_NAME:
-        return deprecate_kwarg(OLD_NAME, "5.40.0", new_name=NEW_NAME)(forward)
+        taking = deprecate_kwarg(OLD_NAME, "5.40.0", new_name=NEW_NAME)(forward)
+        # `generate` asks for it some ten times before the first token, and it takes long to find
+        taking.__signature__ = inspect.signature(forward)
+        return taking
 
     @functools.wraps(forward)
     def with_old_name(*args, **kwargs):

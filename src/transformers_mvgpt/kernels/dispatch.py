@@ -18,6 +18,7 @@ from transformers.activations import QuickGELUActivation
 from transformers.modeling_outputs import BaseModelOutputWithPast, ModelOutput
 
 from .fast_paths import fast
+from .late_answer import LateAnswer
 from .naive_scan import ScanInputs
 from .torch_scan import scan_with_torch
 
@@ -26,30 +27,48 @@ ScanImplementation = Literal["auto", "torch", "numba", "triton", "mamba_ssm"]
 
 # The base model of whose output nobody will look at other tokens than the last.
 _LAST_TOKEN_ONLY: ContextVar[nn.Module | None] = ContextVar("last_token_only", default=None)
+# Encoders are called before their turn, which only recordings are.
+_IS_AHEAD: ContextVar[bool] = ContextVar("is_ahead", default=False)
+# What lets the current stream wait for the encoders that were called before their turn.
+_JOIN: ContextVar[Callable[[], None] | None] = ContextVar("join", default=None)
 
 
-def run_language_model(model: PreTrainedModel, **inputs: Any) -> BaseModelOutputWithPast:
+def run_language_model(
+    model: PreTrainedModel, check: Callable[[], None] = lambda: None, **inputs: Any
+) -> BaseModelOutputWithPast:
     """
     `model.language_model(**inputs)`: a prefill or a decode step.
 
     Args:
         model (`PreTrainedModel`): a base model, whose `language_model` has no head.
+        check (`Callable`, *optional*):
+            Raises if something is wrong with the inputs. It is called before anything is written into a cache, and where a
+            recording is replayed, after the GPU has been asked for that.
         inputs: as the language model takes them, `inputs_embeds` among them.
 
     Returns:
         `BaseModelOutputWithPast`. Inside [`last_token_only`] of the same model, its `last_hidden_state` may be `(B, 1, h)`.
     """
+    graphs, for_last_token = usable_cuda_graphs(model), _LAST_TOKEN_ONLY.get() is model
+    if fast is not None and graphs is not None and fast.may_replay_prefill(model.language_model, **inputs):
+        output = graphs.prefill(check=check, last_token_only=for_last_token, **inputs)
+        if output is not None:
+            return output
+    check()
+    return _run_without_graphs(model, last_token_only=for_last_token, **inputs)
+
+
+def _run_without_graphs(
+    model: PreTrainedModel, last_token_only: bool = False, **inputs: Any
+) -> BaseModelOutputWithPast:
     language_model = model.language_model
     if fast is None:
         return language_model(**inputs)
-    graphs = usable_cuda_graphs(model)
-    if graphs is not None and fast.may_replay_prefill(language_model, **inputs):
-        return graphs.prefill(**inputs)
     weights = fast.weights_for_decode_step(language_model, **inputs)
     if weights is not None:
         return fast.decode_step(language_model, weights, **inputs)
     if fast.may_prefill(language_model, **inputs):
-        return fast.prefill(language_model, last_token_only=_LAST_TOKEN_ONLY.get() is model, **inputs)
+        return fast.prefill(language_model, last_token_only=last_token_only, **inputs)
     return linear_of_one_token(inputs["inputs_embeds"], plain=lambda _: language_model(**inputs))
 
 
@@ -293,22 +312,39 @@ def attend_to_frames(
     return plain(image_features, frames_per_chunk)
 
 
-def enable_cuda_graphs(model: PreTrainedModel) -> None:
+def enable_cuda_graphs(model: PreTrainedModel, memory_budget: int | None = None) -> None:
     """
-    Lets [`run_language_model`], [`encode_videos`] and [`compiled_call`] of a base model record CUDA kernels, and replay them.
+    Lets [`run_language_model`], [`encode_videos`] and [`compiled_call`] of a base model record CUDA kernels at once, and replay
+    them.
+
+    Args:
+        model (`PreTrainedModel`): a base model.
+        memory_budget (`int`, *optional*): bytes that recordings hold at most.
 
     Raises:
         ImportError: if they are not among these files.
     """
     if fast is None:
         raise ImportError("CUDA graphs are not among these files.")
-    fast.recordings[model] = fast.CudaGraphs(model)
+    fast.recordings[model] = fast.CudaGraphs(model, _run_without_graphs, at_once=True, memory_budget=memory_budget)
 
 
 def disable_cuda_graphs(model: nn.Module) -> None:
-    """Forgets the recordings of a base model: weights have gone somewhere else, or nobody wants them."""
+    """Forgets the recordings of a base model, and makes no others."""
     if fast is not None:
-        fast.recordings.pop(model, None)
+        fast.recordings[model] = None
+
+
+def forget_cuda_graphs(model: nn.Module) -> None:
+    """Forgets the recordings of a base model: weights have gone somewhere else."""
+    graphs = None if fast is None else fast.recordings.get(model)
+    if graphs is not None:
+        graphs.forget()
+
+
+def generating_turn() -> AbstractContextManager[None]:
+    """Entered by a call of `generate`: CUDA kernels are recorded while there is no other."""
+    return nullcontext() if fast is None else fast.turns.generating()
 
 
 def encode_videos(
@@ -323,9 +359,63 @@ def encode_videos(
         kwargs: what is asked for beside the videos' features, which a recording does not have.
     """
     graphs = usable_cuda_graphs(model)
-    if graphs is None or kwargs.get("output_hidden_states") or kwargs.get("output_attentions"):
-        return plain(*streams, **kwargs)
-    return graphs.encode_videos(*streams)
+    if graphs is not None and not kwargs.get("output_hidden_states") and not kwargs.get("output_attentions"):
+        encoded = (
+            graphs.encode_videos(*streams) if not _IS_AHEAD.get() or graphs.encode_videos.is_ready(*streams) else None
+        )
+        if encoded is not None:
+            return encoded
+    if _IS_AHEAD.get():
+        raise _NotRecorded
+    return plain(*streams, **kwargs)
+
+
+class _NotRecorded(Exception):
+    """Encoders would have to be asked for kernel by kernel."""
+
+
+@contextmanager
+def encoding_ahead(model: PreTrainedModel, encode: Callable[[], ModelOutput] | None) -> Iterator[ModelOutput | None]:
+    """
+    Calls the encoders of a base model before their turn, on a CUDA stream of their own, if that takes no more than to replay a
+    recording. Python and other streams are not kept waiting. [`join_encoders`] lets the current stream wait for them.
+
+    Args:
+        model (`PreTrainedModel`): a base model.
+        encode (`Callable`, *optional*): encodes videos by [`encode_videos`]. Its errors are left for when the encoders' turn comes.
+    """
+    ahead = None
+    if fast is not None and encode is not None:
+        token = _IS_AHEAD.set(True)
+        try:
+            with torch.no_grad():
+                if usable_cuda_graphs(model) is not None:
+                    ahead = fast.Ahead(model.device, encode)
+        except (_NotRecorded, ValueError):
+            pass
+        finally:
+            _IS_AHEAD.reset(token)
+    if ahead is None:
+        yield None
+        return
+    join_token = _JOIN.set(ahead.join)
+    try:
+        yield ahead.encoded
+    finally:
+        _JOIN.reset(join_token)
+        ahead.join()
+
+
+def join_encoders() -> None:
+    """From here on, the current stream sees what [`encoding_ahead`] began."""
+    join = _JOIN.get()
+    if join is not None:
+        join()
+
+
+def ask(tensor: torch.Tensor) -> LateAnswer:
+    """A small tensor whose values Python will read later, so that it does not wait for a GPU."""
+    return LateAnswer(tensor)
 
 
 def compiled_call(
@@ -343,11 +433,14 @@ def compiled_call(
         plain (`Callable`): transformers' own `get_compiled_call`.
     """
     graphs = usable_cuda_graphs(model.base_model)
-    if fast is None or graphs is None or compile_config is not None or fast.wants_more_than_logits(model.config):
+    is_wanted = graphs is not None and graphs.at_once and compile_config is None
+    if fast is None or not is_wanted or fast.wants_more_than_logits(model.config):
         return plain(compile_config)
     return fast.GraphedStep(plain(CompileConfig(mode="default")))
 
 
-def usable_cuda_graphs(model: nn.Module) -> Any:
-    """The recordings of a base model, if there are any and they may be replayed now."""
-    return fast.recordings.get(model) if fast is not None and fast.may_replay_graphs(model) else None
+def usable_cuda_graphs(model: PreTrainedModel) -> Any:
+    """The recordings of a base model, if there may be any and the mode of the call is one in which they may be replayed."""
+    if fast is None or not fast.may_replay_graphs(model):
+        return None
+    return fast.graphs_of(model, _run_without_graphs)

@@ -23,8 +23,10 @@ from .gates import (
 )
 from .gates_graphs import may_replay_graphs, may_replay_prefill
 from .gates_language_model import may_prefill, needs_last_token_only, weights_for_decode_step
-from .graphs_function import GraphedStep
-from .graphs_model import CudaGraphs, recordings
+from .graphs_ahead import Ahead
+from .graphs_model import CudaGraphs, are_graphs_disabled, graphs_of, recordings
+from .graphs_step import GraphedStep
+from .graphs_turns import turns
 from .mamba_ssm_scan import scan_with_mamba_ssm
 from .naive_scan import ScanInputs
 from .numba_elementwise import add_and_normalize, quick_gelu
@@ -106,6 +108,10 @@ class FastPaths:
     # CUDA graphs
     recordings = recordings
     CudaGraphs = CudaGraphs
+    graphs_of = staticmethod(graphs_of)
+    are_graphs_disabled = staticmethod(are_graphs_disabled)
+    turns = turns
+    Ahead = Ahead
     wants_more_than_logits = staticmethod(wants_more_than_logits)
     GraphedStep = GraphedStep
 

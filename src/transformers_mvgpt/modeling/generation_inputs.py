@@ -2,12 +2,14 @@
 """What `generate` is given, brought to what transformers' generation makes the right thing of."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from transformers import PreTrainedConfig
 
 from ..compat.cache_name import NEW_NAME, OLD_NAME
+from ..kernels.dispatch import ask
 from .model_inputs import mismatch_message, placeholder_ids
 
 
@@ -19,9 +21,9 @@ def prepare_generation_inputs(
     pixel_inputs: dict[str, tuple[str, ...]],
     input_ids: torch.Tensor | None,
     inputs: dict[str, Any],
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], Callable[[], None]]:
     """
-    The arguments of `generate`, without visuals that a given cache already holds.
+    The arguments of `generate`, without visuals that a given cache already holds, and a check that is still to be made.
 
     Args:
         config (`PreTrainedConfig`): of the model.
@@ -29,9 +31,14 @@ def prepare_generation_inputs(
         input_ids (`torch.Tensor` of shape `(batch_size, sequence_length)`, *optional*): the prompts, cached tokens included.
         inputs (`dict[str, Any]`): all other arguments.
 
+    Returns:
+        `tuple[dict[str, Any], Callable]`: the arguments, and what raises a `ValueError` if a prompt has placeholders and there are
+        no visuals for them. A GPU that counts is waited for when it is called.
+
     Raises:
-        ValueError: if a prompt is longer than the context, or has placeholders and no visuals for them.
+        ValueError: if a prompt is longer than the context.
     """
+    check = _nothing
     # transformers would encode pixels that are None, and changes the encoder outputs that it is given
     absent = {name for names in pixel_inputs.values() for name in names if inputs.get(name) is None}
     inputs = {name: value for name, value in inputs.items() if name not in absent}
@@ -47,8 +54,11 @@ def prepare_generation_inputs(
             cached_length = int(cache.get_seq_length())
             _drop_cached_visuals(config, pixel_inputs, input_ids, cached_length, inputs)
             new_ids = input_ids[:, cached_length:]
-        _check_visuals_are_given(config, pixel_inputs, new_ids, inputs)
-    return inputs
+        check = _check_visuals_are_given(config, pixel_inputs, new_ids, inputs)
+    return inputs, check
+
+
+def _nothing() -> None: ...
 
 
 def _check_visuals_are_given(
@@ -56,7 +66,7 @@ def _check_visuals_are_given(
     pixel_inputs: dict[str, tuple[str, ...]],
     new_ids: torch.Tensor,
     inputs: dict[str, Any],
-) -> None:
+) -> Callable[[], None]:
     """How many are given is known when they are encoded."""
     missing = {
         modality: token_id
@@ -65,11 +75,15 @@ def _check_visuals_are_given(
         and not any(name in inputs for name in pixel_inputs.get(modality, ()))
     }
     if not missing:
-        return
-    counts = torch.stack([(new_ids == token_id).sum() for token_id in missing.values()]).tolist()
-    for modality, count in zip(missing, counts, strict=True):
-        if count:
-            raise ValueError(mismatch_message(config, pixel_inputs, modality, count, 0))
+        return _nothing
+    answer = ask(torch.stack([(new_ids == token_id).sum() for token_id in missing.values()]))
+
+    def check() -> None:
+        for modality, count in zip(missing, answer.read(), strict=True):
+            if count:
+                raise ValueError(mismatch_message(config, pixel_inputs, modality, count, 0))
+
+    return check
 
 
 def _check_length(config: PreTrainedConfig, pixel_inputs: dict[str, tuple[str, ...]], input_ids: torch.Tensor) -> None:

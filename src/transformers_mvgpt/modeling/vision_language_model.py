@@ -7,6 +7,7 @@ Symbols in the shape comments: B prompts, L tokens of a prompt, h width of the l
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -21,7 +22,6 @@ from transformers import (
 )
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
 from transformers.modeling_utils import slice_logits_to_keep
-from transformers.utils import torch_compilable_check
 
 from ..compat.cache_name import CACHE_NAME
 from ..compat.safetensors_files import SavedLikeOtherFiles
@@ -29,6 +29,10 @@ from ..kernels.dispatch import (
     compiled_call,
     disable_cuda_graphs,
     enable_cuda_graphs,
+    encoding_ahead,
+    forget_cuda_graphs,
+    generating_turn,
+    join_encoders,
     last_token_only,
     linear_of_one_token,
     run_language_model,
@@ -39,6 +43,7 @@ from .label_masking import ignore_placeholders
 from .missing_encoders import PreTrainedModelWithEncoders
 from .model_inputs import mismatch_message, placeholder_ids
 from .outputs import VisionLanguageCausalLMOutputWithPast, VisionLanguageModelOutputWithPast
+from .placeholder_filling import fill_placeholders
 
 
 class VisionLanguagePreTrainedModel(SavedLikeOtherFiles, PreTrainedModelWithEncoders):
@@ -59,18 +64,23 @@ class VisionLanguagePreTrainedModel(SavedLikeOtherFiles, PreTrainedModelWithEnco
         # modules without weights of their own, such as CLIP's attention. This code uses transformers.initialization.
         return False
 
-    def cuda_graphs_enable(self):
+    def cuda_graphs_enable(self, memory_budget: int | None = None):
         """
-        Records what leads to the first token as CUDA graphs: the video encoders, for each number of videos, and the prefill of
-        prompts without padding, for each number of prompts and length in steps of 64 tokens, when they first come. Later calls
-        without gradients replay them, which saves most of the time that Python takes.
+        Records what leads to the first token as CUDA graphs when it first comes: the video encoders, for each number of videos,
+        and the prefill of prompts without padding, for each number of prompts and length in steps of 64 tokens. Later calls
+        without gradients replay them, which saves most of the time that Python takes. Without this call, on one NVIDIA GPU, what
+        comes for the third time is recorded.
 
         With a cache of fixed size (`cache_implementation="static"`), the compiled decode steps are recorded too, anew for each
         answer.
 
-        A recording reads the weights from where they are. `model.to(...)` ends it; after adapters have been added or
-        switched, or a config has been changed, call this again. Each recording keeps the memory of all that it computes, of
-        the 8 shapes used last.
+        A recording reads the weights from where they are, and sees what is written into them. It is forgotten by itself when
+        the model is found to have changed: weights that are elsewhere, other modules, adapters, hooks, attributes or configs.
+        Quantized models, and modules with hooks, are not recorded.
+
+        Args:
+            memory_budget (`int`, *optional*, defaults to 10^9):
+                Bytes of the GPU that all recordings of the model hold at most. Those used longest ago are dropped for others.
 
         Raises:
             ValueError: if the model is not on one GPU.
@@ -80,10 +90,10 @@ class VisionLanguagePreTrainedModel(SavedLikeOtherFiles, PreTrainedModelWithEnco
             raise ValueError(
                 f"CUDA graphs need a model on one GPU, and this one is on {', '.join(devices)}: `model.to('cuda')`."
             )
-        enable_cuda_graphs(self.base_model)
+        enable_cuda_graphs(self.base_model, memory_budget)
 
     def cuda_graphs_disable(self):
-        """Forgets the CUDA graphs."""
+        """Forgets the CUDA graphs, and records none until [`cuda_graphs_enable`] is called."""
         disable_cuda_graphs(self.base_model)
 
     def get_compiled_call(self, compile_config: CompileConfig | None) -> Callable[..., ModelOutput]:
@@ -91,7 +101,7 @@ class VisionLanguagePreTrainedModel(SavedLikeOtherFiles, PreTrainedModelWithEnco
         return compiled_call(self, compile_config, plain=super().get_compiled_call)
 
     def _apply(self, *args, **kwargs):
-        disable_cuda_graphs(self)  # the weights go somewhere else
+        forget_cuda_graphs(self)  # the weights go somewhere else
         return super()._apply(*args, **kwargs)
 
 
@@ -125,6 +135,7 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("You must specify exactly one of `input_ids` and `inputs_embeds`.")
+        join_encoders()  # for what comes here from `generate` without their turn
         # those of all layers: a choice of layers is one of the language model's
         records = {name: True for name in ("output_hidden_states", "output_attentions") if kwargs.get(name)}
         encoded = self._encode_visuals(mm_encoder_outputs or {}, pixels, records)
@@ -137,11 +148,11 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
                 for modality, token_id in placeholder_ids(self.config).items()
             }
         if inputs_embeds is None:
-            inputs_embeds = self._look_up(input_ids, has_visuals=bool(placeholders))
-        for modality, mask in placeholders.items():
-            inputs_embeds = self._scatter(modality, visual_tokens.get(modality), mask, inputs_embeds)
-
-        outputs = run_language_model(self, inputs_embeds=inputs_embeds, **{CACHE_NAME: cache}, **kwargs)
+            inputs_embeds = self._look_up(input_ids, placeholders)
+        inputs_embeds, check = fill_placeholders(
+            inputs_embeds, placeholders, visual_tokens, partial(mismatch_message, self.config, self.pixel_inputs)
+        )
+        outputs = run_language_model(self, check, inputs_embeds=inputs_embeds, **{CACHE_NAME: cache}, **kwargs)
         video_outputs = encoded.get("video")
         return VisionLanguageModelOutputWithPast(
             **outputs,
@@ -210,34 +221,14 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
         token = torch.full((), token_id, dtype=torch.long, device=inputs_embeds.device)
         return (inputs_embeds == self.get_input_embeddings()(token)).all(-1)
 
-    def _look_up(self, input_ids: torch.Tensor, has_visuals: bool) -> torch.Tensor:
+    def _look_up(self, input_ids: torch.Tensor, placeholders: dict[str, torch.Tensor]) -> torch.Tensor:
         """Embeddings (B, L, h) of all tokens but placeholders, whose ids may lie outside the vocabulary."""
-        for token_id in placeholder_ids(self.config).values():
-            if has_visuals or token_id >= self.config.text_config.vocab_size:
+        for modality, token_id in placeholder_ids(self.config).items():
+            if modality in placeholders:
+                input_ids = input_ids.masked_fill(placeholders[modality], 0)
+            elif token_id >= self.config.text_config.vocab_size:
                 input_ids = input_ids.masked_fill(input_ids == token_id, 0)
         return self.get_input_embeddings()(input_ids)
-
-    def _scatter(
-        self,
-        modality: str,
-        visual_tokens: torch.Tensor | list[torch.Tensor] | None,
-        placeholders: torch.Tensor,
-        inputs_embeds: torch.Tensor,
-    ) -> torch.Tensor:
-        """Puts the visual tokens of all images or videos in the place of their placeholders (B, L)."""
-        if visual_tokens is None:
-            num_tokens, visual_tokens = 0, inputs_embeds.new_zeros(0)
-        else:
-            visual_tokens = torch.cat(list(visual_tokens)).to(inputs_embeds.device, inputs_embeds.dtype)
-            num_tokens = visual_tokens.shape[0]
-        num_placeholders = placeholders.sum()
-        torch_compilable_check(
-            num_placeholders == num_tokens,
-            lambda: mismatch_message(self.config, self.pixel_inputs, modality, int(num_placeholders), num_tokens),
-        )
-        if num_tokens == 0:
-            return inputs_embeds
-        return inputs_embeds.masked_scatter(placeholders[..., None], visual_tokens)
 
     def _num_tokens_per(self, modality: str) -> int:
         return getattr(self.config, f"num_{modality}_tokens")
@@ -272,11 +263,31 @@ class VisionLanguageForConditionalGeneration(VisionLanguagePreTrainedModel, Gene
         """
         input_ids = kwargs.get("input_ids", inputs)
         self._check_pixel_inputs(kwargs)
-        kwargs = prepare_generation_inputs(self.config, self.pixel_inputs, input_ids, kwargs)
-        with generating(self) as logits_check:
-            output = super().generate(inputs, *args, **kwargs)
-            logits_check.finish()
+        kwargs, check = prepare_generation_inputs(self.config, self.pixel_inputs, input_ids, kwargs)
+        with generating_turn(), encoding_ahead(self.model, self._video_encoding(kwargs)) as encoded:
+            check()
+            if encoded is not None:
+                kwargs = {name: value for name, value in kwargs.items() if name not in self.pixel_inputs["video"]}
+                kwargs["mm_encoder_outputs"]["video"] = encoded
+            with generating(self) as logits_check:
+                output = super().generate(inputs, *args, **kwargs)
+                logits_check.finish()
         return output
+
+    def _video_encoding(self, inputs: dict[str, Any]) -> Callable[[], ModelOutput] | None:
+        """What transformers will call for the videos that `generate` is given."""
+        names = self.pixel_inputs.get("video", ())
+        if (
+            not names
+            or inputs["mm_encoder_outputs"].get("video") is not None
+            or not all(name in inputs for name in names)
+        ):
+            return None
+        return partial(self.model.get_video_features, **{name: inputs[name] for name in names}, return_dict=True)
+
+    def _maybe_prepare_encoder_kwargs_for_generation(self, *args, **kwargs) -> dict[str, Any]:
+        join_encoders()
+        return super()._maybe_prepare_encoder_kwargs_for_generation(*args, **kwargs)
 
     def _get_logits_processor(self, generation_config: GenerationConfig, *args, **kwargs) -> LogitsProcessorList:
         """As [`~GenerationMixin._get_logits_processor`], behind the check of what the model itself says."""
