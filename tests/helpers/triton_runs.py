@@ -21,3 +21,4 @@ def use_small_blocks(monkeypatch):
         monkeypatch.setattr(triton_scan, "_SHORTEST_SEGMENT", 4)
         monkeypatch.setitem(triton_scan._NUM_WARPS, "forward", 1)
         monkeypatch.setattr(triton_mixer, "_CHANNELS", 32)
+        monkeypatch.setattr(triton_mixer, "_prepare_sizes", lambda dtype: (16, 16, 1, 1))

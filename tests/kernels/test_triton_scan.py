@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from selective_scan_cases import make_inputs, selective_scan_triton
-from transformers_mvgpt.kernels import triton_scan, triton_scan_gradients, triton_support
+from transformers_mvgpt.kernels import triton_mixer, triton_scan, triton_scan_gradients, triton_support
 from transformers_mvgpt.kernels.triton_scan_backward import backward_kernel, ends_kernel, sum_kernel
 from transformers_mvgpt.kernels.triton_scan_forward import forward_kernel
 
@@ -45,21 +45,29 @@ def test_kernels_on_the_gpu():
 @pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("capability", [80, 90])
 @pytest.mark.parametrize(
-    "kernel", [forward_kernel, ends_kernel, backward_kernel, sum_kernel], ids=lambda k: k.__name__
+    ("kernel", "is_mixer"),
+    [
+        (forward_kernel, False),
+        (forward_kernel, True),
+        (ends_kernel, False),
+        (backward_kernel, False),
+        (sum_kernel, False),
+    ],
 )
-def test_kernels_compile_for_nvidia_gpus(kernel, capability, dtype):
+def test_kernels_compile_for_nvidia_gpus(kernel, is_mixer, capability, dtype):
     """Which takes no GPU."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
     is_forward = kernel is forward_kernel
-    constants = {"HAS_GATE": True, "HAS_BIAS": True, "TWO_WAYS": True, "ENDS_ONLY": False, "BLOCK": 16, "N": 16}
+    constants = {"HAS_GATE": not is_mixer, "HAS_BIAS": not is_mixer, "TWO_WAYS": is_mixer, "ENDS_ONLY": False}
+    constants |= {"IN_PAIRS": True, "BLOCK": 0 if is_mixer else 16, "B_TOKEN": 32, "N": 16}
     constants |= {name: 64 for name in ("X_TOKEN", "DT_TOKEN", "Y_TOKEN", "Z_TOKEN", "CHANNELS", "WIDTH")}
     constants |= {"STATES": 16, "GROUPS": 1, "ROWS": 8, "COLUMNS": 256}
     constants |= {"T": 2, "K": 64} if is_forward else {"T": 4, "K": 16}
     constants = {name: value for name, value in constants.items() if name in kernel.arg_names}
-    in_float32 = {"A", "D", "bias", "states", "ends", "workspace"} | ({"B", "C"} if is_forward else set())
+    in_float32 = {"B", "C", "dt", "ends"} if is_mixer else {"A", "D", "bias", "states", "ends", "workspace"}
     signature = {}
     for name in kernel.arg_names:
         if name.endswith("_pointer"):
@@ -73,6 +81,35 @@ def test_kernels_compile_for_nvidia_gpus(kernel, capability, dtype):
     num_warps = triton_scan._NUM_WARPS["forward"] if is_forward else 1
     compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": num_warps})
     assert compiled.asm["cubin"]
+
+
+@needs_triton
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("name", ["prepare", "gate"])
+def test_kernels_of_the_mixer_compile_for_nvidia_gpus(name, dtype):
+    """At the published sizes."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    kernel = getattr(triton_mixer, f"_{name}_kernel")
+    tokens, channels, num_warps, num_stages = triton_mixer._prepare_sizes(
+        torch.float32 if dtype == "fp32" else torch.bfloat16
+    )
+    constants = {"E": 1152, "TAPS": 4, "RANK": 36, "N": 16, "PADDED_RANK": 64, "PADDED_COLUMNS": 32}
+    constants |= {"T": tokens, "K": channels}
+    constants = {key: value for key, value in constants.items() if key in kernel.arg_names}
+    signature = {key: "constexpr" if key in constants else f"*{dtype}" for key in kernel.arg_names}
+    signature |= {"length": "i32"} | {key: "*fp32" for key in ("steps_pointer", "BC_pointer") if key in signature}
+    places = {(kernel.arg_names.index(key),): value for key, value in constants.items()}
+    for capability in (80, 90):
+        compiled = triton.compile(
+            ASTSource(kernel, signature, places),
+            target=GPUTarget("cuda", capability, 32),
+            options={"num_warps": num_warps, "num_stages": num_stages},
+        )
+        assert compiled.asm["cubin"]
 
 
 def test_without_triton(monkeypatch):
@@ -126,15 +163,15 @@ def test_kernels_are_taken_where_they_can_be_built(monkeypatch, compiler, variab
 
 @needs_triton
 def test_few_channels_are_cut_into_segments():
-    """Of whole blocks, until the GPU is full."""
+    """Until the GPU is full."""
     segments = triton_scan._segments
     count, size = segments(num_warps=72, length=1569)
-    assert (count, size) == (20, 80)
+    assert (count, size) == (22, 72)
     assert (count - 1) * size < 1569 <= count * size
-    assert segments(num_warps=576, length=1569) == (8, 208)
-    assert segments(num_warps=1024, length=1569) == (1, 1584)
-    assert segments(num_warps=1, length=197) == (3, 80)
-    assert segments(num_warps=1, length=1) == (1, 16)
+    assert segments(num_warps=576, length=1569) == (8, 200)
+    assert segments(num_warps=1024, length=1569) == (1, 1576)
+    assert segments(num_warps=1, length=197) == (3, 72)
+    assert segments(num_warps=1, length=1) == (1, 8)
 
 
 @needs_triton

@@ -124,7 +124,44 @@ def mix(
     implementation = None if fast is None else fast.mixer_implementation(mixer, hidden_states)
     if fast is None or implementation is None:
         return plain(hidden_states)
-    return fast.mixers[implementation].mix(mixer, hidden_states)
+    return fast.mixers[implementation](mixer, hidden_states)
+
+
+def project_patches(
+    projection: nn.Module, frames: torch.Tensor, *, plain: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """
+    VideoMamba's patches of frames.
+
+    Args:
+        projection (`nn.Module`): of patches.
+        frames (`torch.Tensor` of shape `(S, F, C, H, W)`): pixels.
+
+    Returns:
+        `torch.Tensor` of shape `(S, F, P, h)`: of F frames, or of each tube of them.
+    """
+    if fast is None or not fast.may_project_patches(projection, frames):
+        return plain(frames)
+    return fast.project_patches(projection, frames)
+
+
+def run_video_layers(
+    model: nn.Module, hidden_states: torch.Tensor, is_recorded: bool, *, plain: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """
+    The layers of a `VideoMambaModel` and its last norm.
+
+    Args:
+        model (`nn.Module`): the encoder.
+        hidden_states (`torch.Tensor` of shape `(S, L, h)`): what the first layer takes.
+        is_recorded (`bool`): whether somebody asks for the hidden states of layers.
+
+    Returns:
+        `torch.Tensor` of shape `(S, L, h)`.
+    """
+    if fast is None or not fast.may_run_video_layers(model, hidden_states, is_recorded):
+        return plain(hidden_states)
+    return fast.run_video_layers(model, hidden_states, fast.weights_for_video_layers(model, hidden_states))
 
 
 def scan(inputs: ScanInputs, implementation: ScanImplementation = "auto") -> torch.Tensor:

@@ -4,10 +4,7 @@ All that can stand in for plain PyTorch, and the conditions for it. `dispatch.py
 where this file says `fast = None` and nothing more, the files below are not needed.
 """
 
-from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
-
-import torch
+from typing import ClassVar
 
 from .decode_step import decode_step
 from .gates import (
@@ -18,55 +15,31 @@ from .gates import (
     may_normalize,
     may_run_image_layers,
     may_score_frames,
-    mixer_implementation,
     wants_more_than_logits,
 )
 from .gates_graphs import may_replay_graphs, may_replay_prefill
 from .gates_language_model import may_prefill, needs_last_token_only, weights_for_decode_step
+from .gates_video_encoder import (
+    may_project_patches,
+    may_run_video_layers,
+    mixer_implementation,
+    weights_for_video_layers,
+)
 from .graphs_ahead import Ahead
 from .graphs_model import CudaGraphs, are_graphs_disabled, graphs_of, recordings
 from .graphs_step import GraphedStep
 from .graphs_turns import turns
 from .mamba_ssm_scan import scan_with_mamba_ssm
-from .naive_scan import ScanInputs
 from .numba_elementwise import add_and_normalize, quick_gelu
-from .numba_mixer import convolve as convolve_on_cpu
-from .numba_mixer import scan_both_ways as scan_both_ways_on_cpu
+from .numba_mixer import mix as mix_on_cpu
 from .numba_scan import scan_with_numba
 from .one_row_linear import OneRowProducts
 from .prefill import prefill
 from .triton_frame_scoring import score_frames
 from .triton_image_encoder import run_image_layers
-from .triton_mixer import convolve as convolve_with_triton
-from .triton_mixer import scan_both_ways as scan_both_ways_with_triton
+from .triton_mixer import mix as mix_with_triton
 from .triton_scan import scan_with_triton
-
-
-class MixerKernels(NamedTuple):
-    """
-    Args:
-        convolve (`Callable`): as in `numba_mixer.py`.
-        scan_both_ways (`Callable`): likewise.
-    """
-
-    convolve: Callable[..., torch.Tensor]
-    scan_both_ways: Callable[[ScanInputs, ScanInputs, torch.Tensor], torch.Tensor]
-
-    def mix(self, mixer: Any, hidden_states: torch.Tensor) -> torch.Tensor:
-        """What stands between the first and the last projection of a VideoMamba mixer: (S, L, h) -> (S, L, E)."""
-        x, gate = mixer.in_proj(hidden_states).chunk(2, dim=-1)  # (S, L, E) each
-        sizes = [mixer.config.time_step_rank, mixer.config.state_size, mixer.config.state_size]
-        directions = []
-        for conv1d, x_proj, dt_proj, A_log, D, is_backward in (
-            (mixer.conv1d, mixer.x_proj, mixer.dt_proj, mixer.A_log, mixer.D, False),
-            (mixer.conv1d_b, mixer.x_proj_b, mixer.dt_proj_b, mixer.A_b_log, mixer.D_b, True),
-        ):
-            convolved = self.convolve(x, conv1d.weight, conv1d.bias, is_backward)
-            dt, B, C = x_proj(convolved).split(sizes, dim=-1)
-            B, C = B.unsqueeze(1), C.unsqueeze(1)  # (S, 1, L, N)
-            directions.append(ScanInputs(convolved, dt_proj(dt), -torch.exp(A_log.float()), B, C, D))
-        forward, backward = directions
-        return self.scan_both_ways(forward, backward, gate)
+from .video_layers import project_patches, run_video_layers
 
 
 class FastPaths:
@@ -85,10 +58,13 @@ class FastPaths:
     OneRowProducts = OneRowProducts
     # VideoMamba's mixer
     mixer_implementation = staticmethod(mixer_implementation)
-    mixers: ClassVar = {
-        "numba": MixerKernels(convolve_on_cpu, scan_both_ways_on_cpu),
-        "triton": MixerKernels(convolve_with_triton, scan_both_ways_with_triton),
-    }
+    mixers: ClassVar = {"numba": mix_on_cpu, "triton": mix_with_triton}
+    # its patches and its layers
+    may_project_patches = staticmethod(may_project_patches)
+    project_patches = staticmethod(project_patches)
+    may_run_video_layers = staticmethod(may_run_video_layers)
+    weights_for_video_layers = staticmethod(weights_for_video_layers)
+    run_video_layers = staticmethod(run_video_layers)
     # the selective scan
     fastest_scan = staticmethod(fastest_scan)
     check_scan = staticmethod(check_scan)

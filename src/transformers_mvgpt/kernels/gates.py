@@ -219,35 +219,6 @@ def check_scan(implementation: str, x: torch.Tensor) -> None:
             )
 
 
-def mixer_implementation(mixer: Any, hidden_states: torch.Tensor) -> Literal["numba", "triton"] | None:
-    """Which kernels may run the inner part of a VideoMamba mixer as a whole: `None` where something asks for its gradient."""
-    config, device, dtype = mixer.config, hidden_states.device, hidden_states.dtype
-    if torch.compiler.is_compiling() or config.hidden_act != "silu":
-        return None
-    kernels = _mixer_kernels(config.scan_implementation, device, dtype)
-    if kernels is None:
-        return None
-    if any(type(conv) is not mixer.convolution_class for conv in (mixer.conv1d, mixer.conv1d_b)):
-        return None  # wrapped by an adapter
-    tensors = (hidden_states, *mixer.parameters())
-    if any(tensor.device != device for tensor in tensors) or mixer.conv1d.weight.dtype != dtype:
-        return None
-    # in training, as in the norm
-    if (torch.is_grad_enabled() or mixer.training) and any(tensor.requires_grad for tensor in tensors):
-        return None
-    return None if torch.is_autocast_enabled(device.type) else kernels
-
-
-def _mixer_kernels(implementation: str, device: torch.device, dtype: torch.dtype) -> Literal["numba", "triton"] | None:
-    is_cpu, by_choice = device.type == "cpu", implementation == "auto"
-    if is_cpu and has_numba and (by_choice or implementation == "numba"):
-        return "numba" if dtype in (torch.float32, torch.bfloat16) else None
-    asked = (by_choice and not is_cpu and SUITS_AUTO) or implementation == "triton"
-    if asked and runs_triton(device):
-        return "triton" if dtype in (torch.float32, torch.bfloat16, torch.float16) else None
-    return None
-
-
 def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
     """Whether nobody has replaced, wrapped or hooked a module."""
     return (

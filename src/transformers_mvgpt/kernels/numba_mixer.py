@@ -8,6 +8,8 @@ states stay in its first cache, their sums in its second.
 Symbols in the shape comments: S samples, L tokens, E channels, N states per channel, T taps.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -20,6 +22,23 @@ from .numba_scan import compiled as compiled_scan
 
 
 _NO_STATES = np.zeros((0, 1, 1, 1, 1), np.float32)
+
+
+def mix(mixer: Any, hidden_states: torch.Tensor) -> torch.Tensor:
+    """What stands between the first and the last projection of a VideoMamba mixer, with the first: (S, L, h) -> (S, L, E)."""
+    x, gate = mixer.in_proj(hidden_states).chunk(2, dim=-1)  # (S, L, E) each
+    sizes = [mixer.config.time_step_rank, mixer.config.state_size, mixer.config.state_size]
+    directions = []
+    for conv1d, x_proj, dt_proj, A_log, D, is_backward in (
+        (mixer.conv1d, mixer.x_proj, mixer.dt_proj, mixer.A_log, mixer.D, False),
+        (mixer.conv1d_b, mixer.x_proj_b, mixer.dt_proj_b, mixer.A_b_log, mixer.D_b, True),
+    ):
+        convolved = convolve(x, conv1d.weight, conv1d.bias, is_backward)
+        dt, B, C = x_proj(convolved).split(sizes, dim=-1)
+        B, C = B.unsqueeze(1), C.unsqueeze(1)  # (S, 1, L, N)
+        directions.append(ScanInputs(convolved, dt_proj(dt), -torch.exp(A_log.float()), B, C, D))
+    forward, backward = directions
+    return scan_both_ways(forward, backward, gate)
 
 
 def convolve(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, is_backward: bool) -> torch.Tensor:

@@ -6,16 +6,14 @@ The selective scan by Triton kernels, forward and backward: a function of autogr
 Symbols in the shape comments: S samples, G groups, E channels, L tokens, N states per channel.
 """
 
-import math
 import re
 from collections.abc import Callable
 
 import torch
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 from .naive_scan import ScanInputs
-from .triton_scan_forward import forward_kernel
+from .triton_scan_forward import launch_forward
 from .triton_scan_gradients import compute_gradients, empty_gradients
 from .triton_support import triton
 
@@ -27,6 +25,8 @@ _NUM_WARPS = {"forward": 2}
 _TOKENS_AHEAD = 2
 _ENOUGH_WARPS, _WANTED_WARPS = 1024, 4096
 _MOST_SEGMENTS, _SHORTEST_SEGMENT = 24, 64
+# Segments are a multiple of this, which is one of _TOKENS_AHEAD: states are saved between the tokens that are loaded at once.
+_SEGMENT_UNIT = 8
 
 # A second copy of this file (remote code beside the package) must not redefine the operators of the first.
 _NAMESPACE = re.sub(r"\W", "_", __name__, flags=re.ASCII)
@@ -62,9 +62,7 @@ def _run_forward(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """y, and the states before each block: none of them without `save_states`."""
     y, saved_states = _empty_outputs(x, dt, A, B, C, D, z, dt_bias, save_states)
-    dt_bias = None if dt_bias is None else dt_bias.float().contiguous()
-    inputs = ScanInputs(x, dt, A.float() * math.log2(math.e), B, C, D.float(), z, dt_bias)
-    walk_tokens(inputs, y, saved_states=saved_states if save_states else None)
+    walk_tokens(ScanInputs(x, dt, A, B, C, D, z, dt_bias), y, saved_states=saved_states if save_states else None)
     return y, saved_states
 
 
@@ -146,80 +144,132 @@ def _gradients(
 _forward.register_autograd(_autograd_backward, setup_context=_save_for_backward)
 
 
-def walk_tokens(
-    inputs: ScanInputs,
-    y: torch.Tensor,
-    *,
-    reversed_inputs: ScanInputs | None = None,
-    saved_states: torch.Tensor | None = None,
-) -> None:
+def walk_tokens(inputs: ScanInputs, y: torch.Tensor, *, saved_states: torch.Tensor | None = None) -> None:
     """
     Runs the forward kernel.
 
     Args:
-        inputs ([`ScanInputs`]): of a scan from the first token to the last, of at most 32 bits. A is times log2(e); A, D and
-            `dt_bias` are of float32.
-        y (`torch.Tensor` of shape `(S, L, E)`, or `(2, S, L, E)` with `reversed_inputs`): contiguous; is written.
-        reversed_inputs ([`ScanInputs`], *optional*): of a scan from the last token to the first, as large, strided
-            likewise. Both have one group, and neither a gate nor a bias.
+        inputs ([`ScanInputs`]): of at most 32 bits each, of any dtypes.
+        y (`torch.Tensor` of shape `(S, L, E)`): contiguous; is written.
         saved_states (`torch.Tensor` of shape `(blocks, S, E, N)`, *optional*): float32; is written: the states before each
             block of `_TOKENS_PER_BLOCK` tokens.
     """
-    num_states, bias = inputs.A.shape[1], inputs.dt_bias
-    inputs = _prepare(inputs)
-    gate = inputs.x if inputs.z is None else _with_channels_inside(inputs.z)
-    others = inputs if reversed_inputs is None else _prepare(reversed_inputs)
-    num_samples, length, num_channels = inputs.x.shape
-    num_groups = 1 if reversed_inputs is not None else inputs.B.shape[1]
-    width = num_channels // num_groups
-    num_groups = num_groups if reversed_inputs is None else 2
+    x, dt, z = _with_channels_inside(inputs.x), _with_channels_inside(inputs.dt), inputs.z
+    gate = x if z is None else _with_channels_inside(z)
+    B, C = inputs.B, inputs.C
+    if B.stride() != C.stride() or B.stride(-1) != 1:
+        B, C = B.contiguous(), C.contiguous()
+    A, D, bias = inputs.A.contiguous(), inputs.D.contiguous(), inputs.dt_bias
+    num_samples, length, num_channels = x.shape
+    num_groups, num_states = B.shape[1], B.shape[3]
+    segments = segments_of(num_samples * num_channels, length)
+    ends = empty_ends(x, segments[0], num_samples * num_channels, num_states)
+    with torch.cuda.device_of(x):
+        _walk(
+            (
+                *(x, dt, A, B, C, D, A, D, gate, D if bias is None else bias.contiguous(), y, ends),
+                ends if saved_states is None else saved_states,
+            ),
+            (x.stride(0), dt.stride(0), gate.stride(0), B.stride(0), B.stride(1)),
+            (num_samples, num_groups, num_channels // num_groups),
+            length,
+            segments,
+            (
+                *(x.stride(1), dt.stride(1), gate.stride(1), B.stride(2)),
+                *(False, bias is not None, z is not None, _are_pairs(B, C)),
+            ),
+            0 if saved_states is None else _TOKENS_PER_BLOCK,
+            num_states,
+        )
+
+
+def walk_both_ways(
+    x: torch.Tensor,
+    steps: torch.Tensor,
+    A_logs: tuple[torch.Tensor, torch.Tensor],
+    B: torch.Tensor,
+    C: torch.Tensor,
+    Ds: tuple[torch.Tensor, torch.Tensor],
+    *,
+    y: torch.Tensor,
+    ends: torch.Tensor,
+    segments: tuple[int, int],
+) -> None:
+    """
+    Runs the forward kernel, on the current device, for the two directions of a mixer, the second from the last token to the
+    first. Nothing is copied or computed before.
+
+    Args:
+        x (`torch.Tensor` of shape `(2, S, L, E)`): contiguous, as all are.
+        steps (`torch.Tensor` of shape `(2, S, L, E)`): dt after its softplus, float32.
+        A_logs (tuple of `torch.Tensor` of shape `(E, N)`): log(-A) of each direction.
+        B, C (`torch.Tensor` of shape `(2, S, L, N)`): float32, each row after the same number of others.
+        Ds (tuple of `torch.Tensor` of shape `(E,)`): of each direction.
+        y (`torch.Tensor` of shape `(2, S, L, E)`): is written.
+        ends (`torch.Tensor`): of [`empty_ends`], is written.
+        segments (`tuple[int, int]`): of [`segments_of`].
+    """
+    _, num_samples, length, num_channels = x.shape
+    num_states = B.shape[3]
+    _walk(
+        (x, steps, A_logs[0], B, C, Ds[0], A_logs[1], Ds[1], x, x, y, ends, ends),
+        (0, 0, 0, 0, 0),
+        (num_samples, 2, num_channels),
+        length,
+        segments,
+        (num_channels, num_channels, 0, B.stride(2), True, False, False, _are_pairs(B, C)),
+        0,
+        num_states,
+    )
+
+
+def _walk(
+    tensors: tuple[torch.Tensor, ...],
+    strides: tuple[int, int, int, int, int],
+    size: tuple[int, int, int],
+    length: int,
+    segments: tuple[int, int],
+    constants: tuple[int, ...],
+    block: int,
+    num_states: int,
+) -> None:
+    """`constants` are those of the kernel before ENDS_ONLY, in its order."""
+    num_samples, num_groups, width = size
+    num_segments, segment_length = segments
     channels = 32 * _NUM_WARPS["forward"]
     programs = triton.cdiv(width, channels)
-    num_segments, segment_length = _segments(num_samples * num_groups * triton.cdiv(width, 32), length)
-    padded_states = inputs.A.shape[1]
-    ends = y.new_empty(num_segments, 2, num_samples, num_groups * width, padded_states, dtype=torch.float32)
     # the first walk has nothing to do in the last segment
     for ends_only in (True, False) if num_segments > 1 else (False,):
-        with torch.cuda.device_of(y):
-            forward_kernel[(num_samples, num_groups, programs * (num_segments - ends_only))](
-                *inputs[:6],
-                *others[:6],
-                gate,
-                inputs.D if bias is None else bias,
-                y,
-                ends,
-                ends if saved_states is None else saved_states,
-                *(length, segment_length, width, num_states),
-                *(inputs.x.stride(0), inputs.dt.stride(0), gate.stride(0)),
-                X_TOKEN=inputs.x.stride(1),
-                DT_TOKEN=inputs.dt.stride(1),
-                Z_TOKEN=gate.stride(1),
-                TWO_WAYS=reversed_inputs is not None,
-                HAS_BIAS=bias is not None,
-                HAS_GATE=inputs.z is not None,
-                ENDS_ONLY=ends_only,
-                BLOCK=0 if ends_only or saved_states is None else _TOKENS_PER_BLOCK,
-                T=_TOKENS_AHEAD,
-                K=channels,
-                N=padded_states,
-                num_warps=_NUM_WARPS["forward"],
-            )
+        launch_forward(
+            (num_samples, num_groups, programs * (num_segments - ends_only)),
+            tensors,
+            (length, segment_length, width, *strides),
+            (*constants, ends_only, 0 if ends_only else block, _TOKENS_AHEAD, channels, num_states),
+            _NUM_WARPS["forward"],
+        )
 
 
-def _prepare(inputs: ScanInputs) -> ScanInputs:
-    """Channels side by side, and states in float32 in fours."""
-    missing = -inputs.A.shape[1] % 4
-    B, C = (F.pad(matrix.float(), (0, missing)).contiguous() for matrix in (inputs.B, inputs.C))
-    A = F.pad(inputs.A, (0, missing)).contiguous()
-    x, dt = (_with_channels_inside(tensor) for tensor in (inputs.x, inputs.dt))
-    return inputs._replace(x=x, dt=dt, A=A, B=B, C=C, D=inputs.D.contiguous())
+def _are_pairs(B: torch.Tensor, C: torch.Tensor) -> bool:
+    """Whether two numbers of a row can be loaded as one. Both are strided alike."""
+    is_even = B.shape[-1] % 2 == 0 and all(stride % 2 == 0 for stride in B.stride()[:-1])
+    return is_even and (B.data_ptr() | C.data_ptr()) % (2 * B.element_size()) == 0 and B.dtype == C.dtype
+
+
+def empty_ends(like: torch.Tensor, num_segments: int, num_channels: int, num_states: int) -> torch.Tensor:
+    """Where the first walk leaves the time and the last state of each segment, for the channels of all samples."""
+    return like.new_empty(num_segments, 1 + num_states, num_channels, dtype=torch.float32)
+
+
+def segments_of(num_channels: int, length: int) -> tuple[int, int]:
+    """Into how many segments the tokens of the channels of all samples are cut, and how long one is."""
+    return _segments(triton.cdiv(num_channels, 32), length)
 
 
 def _segments(num_warps: int, length: int) -> tuple[int, int]:
-    """How many segments the tokens are cut into, and how long one is: a multiple of the blocks."""
+    """How many segments the tokens are cut into, and how long one is."""
     wanted = 1 if num_warps >= _ENOUGH_WARPS else triton.cdiv(_WANTED_WARPS, max(1, num_warps))
     wanted = max(1, min(wanted, _MOST_SEGMENTS, length // _SHORTEST_SEGMENT))
-    segment_length = triton.cdiv(triton.cdiv(length, wanted), _TOKENS_PER_BLOCK) * _TOKENS_PER_BLOCK
+    segment_length = triton.cdiv(triton.cdiv(length, wanted), _SEGMENT_UNIT) * _SEGMENT_UNIT
     return triton.cdiv(length, segment_length), segment_length
 
 

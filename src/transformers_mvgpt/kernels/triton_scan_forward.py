@@ -3,18 +3,39 @@
 The Triton kernel of the selective scan's forward pass.
 
 A thread has one channel with all of its states, and takes it from token to token; the next tokens are on their way while it
-computes. One video alone has too few channels to fill a GPU, so that the tokens are cut into segments, which are walked
-twice: first only to the state in which each of them ends, then, from the state in which all before it leave it, for y.
+computes. B and C are the same for all threads of a program: scalars. One video alone has too few channels to fill a
+GPU, so that the tokens are cut into segments, which are walked twice: first only to the state in which each of them ends, then,
+from the state in which all before it leave it, for y.
 
-Symbols in the shape comments: K channels of a program, N states per channel, a multiple of 4. Everything is computed in
-float32.
+Symbols in the shape comments: K channels of a program, N states per channel. Everything is computed in float32.
 """
 
 # mypy: disable-error-code="assignment"
 # (Triton's loops make tuples longer)
 
+from .triton_launch import Launcher
 from .triton_scan_backward import sigmoid, softplus
 from .triton_support import jit, tl
+
+
+@jit
+def _load_row(pointer, N: tl.constexpr, IN_PAIRS: tl.constexpr):
+    """N numbers, two with each load where they are aligned."""
+    row = ()
+    if IN_PAIRS:
+        dtype: tl.constexpr = pointer.dtype.element_ty
+        BITS: tl.constexpr = dtype.primitive_bitwidth
+        number: tl.constexpr = tl.int16 if BITS == 16 else tl.int32
+        pairs = pointer.to(tl.pointer_type(tl.int32 if BITS == 16 else tl.int64))
+        for n in tl.static_range(N // 2):
+            pair = tl.load(pairs + n)
+            first = pair.to(number).to(dtype, bitcast=True).to(tl.float32)
+            second = (pair >> BITS).to(number).to(dtype, bitcast=True).to(tl.float32)
+            row = row + (first, second)
+    else:
+        for n in tl.static_range(N):
+            row = row + (tl.load(pointer + n).to(tl.float32),)
+    return row
 
 
 @jit
@@ -23,65 +44,81 @@ def _load_tokens(
     dt_pointer,
     B_pointer,
     C_pointer,
+    z_pointer,
     first,
     end,
     length,
     is_reversed,
     is_channel,
-    four,  # (K, 4): 0 1 2 3 for each channel, so that its thread gets a vector
     X_TOKEN: tl.constexpr,
     DT_TOKEN: tl.constexpr,
+    B_TOKEN: tl.constexpr,
+    Z_TOKEN: tl.constexpr,
     N: tl.constexpr,
     T: tl.constexpr,
+    HAS_GATE: tl.constexpr,
+    IN_PAIRS: tl.constexpr,
     ENDS_ONLY: tl.constexpr,
 ):
-    """Of each of T tokens: x, dt, and B and C (without C for the ends alone), in vectors of 4 states."""
+    """Of each of T tokens: x, dt, and the numbers of B and, if it is not for the ends alone, of C; z if there is one, else x."""
     loaded = ()
     for i in tl.static_range(T):
         step = tl.minimum(first + i, end - 1)  # what lies beyond the segment is not used
         token = tl.cast(tl.where(is_reversed, length - 1 - step, step), tl.int64)
         x = tl.load(x_pointer + token * X_TOKEN, mask=is_channel, other=0.0)
         dt = tl.load(dt_pointer + token * DT_TOKEN, mask=is_channel, other=0.0)
-        loaded = loaded + (x, dt)
-        for n in tl.static_range(0, N, 4):
-            loaded = loaded + (tl.load(B_pointer + token * N + n + four),)
-            if not ENDS_ONLY:
-                loaded = loaded + (tl.load(C_pointer + token * N + n + four),)
+        loaded = loaded + (x, dt) + _load_row(B_pointer + token * B_TOKEN, N, IN_PAIRS)
+        if not ENDS_ONLY:
+            z = x
+            if HAS_GATE:
+                z = tl.load(z_pointer + token * Z_TOKEN, mask=is_channel, other=0.0)
+            loaded = loaded + _load_row(C_pointer + token * B_TOKEN, N, IN_PAIRS) + (z,)
     return loaded
+
+
+@jit
+def _load_end(pointer, row, rows, row_size, is_channel, N: tl.constexpr):
+    """Of a segment: the time that passes in it, and the state that it leaves of what enters in it; zeros if there is none."""
+    mask = is_channel & (row < rows)
+    end = ()
+    for n in tl.static_range(N + 1):
+        end = end + (tl.load(pointer + (row * (N + 1) + n) * row_size, mask=mask, other=0.0),)
+    return end
 
 
 @jit
 def forward_kernel(
     x_pointer,
     dt_pointer,
-    A_pointer,  # (channels, N), times log2(e)
-    B_pointer,  # (samples, groups, tokens, N), as C
+    A_pointer,  # (channels, N)
+    B_pointer,  # (samples, groups, tokens, N), strided as C
     C_pointer,
     D_pointer,
-    reversed_x_pointer,  # the same of a group that goes from the last token to the first: all groups after the first,
-    reversed_dt_pointer,  # where TWO_WAYS
-    reversed_A_pointer,
-    reversed_B_pointer,
-    reversed_C_pointer,
+    reversed_A_pointer,  # those of the second group where TWO_WAYS
     reversed_D_pointer,
     z_pointer,
     bias_pointer,
-    y_pointer,  # (samples, tokens, channels), or (groups, samples, tokens, channels of a group) where TWO_WAYS; written
-    ends_pointer,  # (segments, 2, samples, channels, N): of each segment the decay and the state; written by the first walk
-    states_pointer,  # (blocks, samples, channels, states), written: the states before each block
+    y_pointer,  # (samples, tokens, channels), written
+    ends_pointer,  # (segments, 1 + N, samples, channels): of each its time and its last state; written by the first walk
+    states_pointer,  # (blocks, samples, channels, N), written: the states before each block
     length,
     segment_length,
     channels_per_group,
-    num_states,
     x_sample,
     dt_sample,
     z_sample,
+    B_sample,
+    B_group,
     X_TOKEN: tl.constexpr,
     DT_TOKEN: tl.constexpr,
     Z_TOKEN: tl.constexpr,
+    B_TOKEN: tl.constexpr,  # of C as well
+    # two groups, as a mixer has them: the second from the last token to the first; x, dt, y (groups, samples, tokens, channels of
+    # a group), B and C (groups, samples, tokens, ...), all contiguous; log(-A) instead of A, and dt after its softplus
     TWO_WAYS: tl.constexpr,
     HAS_BIAS: tl.constexpr,
     HAS_GATE: tl.constexpr,
+    IN_PAIRS: tl.constexpr,  # rows of B and C are even, and aligned to two numbers
     ENDS_ONLY: tl.constexpr,
     BLOCK: tl.constexpr,  # tokens between two saved states; 0 saves none
     T: tl.constexpr,
@@ -96,63 +133,76 @@ def forward_kernel(
     channel_of_group = tl.program_id(2) % programs_per_segment * K + tl.arange(0, K)
     is_channel = channel_of_group < channels_per_group
     channel = group * channels_per_group + channel_of_group
-    four = tl.zeros((K, 1), dtype=tl.int32) + tl.arange(0, 4)[None, :]
-    mask = is_channel[:, None]
 
-    own_channel, own_matrix = channel, sample * num_groups + group
+    own_channel = channel
     is_reversed = False
     if TWO_WAYS:
-        own_channel, own_matrix = channel_of_group, sample
+        own_channel = channel_of_group
         is_reversed = group > 0
         if is_reversed:
-            x_pointer, dt_pointer = reversed_x_pointer, reversed_dt_pointer
             A_pointer, D_pointer = reversed_A_pointer, reversed_D_pointer
-            B_pointer, C_pointer = reversed_B_pointer, reversed_C_pointer
-        y_row, y_width = (group * num_samples + sample) * length, channels_per_group
+        row = group * num_samples + sample
+        x_pointer += row * length * X_TOKEN + channel_of_group
+        dt_pointer += row * length * DT_TOKEN + channel_of_group
+        y_pointer += row * length * channels_per_group + channel_of_group
+        y_width = channels_per_group
+        matrix = row * length * B_TOKEN
     else:
-        y_row, y_width = sample * length, num_channels
-    x_pointer += sample * x_sample + own_channel
-    dt_pointer += sample * dt_sample + own_channel
-    z_pointer += sample * z_sample + own_channel
-    B_pointer += own_matrix * length * N
-    C_pointer += own_matrix * length * N
-    D = tl.load(D_pointer + own_channel, mask=is_channel, other=0.0)
+        matrix = sample * B_sample + group * B_group
+        x_pointer += sample * x_sample + channel
+        dt_pointer += sample * dt_sample + channel
+        y_pointer += sample * length * num_channels + channel
+        y_width = num_channels
+    z_pointer += sample * z_sample + channel
+    B_pointer += matrix
+    C_pointer += matrix
+    D = tl.load(D_pointer + own_channel, mask=is_channel, other=0.0).to(tl.float32)
     bias = D * 0.0
     if HAS_BIAS:
-        bias = tl.load(bias_pointer + own_channel, mask=is_channel, other=0.0)
-
-    size = num_samples * num_channels * N
-    ends_pointer += (sample * num_channels + channel[:, None]) * N + four
+        bias = tl.load(bias_pointer + own_channel, mask=is_channel, other=0.0).to(tl.float32)
     A, states = (), ()
-    for n in tl.static_range(0, N, 4):
-        A = A + (tl.load(A_pointer + own_channel[:, None] * N + n + four, mask=mask, other=0.0),)
-        state = tl.zeros((K, 4), dtype=tl.float32)
-        if not ENDS_ONLY:
-            for before in range(0, segment):
-                end = ends_pointer + before * 2 * size + n
-                state *= tl.load(end, mask=mask, other=0.0)
-                state += tl.load(end + size, mask=mask, other=0.0)
-        states = states + (state,)
+    for n in tl.static_range(N):
+        rate = tl.load(A_pointer + own_channel * N + n, mask=is_channel, other=0.0).to(tl.float32)
+        if TWO_WAYS:
+            rate = -tl.exp(rate)
+        A = A + (rate * 1.4426950408889634,)  # log2(e)
+        states = states + (tl.zeros((K,), dtype=tl.float32),)
+
+    row_size = num_samples * num_channels
+    ends_pointer += sample * num_channels + channel
+    if not ENDS_ONLY:
+        for before in range(0, segment, 2):
+            # both at once: each waits for memory as long
+            one = _load_end(ends_pointer, before, segment, row_size, is_channel, N)
+            other = _load_end(ends_pointer, before + 1, segment, row_size, is_channel, N)
+            next_states = ()
+            for n in tl.static_range(N):
+                state = tl.exp2(one[0] * A[n]) * states[n] + one[1 + n]
+                next_states = next_states + (tl.exp2(other[0] * A[n]) * state + other[1 + n],)
+            states = next_states
 
     first = segment * segment_length
     end = tl.minimum(first + segment_length, length)
-    WIDTH: tl.constexpr = 2 + N // 4 * (1 if ENDS_ONLY else 2)  # tensors of a token
-    PARTS: tl.constexpr = 1 if ENDS_ONLY else 2
+    WIDTH: tl.constexpr = 2 + N if ENDS_ONLY else 3 + 2 * N  # of what is loaded of a token
     tokens = _load_tokens(
         x_pointer,
         dt_pointer,
         B_pointer,
         C_pointer,
+        z_pointer,
         first,
         end,
         length,
         is_reversed,
         is_channel,
-        four,
         X_TOKEN,
         DT_TOKEN,
+        B_TOKEN,
+        Z_TOKEN,
         N,
         T,
+        HAS_GATE,
+        IN_PAIRS,
         ENDS_ONLY,
     )
     time = tl.zeros((K,), dtype=tl.float32)
@@ -162,53 +212,72 @@ def forward_kernel(
             dt_pointer,
             B_pointer,
             C_pointer,
+            z_pointer,
             start + T,
             end,
             length,
             is_reversed,
             is_channel,
-            four,
             X_TOKEN,
             DT_TOKEN,
+            B_TOKEN,
+            Z_TOKEN,
             N,
             T,
+            HAS_GATE,
+            IN_PAIRS,
             ENDS_ONLY,
         )
         if BLOCK:
             if start % BLOCK == 0:
-                row = (start // BLOCK * num_samples + sample) * num_channels
-                offsets = (row + channel[:, None]) * num_states + four
-                for q in tl.static_range(N // 4):
-                    tl.store(states_pointer + offsets + 4 * q, states[q], mask=mask & (four + 4 * q < num_states))
+                block_row = (start // BLOCK * num_samples + sample) * num_channels
+                block_pointer = states_pointer + (block_row + channel) * N
+                if N % 4 == 0:
+                    four = tl.arange(0, 4)[None, :]
+                    for n in tl.static_range(0, N, 4):
+                        # (K, 4), of which a thread writes a vector
+                        pairs = tl.join(tl.join(states[n], states[n + 2]), tl.join(states[n + 1], states[n + 3]))
+                        values = tl.reshape(pairs, (K, 4))
+                        tl.store(block_pointer[:, None] + n + four, values, mask=is_channel[:, None])
+                else:
+                    for n in tl.static_range(N):
+                        tl.store(block_pointer + n, states[n], mask=is_channel)
         for i in tl.static_range(T):
             is_token = start + i < end
             x = tokens[i * WIDTH].to(tl.float32)
-            dt = softplus(tokens[i * WIDTH + 1].to(tl.float32) + bias)
+            dt = tokens[i * WIDTH + 1].to(tl.float32)
+            if not TWO_WAYS:
+                dt = softplus(dt + bias)
             dt = tl.where(is_token, dt, 0.0)
             u = dt * x
-            products = tl.zeros((K, 4), dtype=tl.float32)
+            # two sums: each waits for its last term
+            y, other_y = D * x, tl.zeros((K,), dtype=tl.float32)
             next_states = ()
-            for q in tl.static_range(N // 4):
-                B = tokens[i * WIDTH + 2 + PARTS * q]
-                h = tl.exp2(dt[:, None] * A[q]) * states[q] + u[:, None] * B
+            for n in tl.static_range(N):
+                h = tl.exp2(dt * A[n]) * states[n] + u * tokens[i * WIDTH + 2 + n]
                 if not ENDS_ONLY:
-                    products += h * tokens[i * WIDTH + 3 + PARTS * q]
+                    if n % 2 == 0:
+                        y += h * tokens[i * WIDTH + 2 + N + n]
+                    else:
+                        other_y += h * tokens[i * WIDTH + 2 + N + n]
                 next_states = next_states + (h,)
             states = next_states
             if ENDS_ONLY:
                 time += dt
             else:
                 token = tl.cast(tl.where(is_reversed, length - 1 - start - i, start + i), tl.int64)
-                y = tl.sum(products, axis=1) + D * x
+                y += other_y
                 if HAS_GATE:
-                    z = tl.load(z_pointer + token * Z_TOKEN, mask=is_channel & is_token, other=0.0).to(tl.float32)
+                    z = tokens[i * WIDTH + 2 + 2 * N].to(tl.float32)
                     y *= z * sigmoid(z)
-                y_offsets = (y_row + token) * y_width + own_channel
-                tl.store(y_pointer + y_offsets, y.to(y_pointer.dtype.element_ty), mask=is_channel & is_token)
+                tl.store(y_pointer + token * y_width, y.to(y_pointer.dtype.element_ty), mask=is_channel & is_token)
         tokens = next_tokens
 
     if ENDS_ONLY:
-        ends_pointer += segment * 2 * size
-        for q in tl.static_range(N // 4):
-            tl.store(ends_pointer + 4 * q, tl.exp2(time[:, None] * A[q]), mask=mask)
-            tl.store(ends_pointer + size + 4 * q, states[q], mask=mask)
+        end_pointer = ends_pointer + segment * (N + 1) * row_size
+        tl.store(end_pointer, time, mask=is_channel)
+        for n in tl.static_range(N):
+            tl.store(end_pointer + (1 + n) * row_size, states[n], mask=is_channel)
+
+
+launch_forward = Launcher(forward_kernel)

@@ -21,7 +21,7 @@ from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
 from ..compat.safetensors_files import SavedLikeOtherFiles
-from ..kernels.dispatch import ScanInputs, mix, normalize, scan
+from ..kernels.dispatch import ScanInputs, mix, normalize, project_patches, run_video_layers, scan
 from .configuration_videomamba import VideoMambaConfig
 from .missing_weights import PreTrainedModelWithAllWeights
 
@@ -56,8 +56,11 @@ class VideoMambaPatchEmbed(nn.Module):
         self.proj = nn.Conv3d(config.num_channels, config.hidden_size, kernel_size=size, stride=size)
 
     def forward(self, pixel_values_videos: torch.Tensor) -> torch.Tensor:
+        return project_patches(self.proj, pixel_values_videos, plain=self._project)  # (B, T / tubelet_size, P, D)
+
+    def _project(self, pixel_values_videos: torch.Tensor) -> torch.Tensor:
         frames_last = pixel_values_videos.transpose(1, 2).to(self.proj.weight.dtype)  # (B, 3, T, H, W)
-        return self.proj(frames_last).flatten(3).permute(0, 2, 3, 1)  # (B, T / tubelet_size, P, D)
+        return self.proj(frames_last).flatten(3).permute(0, 2, 3, 1)
 
 
 class VideoMambaEmbeddings(nn.Module):
@@ -170,6 +173,8 @@ class VideoMambaMixer(nn.Module):
 
 
 class VideoMambaBlock(GradientCheckpointingLayer):
+    norm_class, mixer_class = VideoMambaRMSNorm, VideoMambaMixer
+
     def __init__(self, config: VideoMambaConfig):
         super().__init__()
         self.config = config
@@ -249,6 +254,8 @@ class VideoMambaModel(VideoMambaPreTrainedModel):
     torch.Size([1, 197, 576])
     ```"""
 
+    layer_class = VideoMambaBlock
+
     def __init__(self, config: VideoMambaConfig):
         super().__init__(config)
         self.embeddings = VideoMambaEmbeddings(config)
@@ -277,9 +284,13 @@ class VideoMambaModel(VideoMambaPreTrainedModel):
         """
         self._check_frames(pixel_values_videos)
         hidden_states = self.embeddings(pixel_values_videos)
+        is_recorded = bool(kwargs.get("output_hidden_states", self.config.output_hidden_states))
+        return BaseModelOutput(run_video_layers(self, hidden_states, is_recorded, plain=self._run_layers))
+
+    def _run_layers(self, hidden_states: torch.Tensor) -> torch.Tensor:
         for layer in self.layers:
             hidden_states = layer(hidden_states)
-        return BaseModelOutput(last_hidden_state=self.norm(hidden_states))
+        return self.norm(hidden_states)
 
     def _check_frames(self, frames: torch.Tensor):
         config = self.config
