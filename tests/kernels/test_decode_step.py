@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from torch._subclasses import FakeTensorMode
 from transformers import DynamicCache, Qwen2Model, StaticCache
 
+from changed_language_models import CHANGES
 from tiny_models import make_sample, tiny_config, tiny_model
 from tiny_models import tiny_language_model as make_model
 from transformers_mvgpt.compat.cache_name import CACHE_NAME
-from transformers_mvgpt.kernels import decode_step, gates, gates_language_model, numba_decode_step
+from transformers_mvgpt.kernels import decode_buffer, decode_step, gates, gates_language_model, numba_decode_step
 from transformers_mvgpt.kernels.numba_decode_step import multiply_row
 
 
@@ -138,7 +138,7 @@ def test_places_are_those_given():
 
 
 def test_full_buffer_is_exchanged_for_a_larger_one(monkeypatch):
-    monkeypatch.setattr(decode_step, "_MORE_TOKENS", 2)
+    monkeypatch.setattr(decode_buffer, "_MORE_TOKENS", 2)
     model = make_model()
     cache = read_prompt(model, 3)
     expected_cache, kept = copy.deepcopy(cache), []
@@ -212,53 +212,6 @@ def test_several_models_at_once():
         thread.join()
     assert len(found) == 60
     assert all(torch.equal(one, expected) for one in found)
-
-
-def add_bias(model):
-    model.layers[1].mlp.up_proj.bias = nn.Parameter(torch.zeros(37))
-
-
-def wrap_forward(model):
-    model.layers[1].mlp.forward = model.layers[1].mlp.forward
-
-
-def derive_layer(model):
-    class Projection(nn.Linear):
-        pass
-
-    model.layers[1].self_attn.v_proj = Projection(WIDTH, 8)
-
-
-def replace_layer(model):
-    model.layers[1].mlp.up_proj = nn.Sequential(model.layers[1].mlp.up_proj)
-
-
-def replace_weight(model):
-    model.layers[1].mlp.up_proj.weight = nn.Parameter(torch.zeros(38, WIDTH))
-
-
-def transpose_weight(model):
-    weight = model.layers[1].mlp.up_proj.weight
-    weight.data = weight.data.T.contiguous().T
-
-
-CHANGES = {
-    "another activation": lambda model: setattr(model.layers[1].mlp, "act_fn", nn.GELU()),
-    "a bias": add_bias,
-    "a hook": lambda model: model.layers[1].register_forward_hook(lambda *_: None),
-    "a hook before": lambda model: model.norm.register_forward_pre_hook(lambda *_: None),
-    "a wrapped forward": wrap_forward,
-    "a derived layer": derive_layer,
-    "another layer": replace_layer,
-    "a weight of another shape": replace_weight,
-    "a weight of another layout": transpose_weight,
-    "a weight of another dtype": lambda model: model.layers[1].mlp.up_proj.double(),
-    "another attention": lambda model: setattr(model.config, "_attn_implementation", "flex_attention"),
-    "sliding windows": lambda model: setattr(model.config, "layer_types", ["sliding_attention"] * 3),
-    "hidden states": lambda model: setattr(model.config, "output_hidden_states", True),
-    "fewer layers": lambda model: setattr(model.config, "num_hidden_layers", 2),
-    "training": lambda model: model.train(),
-}
 
 
 @pytest.mark.parametrize("family", ["qwen2", "llama"])

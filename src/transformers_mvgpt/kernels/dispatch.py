@@ -49,6 +49,11 @@ def run_language_model(
     Returns:
         `BaseModelOutputWithPast`. Inside [`last_token_only`] of the same model, its `last_hidden_state` may be `(B, 1, h)`.
     """
+    if fast is not None:
+        may_record = not fast.are_graphs_disabled(model)
+        decoded = fast.decode_on_gpu(model.language_model, may_record=may_record, **inputs)
+        if decoded is not None:
+            return decoded
     graphs, for_last_token = usable_cuda_graphs(model), _LAST_TOKEN_ONLY.get() is model
     if fast is not None and graphs is not None and fast.may_replay_prefill(model.language_model, **inputs):
         output = graphs.prefill(check=check, last_token_only=for_last_token, **inputs)
@@ -370,6 +375,7 @@ def disable_cuda_graphs(model: nn.Module) -> None:
     """Forgets the recordings of a base model, and makes no others."""
     if fast is not None:
         fast.recordings[model] = None
+        _forget_decode_steps(model)
 
 
 def forget_cuda_graphs(model: nn.Module) -> None:
@@ -377,6 +383,12 @@ def forget_cuda_graphs(model: nn.Module) -> None:
     graphs = None if fast is None else fast.recordings.get(model)
     if graphs is not None:
         graphs.forget()
+    _forget_decode_steps(model)
+
+
+def _forget_decode_steps(model: nn.Module) -> None:
+    if fast is not None:
+        fast.forget_decode_steps(getattr(model, "language_model", None))
 
 
 def generating_turn() -> AbstractContextManager[None]:

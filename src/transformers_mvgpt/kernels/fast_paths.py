@@ -25,6 +25,7 @@ from .gates_video_encoder import (
     mixer_implementation,
     weights_for_video_layers,
 )
+from .gpu_decode_step import decode_on_gpu, forget_decode_steps
 from .graphs_ahead import Ahead
 from .graphs_model import CudaGraphs, are_graphs_disabled, graphs_of, recordings
 from .graphs_step import GraphedStep
@@ -50,6 +51,8 @@ class FastPaths:
     may_replay_prefill = staticmethod(may_replay_prefill)
     weights_for_decode_step = staticmethod(weights_for_decode_step)
     decode_step = staticmethod(decode_step)
+    decode_on_gpu = staticmethod(decode_on_gpu)
+    forget_decode_steps = staticmethod(forget_decode_steps)
     needs_last_token_only = staticmethod(needs_last_token_only)
     may_prefill = staticmethod(may_prefill)
     prefill = staticmethod(prefill)

@@ -1,8 +1,9 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
 When a fast path may stand in for plain PyTorch: for which tensors, modules and modes it does the same. All such conditions are
-here and, of a language model and of CUDA graphs, in `gates_language_model.py` and `gates_graphs.py`. `dispatch.py` asks once for each call. What only shows inside of a call is asked there: whether a linear layer has one token,
-whether the last layer may leave tokens out, whether a compiled step can be recorded.
+here and, of a language model, its decode step on a GPU and CUDA graphs, in `gates_language_model.py`, `gates_gpu_decode.py` and
+`gates_graphs.py`. `dispatch.py` asks once for each call. What only shows inside of a call is asked there: whether a linear layer
+has one token, whether the last layer may leave tokens out, whether a compiled step can be recorded.
 """
 
 import functools
@@ -33,7 +34,7 @@ _TRITON_DEVICE = "cuda"
 _CLIP = "transformers.models.clip.modeling_clip"
 
 # What `generate` hands on of its own arguments.
-_WITHOUT_MEANING = {"tokenizer", "assistant_tokenizer"}
+WITHOUT_MEANING = {"tokenizer", "assistant_tokenizer"}
 # After a call with `output_hidden_states`, transformers' hooks stay. In calls without, which alone can be fast, they do nothing.
 _RECORDERS = capture_outputs.__module__
 
@@ -80,13 +81,27 @@ def _is_plain_call(x: torch.Tensor, **kwargs: Any) -> bool:
         return False
     return (
         type(x) in (torch.Tensor, nn.Parameter)  # not one without values
-        and not torch.is_grad_enabled()
-        and not torch.jit.is_tracing()
-        and not torch._C._are_functorch_transforms_active()
-        and torch.autograd.forward_ad._current_level < 0  # tangents come without `requires_grad`
-        and not torch.is_autocast_enabled(x.device.type)
-        and all(value is None or value is False or name in _WITHOUT_MEANING for name, value in kwargs.items())
+        and not is_transformed(x.device)
+        and all(value is None or value is False or name in WITHOUT_MEANING for name, value in kwargs.items())
     )
+
+
+def is_transformed(device: torch.device) -> bool:
+    """Whether operations on a device do more now than they say: gradients, autocast, tracing or transforms."""
+    return (
+        torch.is_grad_enabled()
+        or torch.jit.is_tracing()
+        or torch._C._are_functorch_transforms_active()
+        or torch.autograd.forward_ad._current_level >= 0  # tangents come without `requires_grad`
+        or torch.is_autocast_enabled(device.type)
+    )
+
+
+def may_decode_with_triton(device: torch.device) -> bool:
+    """Whether the kernels of a decode step run on a device: on a GPU with fast copies into shared memory, or in the interpreter."""
+    if device.type != "cuda":
+        return device.type == "cpu" and runs_triton(device)
+    return suits_triton(device)
 
 
 def may_normalize(hidden_states: torch.Tensor, weight: torch.Tensor, training: bool) -> bool:
@@ -175,9 +190,9 @@ def is_readable_row_product(x: torch.Tensor, weight: torch.Tensor, bias: torch.T
 def gains_from_row_products(x: torch.Tensor) -> bool:
     """Whether there are such layers in what x (..., width) goes through. `torch.compile` has its own products."""
     return (
-        x[..., 0].numel() == 1
-        and x.device.type == "cpu"
+        x.device.type == "cpu"
         and x.dtype == torch.bfloat16
+        and x[..., 0].numel() == 1
         and not torch.compiler.is_compiling()
     )
 

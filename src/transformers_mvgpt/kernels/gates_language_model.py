@@ -25,7 +25,7 @@ from .gates import (
 from .numba_decode_step import LAYER_WEIGHTS
 
 
-class _Parts(NamedTuple):
+class Parts(NamedTuple):
     """The classes of a language model and its parts whose forward passes the compiled ones know."""
 
     model: type[nn.Module]
@@ -33,6 +33,7 @@ class _Parts(NamedTuple):
     attention: type[nn.Module]
     mlp: type[nn.Module]
     norm: type[nn.Module]
+    rotary_embedding: type[nn.Module]
 
 
 # By the file of transformers that they are in: how the names of the classes begin. Both have the same layers, with or without
@@ -46,17 +47,17 @@ _WEIGHT_PATHS = [tuple(name.split(".")) for name in LAYER_WEIGHTS]
 
 
 @functools.cache
-def _known_parts(file: str, name: str) -> _Parts | None:
+def _known_parts(file: str, name: str) -> Parts | None:
     """Of a language model whose class has this name, in this module."""
     prefix = _KNOWN_FAMILIES.get(file)
     if prefix is None or name != f"{prefix}Model":
         return None
     module = sys.modules[file]  # it is there, as the model is: nothing is imported for other models
-    names = ("Model", "DecoderLayer", "Attention", "MLP", "RMSNorm")
-    return _Parts(*(getattr(module, f"{prefix}{part}") for part in names))
+    names = ("Model", "DecoderLayer", "Attention", "MLP", "RMSNorm", "RotaryEmbedding")
+    return Parts(*(getattr(module, f"{prefix}{part}") for part in names))
 
 
-def _parts_of(model: PreTrainedModel) -> _Parts | None:
+def parts_of(model: PreTrainedModel) -> Parts | None:
     return _known_parts(type(model).__module__, type(model).__name__)
 
 
@@ -75,20 +76,25 @@ def weights_for_decode_step(
         For each layer its weights in the order of `LAYER_WEIGHTS`, `None` for a bias that there is not. Nothing, if it does not.
     """
     cache, use_cache = kwargs.pop(CACHE_NAME, None), kwargs.pop("use_cache", None)
-    config, dtype = language_model.config, inputs_embeds.dtype
+    config = language_model.config
     if (
         not may_be_compiled(inputs_embeds, **kwargs)
         or inputs_embeds.shape[:2] != (1, 1)
         or use_cache is False
-        or (parts := _parts_of(language_model)) is None
-        or not _is_plain_model(language_model, parts)
-        or not _holds_one_sequence(cache, config, dtype)
+        or (parts := parts_of(language_model)) is None
+        or not is_plain_model(language_model, parts)
+        or not holds_sequences(cache, config, inputs_embeds)
         or not _hides_nothing(attention_mask)
     ):
         return None
-    shapes, weights = _weight_shapes(config), []
+    return weights_of_layers(language_model, parts, inputs_embeds)
+
+
+def weights_of_layers(language_model: Any, parts: Parts, like: torch.Tensor) -> list[list[nn.Parameter | None]] | None:
+    """In the order of `LAYER_WEIGHTS`, if all are plain ones of the dtype and device of a tensor."""
+    shapes, weights = _weight_shapes(language_model.config), []
     for layer in language_model.layers:
-        of_layer = _weights_of_layer(layer, parts, dtype, shapes)
+        of_layer = _weights_of_layer(layer, parts, like, shapes)
         if of_layer is None:
             return None
         weights.append(of_layer)
@@ -112,9 +118,9 @@ def may_prefill(
     return (
         inputs_embeds.shape[1] > 1
         and (may_be_compiled(inputs_embeds, **kwargs) or may_run_triton(inputs_embeds, **kwargs))
-        and (parts := _parts_of(language_model)) is not None
+        and (parts := parts_of(language_model)) is not None
         and isinstance(attention_mask, torch.Tensor | None)
-        and _is_plain_model(language_model, parts)
+        and is_plain_model(language_model, parts)
         and _is_plain_norm(language_model.norm, parts, dtype, device)
         and all(
             _is_plain_layer(layer, parts)
@@ -163,7 +169,7 @@ def needs_last_token_only(model: nn.Module, logits_to_keep: int | torch.Tensor) 
     return not (is_hooked(model) or "forward" in model.__dict__ or nn_module._has_any_global_hook())
 
 
-def _is_plain_model(model: PreTrainedModel, parts: _Parts) -> bool:
+def is_plain_model(model: PreTrainedModel, parts: Parts) -> bool:
     """Whether a language model's forward pass is that of transformers, with an attention to all tokens."""
     config = model.config
     return (
@@ -178,7 +184,7 @@ def _is_plain_model(model: PreTrainedModel, parts: _Parts) -> bool:
     )
 
 
-def _is_plain_layer(layer: Any, parts: _Parts) -> bool:
+def _is_plain_layer(layer: Any, parts: Parts) -> bool:
     """Whether a layer, its attention, MLP and activation are those of transformers, whatever its linear layers and norms are."""
     return (
         is_plain(layer, parts.layer)
@@ -188,7 +194,7 @@ def _is_plain_layer(layer: Any, parts: _Parts) -> bool:
     )
 
 
-def _is_plain_norm(norm: Any, parts: _Parts, dtype: torch.dtype, device: torch.device) -> bool:
+def _is_plain_norm(norm: Any, parts: Parts, dtype: torch.dtype, device: torch.device) -> bool:
     weight = norm.weight
     return (
         is_plain(norm, parts.norm)
@@ -210,7 +216,7 @@ def _weight_shapes(config: PreTrainedConfig) -> list[tuple[int, ...]]:
 
 
 def _weights_of_layer(
-    layer: Any, parts: _Parts, dtype: torch.dtype, shapes: list[tuple[int, ...]]
+    layer: Any, parts: Parts, like: torch.Tensor, shapes: list[tuple[int, ...]]
 ) -> list[nn.Parameter | None] | None:
     if not _is_plain_layer(layer, parts):
         return None
@@ -224,24 +230,29 @@ def _weights_of_layer(
         if weight is None:  # a bias
             weights.append(None)
             continue
-        if not (
-            type(weight) is nn.Parameter  # not a quantized or a distributed one
-            and weight.shape == shape
-            and weight.dtype == dtype
-            and weight.device.type == "cpu"
-            and weight.is_contiguous()
-        ):
+        if not is_plain_weight(weight, shape, like):
             return None
         weights.append(weight)
     mlp = layer.mlp._modules
     return weights if all(mlp[f"{name}_proj"]._parameters["bias"] is None for name in ("gate", "up", "down")) else None
 
 
-def _holds_one_sequence(cache: Cache | None, config: PreTrainedConfig, dtype: torch.dtype) -> bool:
-    """Whether a cache is one that grows, and has something of one sequence in each layer."""
+def is_plain_weight(weight: nn.Parameter, shape: tuple[int, ...], like: torch.Tensor) -> bool:
+    return (
+        type(weight) is nn.Parameter  # not a quantized or a distributed one
+        and weight.shape == shape
+        and weight.dtype == like.dtype
+        and weight.device == like.device
+        and weight.is_contiguous()
+    )
+
+
+def holds_sequences(cache: Cache | None, config: PreTrainedConfig, inputs_embeds: torch.Tensor) -> bool:
+    """Whether a cache is one that grows, and has something of each sequence in each layer, in the dtype of tokens (B, 1, h)."""
+    dtype, device = inputs_embeds.dtype, inputs_embeds.device
     if cache is None or type(cache) is not DynamicCache or len(cache.layers) != config.num_hidden_layers:
         return False
-    shape = (1, config.num_key_value_heads, cache.get_seq_length())
+    shape = (inputs_embeds.shape[0], config.num_key_value_heads, cache.get_seq_length())
     return (
         shape[2] > 0
         and not cache.offloading
@@ -250,7 +261,7 @@ def _holds_one_sequence(cache: Cache | None, config: PreTrainedConfig, dtype: to
             and layer.is_initialized
             and layer.keys.shape[:3] == layer.values.shape[:3] == shape
             and layer.keys.dtype == layer.values.dtype == dtype
-            and layer.keys.device.type == layer.values.device.type == "cpu"
+            and layer.keys.device == layer.values.device == device
             for layer in cache.layers
         )
     )

@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Triton, where it is installed: torch brings it on Linux, and torch 2.7 brought the first that knows tuples in kernels."""
 
+import functools
 import os
 import shutil
 import sysconfig
@@ -19,9 +20,16 @@ if triton is None or tuple(map(int, triton.__version__.split(".")[:2])) < (3, 3)
     triton, tl = None, SimpleNamespace(constexpr=int)
 
 
-def jit(function):
-    """`triton.jit`, where there is one."""
-    return function if triton is None else triton.jit(function)
+def jit(function=None, *, same_for_all=()):
+    """
+    `triton.jit`, where there is one.
+
+    Args:
+        same_for_all (`Sequence[str]`): arguments for whose values, such as 1 and multiples of 16, nothing is compiled anew.
+    """
+    if function is None:
+        return functools.partial(jit, same_for_all=same_for_all)
+    return function if triton is None else triton.jit(function, do_not_specialize=same_for_all)
 
 
 def runs_triton(device: torch.device) -> bool:
