@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-What numba lacks: memory of tensors, and by its address, asked for ahead of time, and counters that threads share.
+What numba lacks: memory of tensors, and by its address, asked for ahead of time, counters that threads share, and products of
+bfloat16 matrices.
 
 The functions without a body say what they do; kernels are compiled with those of [`memory_functions`] in their place.
 """
@@ -11,6 +12,13 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+
+
+# Of the result of [`add_product`]: its 12 x 2 vector registers, one of the left matrix and two of the right fit into 32.
+TILE_ROWS, TILE_COLUMNS = 12, 32
+# From a row of the left matrix to the next. Not a power of two: rows would take each other's places in the cache.
+LEFT_ROW_BYTES = 1088
+_LANES = 16  # float32 in a vector register
 
 
 def shared_array(tensor: torch.Tensor) -> np.ndarray:
@@ -39,6 +47,18 @@ def widen(value):
     """float32 as it is; uint16, the bits of bfloat16, as float32."""
 
 
+def add_product(left, right, num_pairs, result, row_bytes):
+    """
+    Adds the product of two matrices of bfloat16 to one of float32, (TILE_ROWS, TILE_COLUMNS), on a CPU with AVX512-BF16.
+
+    Args:
+        left: address of `(TILE_ROWS, 2 num_pairs)`, whose rows are `LEFT_ROW_BYTES` apart.
+        right: address of `(num_pairs, TILE_COLUMNS, 2)`, where the two are of one column, and of rows that follow each other.
+        num_pairs: half of the columns of `left`; at least 1.
+        result: address of the sums, whose rows are `row_bytes` apart.
+    """
+
+
 @functools.cache
 def memory_functions() -> dict[str, Callable]:
     """Those above, by name, for functions that numba compiles."""
@@ -46,6 +66,7 @@ def memory_functions() -> dict[str, Callable]:
     carray, types = numba.carray, numba.types
     intrinsic = importlib.import_module("numba.extending").intrinsic
     ir = importlib.import_module("llvmlite.ir")
+    importlib.import_module("llvmlite.binding").initialize_native_asmparser()  # for `add_product`
     byte, int32, int64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 
     @intrinsic
@@ -93,9 +114,57 @@ def memory_functions() -> dict[str, Callable]:
 
         return types.float32(value), generate
 
+    @intrinsic
+    def add_product(typing_context, left, right, num_pairs, result, row_bytes):
+        def generate(context, builder, signature, arguments):
+            left, right, num_pairs, result, row_bytes = arguments
+            sums = ir.VectorType(ir.FloatType(), _LANES)
+            pairs = ir.VectorType(int32, _LANES)
+            places = [
+                builder.inttoptr(builder.add(builder.add(result, builder.mul(int64(row), row_bytes)), int64(byte)), sums.as_pointer())
+                for row in range(TILE_ROWS)
+                for byte in range(0, 4 * TILE_COLUMNS, 4 * _LANES)
+            ]
+            before = [builder.load(place, align=4) for place in places]
+            start, loop, end = builder.block, builder.append_basic_block("loop"), builder.append_basic_block("end")
+            builder.branch(loop)
+            builder.position_at_end(loop)
+            index, left_now, right_now = (builder.phi(int64) for _ in range(3))
+            tile = [builder.phi(sums) for _ in places]
+            columns = [
+                builder.load(builder.inttoptr(builder.add(right_now, int64(byte)), pairs.as_pointer()), align=4)
+                for byte in range(0, 4 * TILE_COLUMNS, 4 * _LANES)
+            ]
+            multiply = ir.FunctionType(sums, [sums, pairs, pairs])
+            after = []
+            for row in range(TILE_ROWS):
+                address = builder.add(left_now, int64(row * LEFT_ROW_BYTES))
+                pair = builder.load(builder.inttoptr(address, int32.as_pointer()), align=4)
+                first_lane = builder.insert_element(ir.Constant(pairs, ir.Undefined), pair, int32(0))
+                of_row = builder.shuffle_vector(first_lane, first_lane, ir.Constant(pairs, [0] * _LANES))
+                for number, column in enumerate(columns):
+                    sums_before = tile[row * len(columns) + number]
+                    # not LLVM's intrinsic, whose types are others in other releases
+                    after.append(
+                        builder.asm(multiply, "vdpbf16ps $3, $2, $0", "=v,0,v,v", [sums_before, column, of_row], False)
+                    )
+            next_index = builder.add(index, int64(1))
+            steps = ((index, int64(0), next_index), (left_now, left, builder.add(left_now, int64(4))))
+            steps += ((right_now, right, builder.add(right_now, int64(4 * TILE_COLUMNS))),)
+            for phi, first, following in (*steps, *zip(tile, before, after, strict=True)):
+                phi.add_incoming(first, start)
+                phi.add_incoming(following, loop)
+            builder.cbranch(builder.icmp_signed("<", next_index, num_pairs), loop, end)
+            builder.position_at_end(end)
+            for place, value in zip(places, after, strict=True):
+                builder.store(value, place, align=4)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 5), generate
+
     @numba.njit
     def array_at(address, size, like):
         return carray(pointer(address), (size,), like.dtype)
 
-    functions = (array_at, prefetch, fetch_add, fetch, widen)
+    functions = (array_at, prefetch, fetch_add, fetch, widen, add_product)
     return {function.__name__: function for function in functions}
