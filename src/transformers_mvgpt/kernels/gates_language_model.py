@@ -22,7 +22,9 @@ from .gates import (
     suits_triton,
     wants_more_than_logits,
 )
+from .numba_attention import WIDEST_HEAD
 from .numba_decode_step import LAYER_WEIGHTS
+from .numba_intrinsics import TILE_COLUMNS, has_bfloat16_products, has_tile_products
 
 
 class Parts(NamedTuple):
@@ -42,6 +44,8 @@ _KNOWN_FAMILIES = {
     "transformers.models.llama.modeling_llama": "Llama",
     "transformers.models.qwen2.modeling_qwen2": "Qwen2",
 }
+# For fewer, keys and values take too long to be arranged.
+_FEWEST_QUERIES = 64
 _SILU = type(ACT2FN["silu"])
 _WEIGHT_PATHS = [tuple(name.split(".")) for name in LAYER_WEIGHTS]
 
@@ -152,6 +156,48 @@ def begins_unpadded(language_model: PreTrainedModel, mask: torch.Tensor | None, 
 def _is_new(cache: Cache) -> bool:
     is_known = type(cache) in (DynamicCache, StaticCache) and not any(cache.is_sliding)
     return is_known and not any(layer.is_initialized for layer in cache.layers)
+
+
+def may_attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> bool:
+    """
+    Whether the compiled attention does what `scaled_dot_product_attention` does within a compiled prefill, and is faster: for
+    several tokens in bfloat16, on CPUs where PyTorch's is slow.
+    """
+    tensors = (query, key, value)
+    if not all(type(one) is torch.Tensor and one.ndim == 4 and one.dtype == torch.bfloat16 for one in tensors):
+        return False
+    (batch, num_heads, num_queries, width), (_, num_key_heads, num_keys, _) = query.shape, key.shape
+    if attn_mask is None:
+        is_known_mask = is_causal
+    else:
+        is_known_mask = (
+            not is_causal
+            and type(attn_mask) is torch.Tensor
+            and attn_mask.dtype == torch.bool
+            and attn_mask.shape in ((batch, 1, num_queries, num_keys), (1, 1, num_queries, num_keys))
+        )
+    return (
+        is_known_mask
+        and may_be_compiled(query)
+        and key.shape == value.shape == (batch, num_key_heads, num_keys, width)
+        and num_keys > 0
+        and (num_heads == num_key_heads or (enable_gqa and num_key_heads > 0 and num_heads % num_key_heads == 0))
+        and num_queries >= _FEWEST_QUERIES
+        and width % TILE_COLUMNS == 0
+        and 0 < width <= WIDEST_HEAD
+        and dropout_p == 0
+        and has_bfloat16_products()
+        and not has_tile_products()
+    )
 
 
 def may_keep_last_token(cache: Cache | None, last_layer: nn.Module) -> bool:

@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-The attention of a prefill on CPUs with AVX512-BF16, compiled by numba. PyTorch's multiplies bfloat16 there at a third of the
-rate that its linear layers reach.
+The causal attention of a prefill in bfloat16, compiled by numba for CPUs with AVX512-BF16. PyTorch's takes there three times as
+long as its linear layers would for as many products.
 
 All query heads of a key head are rows of one matrix. A block of queries meets a block of keys after the other: scores in float32,
 their softmax as far as it is known, rounded to bfloat16 as PyTorch does it, and its product with the values in float32.
@@ -17,6 +17,7 @@ from .numba_intrinsics import LEFT_ROW_BYTES, TILE_COLUMNS, TILE_ROWS, add_produ
 from .threads import share_work
 
 
+WIDEST_HEAD = LEFT_ROW_BYTES // 2 // TILE_COLUMNS * TILE_COLUMNS
 _ROWS = 84  # of a block of queries, at least: so many fit into the second cache, with keys and scores
 _KEYS = 512  # of a block
 _SCORES = _KEYS + TILE_COLUMNS  # from a row of scores to the next
@@ -31,7 +32,8 @@ def attend(
     What `scaled_dot_product_attention` returns for bfloat16, each token for itself.
 
     Args:
-        query (`torch.Tensor` of shape `(B, H, L, D)`): bfloat16, as are key and value. D is a multiple of 32, at most 512.
+        query (`torch.Tensor` of shape `(B, H, L, D)`): bfloat16, as are key and value. D is a multiple of 32, at most
+            `WIDEST_HEAD`.
         key, value (`torch.Tensor` of shape `(B, G, S, D)`): H is a multiple of G.
         mask (`torch.Tensor` of shape `(B, 1, L, S)`, *optional*): bool, true where a query sees a key. Without it, each sees
             the key of its own place and those before.

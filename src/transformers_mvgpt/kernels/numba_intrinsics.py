@@ -43,13 +43,27 @@ def fetch(address):
     """The int64 at an address, as the last [`fetch_add`] left it; what was written before that can be read after this."""
 
 
+@functools.cache
+def has_bfloat16_products() -> bool:
+    """Whether numba compiles for a CPU with AVX512-BF16."""
+    config = importlib.import_module("numba").config
+    features = importlib.import_module("llvmlite.binding").get_host_cpu_features()
+    return bool(features.get("avx512bf16")) and config.CPU_NAME is None and config.CPU_FEATURES is None
+
+
+@functools.cache
+def has_tile_products() -> bool:
+    """Whether the CPU has AMX for bfloat16, which PyTorch uses and numba does not."""
+    return bool(importlib.import_module("llvmlite.binding").get_host_cpu_features().get("amx-bf16"))
+
+
 def widen(value):
     """float32 as it is; uint16, the bits of bfloat16, as float32."""
 
 
 def add_product(left, right, num_pairs, result, row_bytes):
     """
-    Adds the product of two matrices of bfloat16 to one of float32, (TILE_ROWS, TILE_COLUMNS), on a CPU with AVX512-BF16.
+    Adds the product of two matrices of bfloat16 to one of float32, (TILE_ROWS, TILE_COLUMNS). It is fast with AVX512-BF16.
 
     Args:
         left: address of `(TILE_ROWS, 2 num_pairs)`, whose rows are `LEFT_ROW_BYTES` apart.
@@ -114,47 +128,52 @@ def memory_functions() -> dict[str, Callable]:
 
         return types.float32(value), generate
 
+    sums, pairs = ir.VectorType(ir.FloatType(), _LANES), ir.VectorType(int32, _LANES)
+
+    def add_pairs(builder, tile, one, other):
+        """To 16 sums the products of bfloat16, of which two are in each of 16 int32."""
+        if has_bfloat16_products():
+            # not LLVM's intrinsic, whose types are others in other releases
+            function_type = ir.FunctionType(sums, [sums, pairs, pairs])
+            return builder.asm(function_type, "vdpbf16ps $3, $2, $0", "=v,0,v,v", [tile, one, other], False)
+        upper = ir.Constant(pairs, [-1 << 16] * _LANES)
+        sixteen = ir.Constant(pairs, [16] * _LANES)
+        for widened in (lambda pair: builder.shl(pair, sixteen), lambda pair: builder.and_(pair, upper)):
+            factors = (builder.bitcast(widened(pair), sums) for pair in (one, other))
+            tile = builder.fadd(tile, builder.fmul(*factors))
+        return tile
+
     @intrinsic
     def add_product(typing_context, left, right, num_pairs, result, row_bytes):
         def generate(context, builder, signature, arguments):
             left, right, num_pairs, result, row_bytes = arguments
-            sums = ir.VectorType(ir.FloatType(), _LANES)
-            pairs = ir.VectorType(int32, _LANES)
-            places = [
-                builder.inttoptr(builder.add(builder.add(result, builder.mul(int64(row), row_bytes)), int64(byte)), sums.as_pointer())
-                for row in range(TILE_ROWS)
-                for byte in range(0, 4 * TILE_COLUMNS, 4 * _LANES)
-            ]
+
+            def address(start, offset, kind):
+                return builder.inttoptr(builder.add(start, int64(offset)), kind.as_pointer())
+
+            register_bytes = range(0, 4 * TILE_COLUMNS, 4 * _LANES)
+            rows = [builder.add(result, builder.mul(int64(row), row_bytes)) for row in range(TILE_ROWS)]
+            places = [address(row, byte, sums) for row in rows for byte in register_bytes]
             before = [builder.load(place, align=4) for place in places]
             start, loop, end = builder.block, builder.append_basic_block("loop"), builder.append_basic_block("end")
             builder.branch(loop)
             builder.position_at_end(loop)
             index, left_now, right_now = (builder.phi(int64) for _ in range(3))
             tile = [builder.phi(sums) for _ in places]
-            columns = [
-                builder.load(builder.inttoptr(builder.add(right_now, int64(byte)), pairs.as_pointer()), align=4)
-                for byte in range(0, 4 * TILE_COLUMNS, 4 * _LANES)
-            ]
-            multiply = ir.FunctionType(sums, [sums, pairs, pairs])
+            columns = [builder.load(address(right_now, byte, pairs), align=4) for byte in register_bytes]
             after = []
             for row in range(TILE_ROWS):
-                address = builder.add(left_now, int64(row * LEFT_ROW_BYTES))
-                pair = builder.load(builder.inttoptr(address, int32.as_pointer()), align=4)
+                pair = builder.load(address(left_now, row * LEFT_ROW_BYTES, int32), align=4)
                 first_lane = builder.insert_element(ir.Constant(pairs, ir.Undefined), pair, int32(0))
                 of_row = builder.shuffle_vector(first_lane, first_lane, ir.Constant(pairs, [0] * _LANES))
-                for number, column in enumerate(columns):
-                    sums_before = tile[row * len(columns) + number]
-                    # not LLVM's intrinsic, whose types are others in other releases
-                    after.append(
-                        builder.asm(multiply, "vdpbf16ps $3, $2, $0", "=v,0,v,v", [sums_before, column, of_row], False)
-                    )
-            next_index = builder.add(index, int64(1))
-            steps = ((index, int64(0), next_index), (left_now, left, builder.add(left_now, int64(4))))
-            steps += ((right_now, right, builder.add(right_now, int64(4 * TILE_COLUMNS))),)
-            for phi, first, following in (*steps, *zip(tile, before, after, strict=True)):
+                after += [add_pairs(builder, tile[len(after) + k], column, of_row) for k, column in enumerate(columns)]
+            following = [builder.add(index, int64(1)), builder.add(left_now, int64(4))]
+            following += [builder.add(right_now, int64(4 * TILE_COLUMNS)), *after]
+            firsts = [int64(0), left, right, *before]
+            for phi, first, next_one in zip([index, left_now, right_now, *tile], firsts, following, strict=True):
                 phi.add_incoming(first, start)
-                phi.add_incoming(following, loop)
-            builder.cbranch(builder.icmp_signed("<", next_index, num_pairs), loop, end)
+                phi.add_incoming(next_one, loop)
+            builder.cbranch(builder.icmp_signed("<", following[0], num_pairs), loop, end)
             builder.position_at_end(end)
             for place, value in zip(places, after, strict=True):
                 builder.store(value, place, align=4)

@@ -7,6 +7,7 @@ Symbols in the shape comments: B prompts, L tokens, h width, G heads of keys and
 """
 
 import sys
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from .gates import suits_triton
 from .gates_language_model import begins_unpadded, may_keep_last_token
 from .numba_elementwise import add_and_normalize as add_and_normalize_on_cpu
 from .numba_elementwise import silu_times as silu_times_on_cpu
+from .prefill_attention import CompiledAttention
 from .triton_elementwise import add_and_normalize as add_and_normalize_with_triton
 from .triton_elementwise import silu_times as silu_times_with_triton
 from .triton_prefill import compute_prompts, fill_cache
@@ -84,13 +86,15 @@ def _run_layers(
 ) -> torch.Tensor:
     """The layers with attentions as they are, (B, L, h) -> (B, L or 1, h)."""
     silu_times = silu_times_with_triton if suits_triton(inputs_embeds.device) else silu_times_on_cpu
+    attention_mode = CompiledAttention() if inputs_embeds.device.type == "cpu" else nullcontext()
     hidden = inputs_embeds.clone(memory_format=torch.contiguous_format)
     normed = _add_and_normalize(hidden, None, language_model.layers[0].input_layernorm)
     norms = [*(layer.input_layernorm for layer in language_model.layers[1:]), language_model.norm]
     for layer, next_norm in zip(language_model.layers, norms, strict=True):
         if keeps_last_token and layer is language_model.layers[-1]:
             hidden, normed, inputs = _keep_last_token(layer.self_attn, hidden, normed, inputs)
-        attended, _ = layer.self_attn(normed, **inputs)
+        with attention_mode:
+            attended, _ = layer.self_attn(normed, **inputs)
         normed = _add_and_normalize(hidden, attended, layer.post_attention_layernorm)
         gate, up = (_like(hidden, projection(normed)) for projection in (layer.mlp.gate_proj, layer.mlp.up_proj))
         normed = _add_and_normalize(hidden, layer.mlp.down_proj(silu_times(gate, up)), next_norm)
