@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from tiny_models import tiny_language_model
 from transformers_mvgpt.compat.cache_name import CACHE_NAME
-from transformers_mvgpt.kernels import gates_language_model, prefill, prefill_attention
+from transformers_mvgpt.kernels import gates_language_model, numba_intrinsics, prefill, prefill_attention
 from transformers_mvgpt.kernels.prefill_attention import CompiledAttention
 
 
@@ -116,6 +116,7 @@ def test_large_scores():
 OTHERS = {
     "no mask": {"is_causal": False},
     "dropout": {"dropout_p": 0.1},
+    "a negative scale": {"scale": -1.0},
     "a float mask": {"is_causal": False, "attn_mask": torch.zeros(1, 1, 70, 70, dtype=torch.bfloat16)},
     "a mask of each head": {"is_causal": False, "attn_mask": torch.ones(1, 4, 70, 70, dtype=torch.bool)},
 }
@@ -144,6 +145,14 @@ def test_other_tensors_and_cpus_are_pytorchs(calls, monkeypatch):
     monkeypatch.setattr(gates_language_model, "has_bfloat16_products", lambda: False)
     attend(*tensors, **options)
     assert calls == []
+
+
+def test_numba_may_have_been_told_of_another_cpu(monkeypatch):
+    import numba
+
+    for features, expected in (("+avx512f,+avx512bf16", True), ("+avx512f,-avx512bf16", False), ("", False)):
+        monkeypatch.setattr(numba.config, "CPU_FEATURES", features)
+        assert numba_intrinsics.has_bfloat16_products.__wrapped__() is expected
 
 
 @torch.no_grad()

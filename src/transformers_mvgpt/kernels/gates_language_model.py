@@ -195,6 +195,7 @@ def may_attend(
         and width % TILE_COLUMNS == 0
         and 0 < width <= WIDEST_HEAD
         and dropout_p == 0
+        and (scale is None or scale > 0)
         and has_bfloat16_products()
         and not has_tile_products()
     )

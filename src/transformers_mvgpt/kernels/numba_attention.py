@@ -46,7 +46,9 @@ def attend(
     num_key_heads, num_keys = key.shape[1], key.shape[2]
     num_pairs = -(-num_keys // TILE_COLUMNS) * TILE_COLUMNS // 2
     # torch's memory begins at a line of the cache
-    keys, values = (torch.empty(batch, num_key_heads, num_pairs * width, dtype=torch.int32, device="cpu") for _ in "kv")
+    keys, values = (
+        torch.empty(batch, num_key_heads, num_pairs * width, dtype=torch.int32, device="cpu") for _ in "kv"
+    )
     result = query.new_empty(batch, num_queries, num_heads, width)
     mask = torch.empty(0, 0, 0, dtype=torch.bool, device="cpu") if mask is None else mask[:, 0].expand(batch, -1, -1)
     sources = [shared_array(tensor.contiguous()) for tensor in (query.transpose(1, 2), key, value)]
@@ -133,7 +135,20 @@ def _soften(scores, weights, visible, highest, factor):
 
 
 def _attend(
-    query, packed_keys, packed_values, visible, result, left, scores, sums, sample, key_head, first, block, num_keys, factor
+    query,
+    packed_keys,
+    packed_values,
+    visible,
+    result,
+    left,
+    scores,
+    sums,
+    sample,
+    key_head,
+    first,
+    block,
+    num_keys,
+    factor,
 ):
     """A block of queries, from `first` on, of the heads of a key head. All of `left` (2, rows, _LEFT_ROW) is written here."""
     num_queries, num_heads, width = query.shape[1:]
@@ -158,7 +173,7 @@ def _attend(
 
     all_visible = np.empty(0, np.uint8)
     highest, totals = np.full(num_rows, _LOWEST), np.zeros(num_rows, np.float32)
-    row_bytes, tile_bytes = 4 * _SCORES, TILE_ROWS * LEFT_ROW_BYTES
+    row_bytes = 4 * _SCORES
     for start in range(0, end, _KEYS):
         count = min(_KEYS, end - start)
         for column in range(0, count, TILE_COLUMNS):

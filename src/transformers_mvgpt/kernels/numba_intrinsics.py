@@ -9,6 +9,7 @@ The functions without a body say what they do; kernels are compiled with those o
 import functools
 import importlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,15 +47,21 @@ def fetch(address):
 @functools.cache
 def has_bfloat16_products() -> bool:
     """Whether numba compiles for a CPU with AVX512-BF16."""
-    config = importlib.import_module("numba").config
-    features = importlib.import_module("llvmlite.binding").get_host_cpu_features()
-    return bool(features.get("avx512bf16")) and config.CPU_NAME is None and config.CPU_FEATURES is None
+    told = importlib.import_module("numba").config.CPU_FEATURES
+    return "+avx512bf16" in (_host_features() if told is None else told).split(",")
 
 
 @functools.cache
 def has_tile_products() -> bool:
     """Whether the CPU has AMX for bfloat16, which PyTorch uses and numba does not."""
-    return bool(importlib.import_module("llvmlite.binding").get_host_cpu_features().get("amx-bf16"))
+    return "+amx-bf16" in _host_features().split(",")
+
+
+def _host_features() -> str:
+    try:
+        return importlib.import_module("llvmlite.binding").get_host_cpu_features().flatten()
+    except RuntimeError:  # LLVM does not know them for each kind of CPU
+        return ""
 
 
 def widen(value):
@@ -161,7 +168,7 @@ def memory_functions() -> dict[str, Callable]:
             index, left_now, right_now = (builder.phi(int64) for _ in range(3))
             tile = [builder.phi(sums) for _ in places]
             columns = [builder.load(address(right_now, byte, pairs), align=4) for byte in register_bytes]
-            after = []
+            after: list[Any] = []
             for row in range(TILE_ROWS):
                 pair = builder.load(address(left_now, row * LEFT_ROW_BYTES, int32), align=4)
                 first_lane = builder.insert_element(ir.Constant(pairs, ir.Undefined), pair, int32(0))
