@@ -105,7 +105,22 @@ def _bits(value):
     return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
 
 
-def _soften(scores, weights, visible, highest, factor):
+def _highest(scores, count, compared):
+    """Of so many scores: of each and one half of them away, and so on, in loops that become vector instructions."""
+    left = (count + 1) // 2
+    for k in range(count - left):
+        compared[k] = max(scores[k], scores[left + k])
+    if count % 2 == 1:
+        compared[left - 1] = scores[left - 1]
+    while left > 1:
+        half = (left + 1) // 2
+        for k in range(left - half):
+            compared[k] = max(compared[k], compared[half + k])
+        left = half
+    return compared[0]
+
+
+def _soften(scores, weights, visible, highest, factor, compared):
     """
     Writes the weights of a row's keys, relative to the highest score of those that it has seen.
 
@@ -119,13 +134,13 @@ def _soften(scores, weights, visible, highest, factor):
     total = np.float32(0)
     if visible.size > 0:
         for k in range(weights.size):
-            highest = max(highest, scores[k] if visible[k] != 0 else _LOWEST)
+            scores[k] = scores[k] if visible[k] != 0 else _LOWEST
+    highest = max(highest, _highest(scores, weights.size, compared))
+    if visible.size > 0:
         for k in range(weights.size):
-            weight = exp2(min(scores[k] - highest, np.float32(0)) * factor)
+            weight = exp2((scores[k] - highest) * factor)
             scores[k] = weight if visible[k] != 0 else np.float32(0)
     else:
-        for k in range(weights.size):
-            highest = max(highest, scores[k])
         for k in range(weights.size):
             scores[k] = exp2((scores[k] - highest) * factor)
     for k in range(weights.size):
@@ -171,7 +186,7 @@ def _attend(
                 seen -= 1
             end = max(end, seen)
 
-    all_visible = np.empty(0, np.uint8)
+    all_visible, compared = np.empty(0, np.uint8), np.empty(_KEYS, np.float32)
     highest, totals = np.full(num_rows, _LOWEST), np.zeros(num_rows, np.float32)
     row_bytes = 4 * _SCORES
     for start in range(0, end, _KEYS):
@@ -194,7 +209,7 @@ def _attend(
             if seen > 0:
                 of_row = visible[sample, token, start : start + seen] if visible.size > 0 else all_visible
                 before = highest[row]
-                highest[row], total = _soften(scores[row], weights[row, :seen], of_row, before, factor)
+                highest[row], total = _soften(scores[row], weights[row, :seen], of_row, before, factor, compared)
                 shrink = exp2((before - highest[row]) * factor)
                 totals[row] = totals[row] * shrink + total
                 for k in range(width):
@@ -216,4 +231,4 @@ def _attend(
 
 
 # "reassoc": a sum runs in as many parts as a vector register has
-_compiled = CompiledFunctions((_pack, _attend), (_bits, _soften), fastmath={"contract", "nsz", "reassoc"})
+_compiled = CompiledFunctions((_pack, _attend), (_bits, _highest, _soften), fastmath={"contract", "nsz", "reassoc"})
