@@ -9,7 +9,6 @@ import torch
 from transformers import PreTrainedConfig
 
 from ..compat.cache_name import NEW_NAME, OLD_NAME
-from ..kernels.dispatch import ask
 from .model_inputs import mismatch_message, placeholder_ids
 
 
@@ -33,7 +32,7 @@ def prepare_generation_inputs(
 
     Returns:
         `tuple[dict[str, Any], Callable]`: the arguments, and what raises a `ValueError` if a prompt has placeholders and there are
-        no visuals for them. A GPU that counts is waited for when it is called.
+        no visuals for them. A GPU counts when it is called, and is waited for: encoders may have been started before.
 
     Raises:
         ValueError: if a prompt is longer than the context.
@@ -76,10 +75,10 @@ def _check_visuals_are_given(
     }
     if not missing:
         return _nothing
-    answer = ask(torch.stack([(new_ids == token_id).sum() for token_id in missing.values()]))
 
     def check() -> None:
-        for modality, count in zip(missing, answer.read(), strict=True):
+        counts = torch.stack([(new_ids == token_id).sum() for token_id in missing.values()]).tolist()
+        for modality, count in zip(missing, counts, strict=True):
             if count:
                 raise ValueError(mismatch_message(config, pixel_inputs, modality, count, 0))
 
