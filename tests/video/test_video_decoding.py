@@ -109,9 +109,13 @@ def test_stream_that_begins_late_is_passed_over(clip, backend: str) -> None:
     assert read_marks(frames) == list(range(NUM_FRAMES))
 
 
-def test_title_that_is_not_utf8(clip, tmp_path: Path, backend: str) -> None:
-    titled = write_marked_video(tmp_path / "titled.mkv", 3, title="MY TITLE").read_bytes()
-    frames, _ = decode_video(titled.replace(b"MY TITLE", b"\xe9t\xe9 \xff\xfe\xe8\xe7"), backend=backend)
+@pytest.mark.parametrize("suffix, text_of_stream", [(".mkv", b"00:00:00.300000000"), (".mp4", b"VideoHandler")])
+def test_titles_that_are_not_utf8(tmp_path: Path, backend: str, suffix: str, text_of_stream: bytes) -> None:
+    data = write_marked_video(tmp_path / f"titled{suffix}", 3, title="MY TITLE").read_bytes()
+    for text in (b"MY TITLE", text_of_stream):
+        assert text in data
+        data = data.replace(text, b"\xe9t\xe9 \xff\xfe\xe8\xe7"[: len(text)].ljust(len(text), b"\xe9"))
+    frames, _ = decode_video(data, backend=backend)
     assert read_marks(frames) == [0, 1, 2]
 
 

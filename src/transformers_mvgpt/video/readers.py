@@ -12,7 +12,13 @@ import torch
 from .frame_geometry import make_square, square_size
 from .frame_index import FrameIndex, average_fps
 from .sources import VideoSource
-from .stream_properties import StreamProperties, describe_stream, refuse_what_others_mistake, scan_stream
+from .stream_properties import (
+    StreamProperties,
+    describe_stream,
+    open_container,
+    refuse_what_others_mistake,
+    scan_stream,
+)
 from .video_metadata import FrameRequest, UndecodableFrame
 
 
@@ -264,7 +270,7 @@ def _check_declared_size(source: VideoSource, request: FrameRequest) -> int:
     except ImportError:
         return 0
     num_threads = None
-    with suppress(av.FFmpegError), av.open(source.path_or_stream(), metadata_errors="replace") as container:
+    with suppress(av.FFmpegError), open_container(av, source, is_any_container=True) as container:
         for stream in container.streams.video:
             request.check_size(stream.width, stream.height)
             num_threads = request.num_threads(stream.width, stream.height)

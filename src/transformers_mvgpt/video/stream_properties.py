@@ -109,9 +109,12 @@ def describe_stream(source: VideoSource, request: FrameRequest) -> StreamPropert
     return None
 
 
-def open_container(av: Any, source: VideoSource) -> Any:
-    # Titles and the like need not be UTF-8.
-    return av.open(source.path_or_stream(), metadata_errors="replace", options=source.demuxer_options)
+def open_container(av: Any, source: VideoSource, is_any_container: bool = False) -> Any:
+    """`is_any_container` lets FFmpeg itself find out what the file is, as the decoders beside PyAV do."""
+    # Titles and the like need not be UTF-8. Up to 18 PyAV raises then, unless it is told otherwise; from 19 on it never does, and
+    # there is nothing to tell. What its `open` takes cannot be asked: it has no signature in all versions.
+    text_options = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
+    return av.open(source.path_or_stream(), options={} if is_any_container else source.demuxer_options, **text_options)
 
 
 def demux(container: Any, stream: Any) -> Iterator[Any]:
