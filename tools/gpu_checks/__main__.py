@@ -57,7 +57,7 @@ def make_parts(folder: Path) -> list[Part]:
     return [
         Part("bench", bench, 230),
         Part("scans", [python, "-m", "gpu_checks.scans", str(folder / SCANS_FILE)], 60),
-        Part("tests", [python, "-m", "pytest", "-q", "-m", "needs_cuda", *processes, *tests], 170),
+        Part("tests", [python, "-m", "pytest", "-v", "-m", "needs_cuda", *processes, *tests], 170),
     ]
 
 
@@ -66,6 +66,8 @@ def run_part(part: Part, log: Path) -> Outcome:
     start = time.monotonic()
     # a job on a machine with a GPU must not pass by skipping
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "FAIL_WITHOUT_CUDA": "1"}
+    # what a part that is ended has written must be in its log: names of failed tests
+    environment["PYTHONUNBUFFERED"] = "1"
     environment["PYTHONPATH"] = os.pathsep.join(
         [str(ROOT / "src"), str(ROOT / "tools"), *filter(None, [os.environ.get("PYTHONPATH")])]
     )
