@@ -50,5 +50,8 @@ CHANGES = {
     "sliding windows": lambda model: setattr(model.config, "layer_types", ["sliding_attention"] * 3),
     "hidden states": lambda model: setattr(model.config, "output_hidden_states", True),
     "fewer layers": lambda model: setattr(model.config, "num_hidden_layers", 2),
+    "another epsilon": lambda model: setattr(model.layers[1].input_layernorm, "variance_epsilon", 0.5),
+    "another scaling": lambda model: setattr(model.layers[1].self_attn, "scaling", 0.3),
+    "another place in the cache": lambda model: setattr(model.layers[1].self_attn, "layer_idx", 0),
     "training": lambda model: model.train(),
 }

@@ -169,6 +169,20 @@ def test_what_others_hold_of_the_cache_stays():
     assert_same_cache(cache, branch, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("fields", [{"head_dim": 8}, {"num_hidden_layers": 2}, {"num_key_value_heads": 1}], ids=str)
+@torch.no_grad()
+def test_cache_of_another_model_goes_the_plain_way(fields):
+    """Keys and values are read and written by their address."""
+    model, other = make_model(), make_model(**fields)
+    cache, token = read_prompt(other, 4), make_token(model)
+    decode(other, make_token(other), cache)
+    heads = gates_language_model.key_heads
+    buffer = decode_buffer.known_buffer(cache)
+    assert buffer.holds(other.config.num_hidden_layers, heads(other.config), token)
+    assert not buffer.holds(model.config.num_hidden_layers, heads(model.config), token)
+    assert decode_on_cpu(model, token, use_cache=True, **{CACHE_NAME: cache}) is None
+
+
 def test_shallow_copy_of_a_layer_is_another_branch():
     model = make_model()
     cache = read_prompt(model, 4)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import DynamicCache
 
 from hub_folders import run_without_package
 from tiny_models import make_sample, tiny_model
+from transformers_mvgpt.compat.cache_name import CACHE_NAME
 from transformers_mvgpt.conversion.remote_code import RemoteCode
 from transformers_mvgpt.families import family_of
 from transformers_mvgpt.kernels import dispatch, gates, gates_language_model
@@ -103,3 +105,21 @@ def test_last_token_only_is_of_one_model_and_ends():
     for logits_to_keep in (0, 2, torch.tensor([0])):
         with last_token_only(model, logits_to_keep):
             assert lengths() == [5, 5]
+
+
+@torch.no_grad()
+def test_inputs_are_checked_before_a_decode_step_writes(monkeypatch):
+    model = tiny_model().model
+    cache = DynamicCache(config=model.config.text_config)
+    run_language_model(model, inputs_embeds=torch.zeros(1, 5, 32), use_cache=True, **{CACHE_NAME: cache})
+
+    def check():
+        raise ValueError("2 placeholders, 1 visual token")
+
+    for decode in (lambda *_, **__: pytest.fail("the step has been made"), dispatch.fast.decode_on_gpu):
+        monkeypatch.setattr(dispatch.fast, "decode_on_gpu", decode)
+        with pytest.raises(ValueError, match="2 placeholders"):
+            run_language_model(
+                model, check, inputs_embeds=torch.zeros(1, 1, 32), use_cache=True, **{CACHE_NAME: cache}
+            )
+        assert cache.get_seq_length() == 5

@@ -54,8 +54,6 @@ CHANGES_BETWEEN_TOKENS = {
     "another weight": lambda model: setattr(model.norm, "weight", nn.Parameter(torch.zeros(48))),
     "a weight somewhere else": lambda model: setattr(model.norm.weight, "data", torch.zeros(48)),
     "other frequencies": lambda model: setattr(model.rotary_emb, "inv_freq", torch.zeros(16)),
-    "another epsilon": lambda model: setattr(model.layers[1].input_layernorm, "variance_epsilon", 1e-3),
-    "another scaling": lambda model: setattr(model.layers[1].self_attn, "scaling", 0.5),
     "other positions": lambda model: setattr(model.rotary_emb, "attention_scaling", 0.5),
     "a hook of all modules": None,
 }

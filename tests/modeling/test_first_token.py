@@ -140,6 +140,12 @@ def test_late_answers(device):
 
 
 @pytest.mark.needs_cuda
+def test_late_answers_where_tensors_are_made_on_a_gpu():
+    with torch.device("cuda"):
+        assert LateAnswer(torch.ones(2)).read() == [1, 1]
+
+
+@pytest.mark.needs_cuda
 @torch.no_grad()
 def test_waits_of_a_first_token():
     """Between encoders and prefill, Python waits for no kernel."""

@@ -281,7 +281,7 @@ def test_kind_of_tensors(processor, tensors, kind):
 @pytest.mark.needs_cuda
 @pytest.mark.parametrize("size", [None, (360, 640), (1080, 1920), (32, 4000)], ids=str)
 def test_on_a_gpu_as_on_the_cpu(size):
-    """Within one of 255 grey levels: CPUs resize in integers, and round between columns and rows."""
+    """Within one of 255 grey levels, or two at single pixels: CPUs resize in integers, and round between columns and rows."""
     if size is None:
         video = str(CLIP)
     else:
@@ -293,7 +293,8 @@ def test_on_a_gpu_as_on_the_cpu(size):
     for name, std in zip(STREAMS, (processor.image_std, processor.context_image_std), strict=True):
         assert on_gpu[name].device.type == "cuda"
         levels = (on_gpu[name].cpu() - on_cpu[name]).abs() * 255 * torch.tensor(std)[:, None, None]
-        assert levels.max() <= 1.01
+        assert levels.max() <= 2.01
+        assert (levels > 1.01).float().mean() < 1e-4
 
 
 def test_saved_and_loaded(tmp_path, processor):

@@ -57,7 +57,7 @@ def make_parts(folder: Path) -> list[Part]:
     return [
         Part("bench", bench, 230),
         Part("scans", [python, "-m", "gpu_checks.scans", str(folder / SCANS_FILE)], 60),
-        Part("tests", [python, "-m", "pytest", "-v", "-m", "needs_cuda", *processes, *tests], 170),
+        Part("tests", [python, "-m", "pytest", "-v", "-m", "needs_cuda", "--timeout", "100", *processes, *tests], 170),
     ]
 
 

@@ -45,13 +45,15 @@ class CacheBuffer:
         for layer, layer_keys, layer_values in self._shown:
             layer.keys, layer.values = layer_keys, layer_values
 
-    def holds(self, inputs_embeds: torch.Tensor) -> bool:
-        """Whether it is of as many sequences as tokens (B, 1, h), in their dtype and on their device."""
-        like = self.keys
-        return (like.shape[1], like.dtype, like.device) == (
-            inputs_embeds.shape[0],
-            inputs_embeds.dtype,
-            inputs_embeds.device,
+    def holds(self, num_layers: int, heads: tuple[int, int], like: torch.Tensor) -> bool:
+        """
+        Whether it is of as many layers, of as many key heads of such a width, and of as many sequences as tokens (B, 1, h), in
+        their dtype and on their device.
+        """
+        expected = (num_layers, like.shape[0], heads[0], self.capacity, heads[1])
+        return all(
+            tensor.shape == expected and tensor.dtype == like.dtype and tensor.device == like.device
+            for tensor in (self.keys, self.values)
         )
 
     def takes_one_more(self, layers: list[DynamicLayer]) -> bool:

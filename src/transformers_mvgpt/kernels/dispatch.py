@@ -49,7 +49,8 @@ def run_language_model(
     Returns:
         `BaseModelOutputWithPast`. Inside [`last_token_only`] of the same model, its `last_hidden_state` may be `(B, 1, h)`.
     """
-    if fast is not None:
+    if fast is not None and inputs["inputs_embeds"].shape[1] == 1:
+        check()
         may_record = not fast.are_graphs_disabled(model)
         decoded = fast.decode_on_gpu(model.language_model, may_record=may_record, **inputs)
         if decoded is not None:

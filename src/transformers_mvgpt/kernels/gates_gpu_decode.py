@@ -9,7 +9,16 @@ from torch import nn
 from transformers import Cache, DynamicCache, PreTrainedModel
 
 from .gates import WITHOUT_MEANING, is_plain, is_transformed, may_decode_with_triton
-from .gates_language_model import Parts, is_plain_model, is_plain_weight, parts_of, weights_of_layers
+from .gates_language_model import (
+    Parts,
+    attention_numbers,
+    epsilons,
+    is_plain_model,
+    is_plain_weight,
+    norms_of,
+    parts_of,
+    weights_of_layers,
+)
 
 
 # More keep a GPU busy without it.
@@ -89,28 +98,7 @@ def weights_on_gpu(language_model: PreTrainedModel, like: torch.Tensor) -> list[
     if not is_plain(norm, parts.norm) or not is_plain_weight(norm.weight, (config.hidden_size,), like):
         return None
     weights = weights_of_layers(language_model, parts, like)
-    if weights is None or set(_epsilons(_norms(language_model))) != {config.rms_norm_eps}:
-        return None
-    first, attentions = language_model.layers[0].self_attn, [layer.self_attn for layer in language_model.layers]
-    expected = [(first.scaling, first.head_dim, index) for index in range(len(attentions))]
-    return [*weights, [norm.weight]] if _attention_numbers(attentions) == expected else None
-
-
-def _norms(language_model: Any) -> list[nn.Module]:
-    layers = language_model.layers
-    return [
-        *(norm for layer in layers for norm in (layer.input_layernorm, layer.post_attention_layernorm)),
-        language_model.norm,
-    ]
-
-
-def _epsilons(norms: list[nn.Module]) -> list[float]:
-    return list(map(attrgetter("variance_epsilon"), norms))
-
-
-def _attention_numbers(attentions: list[nn.Module]) -> list[tuple[float, int, int]]:
-    """Of each its scaling, the width of a head, and the layer of the cache that it takes."""
-    return list(map(attrgetter("scaling", "head_dim", "layer_idx"), attentions))
+    return None if weights is None else [*weights, [norm.weight]]
 
 
 def _is_plain_rotation(language_model: Any, parts: Parts) -> bool:
@@ -146,7 +134,7 @@ class SameModules:
         self._weights = [weight for layer in weights for weight in layer if weight is not None]
         self._weights.append(self._frequencies)
         self._memory = self._all_memory()
-        self._norms, self._attentions = _norms(language_model), [layer.self_attn for layer in language_model.layers]
+        self._norms, self._attentions = norms_of(language_model), [layer.self_attn for layer in language_model.layers]
         self._numbers = self._all_numbers()
 
     def are_there(self, language_model: PreTrainedModel) -> bool:
@@ -175,7 +163,7 @@ class SameModules:
     def _all_numbers(self) -> tuple[Any, ...]:
         """What modules have beside weights."""
         rotary = self._modules[-1]
-        return _epsilons(self._norms), _attention_numbers(self._attentions), rotary.attention_scaling, rotary.rope_type
+        return epsilons(self._norms), attention_numbers(self._attentions), rotary.attention_scaling, rotary.rope_type
 
     def _all_memory(self) -> list[Any]:
         """Where each weight is, and how."""

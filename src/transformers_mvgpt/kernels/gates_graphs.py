@@ -9,10 +9,11 @@ from torch import nn
 from torch.nn.modules import module as nn_module
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
-from transformers import Cache, DynamicCache, PreTrainedModel, StaticCache
+from transformers import DynamicCache, PreTrainedModel, StaticCache
 
 from ..compat.cache_name import CACHE_NAME
 from .gates import is_hooked, wants_more_than_logits
+from .gates_language_model import is_new
 from .graphs_fingerprint import tensors_of
 
 
@@ -101,7 +102,7 @@ def may_replay_prefill(
         inputs_embeds.shape[1] >= GRAPH_TOKENS  # not a generated token, or a few of a later turn
         and all(value is None or value is False for value in kwargs.values())
         and not wants_more_than_logits(language_model.config)
-        and _is_new(DynamicCache(config=language_model.config) if cache is None else cache)
+        and is_new(DynamicCache(config=language_model.config) if cache is None else cache)
         and _is_whole(attention_mask)
     )
 
@@ -109,12 +110,6 @@ def may_replay_prefill(
 def count_from_zero(position_ids: torch.Tensor) -> torch.Tensor:
     """Whether tokens are counted from 0: a tensor, so that nobody has to wait for it."""
     return (position_ids == torch.arange(position_ids.shape[-1], device=position_ids.device)).all()
-
-
-def _is_new(cache: Cache) -> bool:
-    """Whether nothing has been written into it, and it keeps all that is."""
-    is_known = type(cache) in (DynamicCache, StaticCache) and not any(cache.is_sliding)
-    return is_known and not any(layer.is_initialized for layer in cache.layers)
 
 
 def _is_whole(attention_mask: Any) -> bool:

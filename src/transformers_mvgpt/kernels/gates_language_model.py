@@ -3,6 +3,7 @@
 
 import functools
 import sys
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import torch
@@ -95,14 +96,39 @@ def weights_for_decode_step(
 
 
 def weights_of_layers(language_model: Any, parts: Parts, like: torch.Tensor) -> list[list[nn.Parameter | None]] | None:
-    """In the order of `LAYER_WEIGHTS`, if all are plain ones of the dtype and device of a tensor."""
-    shapes, weights = _weight_shapes(language_model.config), []
+    """
+    In the order of `LAYER_WEIGHTS`, if all are plain ones of the dtype and device of a tensor, and layers differ in nothing but
+    their weights and their place in the cache.
+    """
+    config = language_model.config
+    shapes, weights = _weight_shapes(config), []
     for layer in language_model.layers:
         of_layer = _weights_of_layer(layer, parts, like, shapes)
         if of_layer is None:
             return None
         weights.append(of_layer)
+    attentions = [layer.self_attn for layer in language_model.layers]
+    expected = [(attentions[0].scaling, key_heads(config)[1], index) for index in range(len(attentions))]
+    if attention_numbers(attentions) != expected or set(epsilons(norms_of(language_model))) != {config.rms_norm_eps}:
+        return None
     return weights
+
+
+def norms_of(language_model: Any) -> list[nn.Module]:
+    layers = language_model.layers
+    return [
+        *(norm for layer in layers for norm in (layer.input_layernorm, layer.post_attention_layernorm)),
+        language_model.norm,
+    ]
+
+
+def epsilons(norms: list[nn.Module]) -> list[float]:
+    return list(map(attrgetter("variance_epsilon"), norms))
+
+
+def attention_numbers(attentions: list[nn.Module]) -> list[tuple[Any, ...]]:
+    """Of each its scaling, the width of a head, and the layer of the cache that it takes."""
+    return list(map(attrgetter("scaling", "head_dim", "layer_idx"), attentions))
 
 
 def may_prefill(
@@ -149,11 +175,12 @@ def begins_unpadded(language_model: PreTrainedModel, mask: torch.Tensor | None, 
         mask is None
         and suits_triton(language_model.norm.weight.device)
         and language_model.config._attn_implementation == "sdpa"
-        and (cache is None or _is_new(cache))
+        and (cache is None or is_new(cache))
     )
 
 
-def _is_new(cache: Cache) -> bool:
+def is_new(cache: Cache) -> bool:
+    """Whether nothing has been written into it, and it keeps all that is."""
     is_known = type(cache) in (DynamicCache, StaticCache) and not any(cache.is_sliding)
     return is_known and not any(layer.is_initialized for layer in cache.layers)
 
@@ -251,11 +278,18 @@ def _is_plain_norm(norm: Any, parts: Parts, dtype: torch.dtype, device: torch.de
     )
 
 
+def key_heads(config: PreTrainedConfig) -> tuple[int, int]:
+    """How many heads keys and values have, and how wide one is."""
+    return config.num_key_value_heads, getattr(config, "head_dim", None) or (
+        config.hidden_size // config.num_attention_heads
+    )
+
+
 def _weight_shapes(config: PreTrainedConfig) -> list[tuple[int, ...]]:
     """In the order of `LAYER_WEIGHTS`."""
     width, inner_width = config.hidden_size, config.intermediate_size
-    head_width = getattr(config, "head_dim", None) or width // config.num_attention_heads
-    queries, keys = config.num_attention_heads * head_width, config.num_key_value_heads * head_width
+    num_key_heads, head_width = key_heads(config)
+    queries, keys = config.num_attention_heads * head_width, num_key_heads * head_width
     projections = [((size, width), (size,)) for size in (queries, keys, keys)]
     output: list[tuple[int, ...]] = [(width, queries), (width,)]
     mlp: list[tuple[int, ...]] = [(inner_width, width), (inner_width, width), (width, inner_width)]
@@ -299,14 +333,15 @@ def holds_sequences(cache: Cache | None, config: PreTrainedConfig, inputs_embeds
     dtype, device = inputs_embeds.dtype, inputs_embeds.device
     if cache is None or type(cache) is not DynamicCache or len(cache.layers) != config.num_hidden_layers:
         return False
-    shape = (inputs_embeds.shape[0], config.num_key_value_heads, cache.get_seq_length())
+    num_heads, head_width = key_heads(config)
+    shape = (inputs_embeds.shape[0], num_heads, cache.get_seq_length(), head_width)
     return (
         shape[2] > 0
         and not cache.offloading
         and all(
             type(layer) is DynamicLayer
             and layer.is_initialized
-            and layer.keys.shape[:3] == layer.values.shape[:3] == shape
+            and layer.keys.shape == layer.values.shape == shape
             and layer.keys.dtype == layer.values.dtype == dtype
             and layer.keys.device == layer.values.device == device
             for layer in cache.layers

@@ -18,7 +18,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 from ..compat.cache_name import CACHE_NAME
 from .decode_buffer import CacheBuffer, buffer_of, known_buffer
 from .gates_gpu_decode import SameModules, may_decode_on_gpu, weights_on_gpu
-from .gates_language_model import holds_sequences
+from .gates_language_model import holds_sequences, key_heads
 from .triton_decode_step import StepNumbers, StepOnGPU, Weights
 
 
@@ -62,7 +62,7 @@ def decode_on_gpu(
             return None  # it needs the cache twice for a moment, the model's own step does not
         if known is None or not known[0].reads(weights):
             known = _new_step(language_model, weights, kind)
-    elif not buffer.holds(inputs_embeds):
+    elif not buffer.holds(language_model.config.num_hidden_layers, key_heads(language_model.config), inputs_embeds):
         return None
     if attention_mask is not None and attention_mask.shape[1] != buffer.length + 1:
         return None

@@ -17,7 +17,7 @@ class LateAnswer:
     def __init__(self, tensor: torch.Tensor):
         self._answer, self._arrived = tensor, None
         if tensor.is_cuda:
-            self._answer = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+            self._answer = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu", pin_memory=True)
             self._answer.copy_(tensor, non_blocking=True)
             self._arrived = torch.cuda.current_stream(tensor.device).record_event()
 

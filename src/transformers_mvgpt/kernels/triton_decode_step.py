@@ -135,7 +135,8 @@ class StepOnGPU:
         self._lock = threading.Lock()
         self._has_run = False
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._stream: torch.cuda.Stream | None = None  # of the last call
+        # of the last call; before it, the one that has made the zeros
+        self._stream = torch.cuda.current_stream(norm.device) if norm.is_cuda else None
 
     def reads(self, weights: Weights | None) -> bool:
         """Whether it reads these, and no others."""

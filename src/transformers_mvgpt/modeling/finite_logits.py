@@ -47,7 +47,7 @@ class FiniteLogits(LogitsProcessor):
             return scores
         if self._sum is None or self._arrived is None:
             self._sum = torch.zeros_like(highest)
-            self._arrived = torch.zeros(highest.shape, dtype=highest.dtype, pin_memory=True)
+            self._arrived = torch.zeros(highest.shape, dtype=highest.dtype, device="cpu", pin_memory=True)
         elif not math.isfinite(self._arrived.item()):
             self._fail()
         self._sum += highest

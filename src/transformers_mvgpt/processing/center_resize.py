@@ -69,8 +69,8 @@ def resize_as_on_cpu(
 ) -> torch.Tensor:
     """
     `resize` of a picture wherever it is, as on a CPU: columns before rows, and grey levels rounded and cut off at 0 and 255 between
-    them. On a GPU, torch does not round there, and edges of noise differ by up to 20 grey levels; this way by one, or two where noise
-    is enlarged.
+    them. On a GPU, torch does not round there, and edges of noise differ by up to 20 grey levels; this way by one, or two at single
+    pixels and where noise is enlarged.
 
     Args:
         picture (`torch.Tensor`): uint8 of shape `(channels, height, width)`.
