@@ -6,8 +6,6 @@ Symbols in the shape comments: V videos, F frames, C chunks, k selected frames p
 I visual tokens per frame and J per chunk for the language model, h its width.
 """
 
-from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 import torch
@@ -20,10 +18,11 @@ from transformers.utils import TransformersKwargs
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 
 from ..compat.cache_name import takes_cache
-from ..kernels.dispatch import encode_videos, run_image_layers, use_quick_gelu
+from ..kernels.dispatch import encode_videos, use_quick_gelu
 from .checkpoint_mapping_mvgpt import register_checkpoint_mappings
 from .configuration_mvgpt import PUBLISHED_ENCODERS, MobileVideoGPTConfig
 from .frame_scoring_mvgpt import score_frames, select_frames
+from .image_features import encode_images, gradients_if_wanted
 from .missing_encoders import Encoder, freeze_unread_weights
 from .model_inputs import check_both_streams, check_pixels, fill_videos
 from .modeling_videomamba import VideoMambaModel
@@ -153,7 +152,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, VisionLanguageModel):
         scores = score_frames(features.unflatten(0, (num_videos, num_frames)), config.frames_per_chunk)
         selected = self._select(scores)
         videos = torch.arange(num_videos, device=frames.device)[:, None]
-        with _gradients_if_wanted(self.video_tower, frames):
+        with gradients_if_wanted(self.video_tower, frames):
             video_outputs = self.video_tower(frames[videos, selected.to(frames.device)], return_dict=True, **kwargs)
         video_tokens = self.video_projector(self._pool_patches(video_outputs.last_hidden_state))  # (V * C, J, h)
         video_tokens = video_tokens.reshape(num_videos, -1, config.text_config.hidden_size)
@@ -170,28 +169,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, VisionLanguageModel):
 
     def _encode_images(self, pixel_values: torch.Tensor, **kwargs) -> BaseModelOutput:
         """(n, 3, H, W) -> features (n, P, D) of the configured layer. Layers beyond it run only to be recorded."""
-        tower = self.vision_tower
-        recorded = {
-            name: kwargs.get(name, getattr(tower.config, name))
-            for name in ("output_hidden_states", "output_attentions")
-        }
-        with _gradients_if_wanted(tower, pixel_values):
-            if any(recorded.values()):
-                outputs = tower(pixel_values, **{**kwargs, "output_hidden_states": True}, return_dict=True)
-                hidden_states = outputs.hidden_states[self.config.vision_feature_layer]
-                all_hidden_states = outputs.hidden_states if recorded["output_hidden_states"] else None
-                attentions = outputs.attentions if recorded["output_attentions"] else None
-            else:
-                all_hidden_states = attentions = None
-                layers = tower.encoder.layers[: self.config.num_vision_layers]
-                hidden_states = run_image_layers(
-                    layers, tower.pre_layrnorm(tower.embeddings(pixel_values)), plain=partial(_call_each, layers)
-                )
-        return BaseModelOutput(
-            last_hidden_state=hidden_states[:, 1:],  # without the class token
-            hidden_states=all_hidden_states,
-            attentions=attentions,
-        )
+        return encode_images(self.vision_tower, pixel_values, self.config.vision_feature_layer, **kwargs)
 
     def _select(self, frame_scores: torch.Tensor) -> torch.Tensor:
         """(V, F) -> (V, C * k): which frames go on to the video encoder."""
@@ -266,18 +244,6 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, VisionLanguageModel):
             position_ids=position_ids,
             **kwargs,
         )
-
-
-def _call_each(layers: Iterable[nn.Module], hidden_states: torch.Tensor) -> torch.Tensor:
-    for layer in layers:
-        hidden_states = layer(hidden_states, None)
-    return hidden_states
-
-
-def _gradients_if_wanted(encoder: nn.Module, pixels: torch.Tensor) -> torch.set_grad_enabled:
-    """Gradient checkpointing makes the embeddings of a frozen encoder require gradients, which nothing wants."""
-    is_wanted = pixels.requires_grad or any(parameter.requires_grad for parameter in encoder.parameters())
-    return torch.set_grad_enabled(torch.is_grad_enabled() and is_wanted)
 
 
 class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, VisionLanguageForConditionalGeneration):
