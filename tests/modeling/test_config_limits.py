@@ -11,7 +11,9 @@ from transformers import AutoConfig
 
 from tiny_models import tiny_config
 from transformers_mvgpt import MobileVideoGPTConfig, VideoMambaConfig
-from transformers_mvgpt.modeling.config_limits import TEXT_LIMITS, VIDEOMAMBA_LIMITS, VISION_LIMITS, check_fields
+from transformers_mvgpt.modeling.checked_config import check_fields
+from transformers_mvgpt.modeling.config_limits import TEXT_LIMITS, VISION_LIMITS
+from transformers_mvgpt.modeling.configuration_videomamba import VIDEOMAMBA_LIMITS
 
 
 SECTIONS = {"vision_config": VISION_LIMITS, "video_config": VIDEOMAMBA_LIMITS, "text_config": TEXT_LIMITS}

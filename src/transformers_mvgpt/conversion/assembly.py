@@ -13,7 +13,7 @@ from transformers.utils import CONFIG_NAME, cached_file
 
 from ..compat.safetensors_files import full_disk_is_named
 from ..families import FAMILIES, Family
-from ..modeling.config_limits import ERRORS_OF_VALUES, config_errors
+from ..modeling.checked_config import ERRORS_OF_VALUES, config_errors
 from ..video.limits import shorten
 from .encoder_sources import read_encoder
 from .loading import (

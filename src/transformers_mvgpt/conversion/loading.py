@@ -15,7 +15,9 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel, Processo
 from transformers.utils import CONFIG_NAME, cached_file
 
 from ..families import FAMILIES, family_of
-from ..modeling.config_limits import ERRORS_OF_VALUES, TEXT_LIMITS, ConfigError, check_fields, config_errors
+from ..modeling.checked_config import ERRORS_OF_VALUES, check_fields, config_errors
+from ..modeling.config_limits import TEXT_LIMITS
+from ..modeling.config_rules import ConfigError
 from ..modeling.missing_encoders import missing_encoder_message
 from ..modeling.missing_weights import MissingWeightsError, is_read
 from ..video.limits import shorten

@@ -4,7 +4,7 @@
 import os
 from typing import Any, ClassVar
 
-from .config_limits import CheckedConfig
+from .checked_config import CheckedConfig
 
 
 class ConfigWithCode(CheckedConfig):

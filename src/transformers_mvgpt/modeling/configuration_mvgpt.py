@@ -10,9 +10,11 @@ from transformers import AutoConfig, CLIPVisionConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from ..compat.cache_name import CACHE_NAME
-from .config_limits import MOBILE_VIDEOGPT_LIMITS, checked, short
+from .checked_config import checked
+from .config_limits import TEXT_LIMITS, VISION_LIMITS
+from .config_rules import FLAG, FLAG_OR_NONE, TEXT, config_of, short, whole
 from .config_with_code import ConfigWithCode
-from .configuration_videomamba import VideoMambaConfig
+from .configuration_videomamba import VIDEOMAMBA_LIMITS, VideoMambaConfig
 
 
 RELEASE_MODEL_TYPE = "MobileVideoGPT_qwen"
@@ -34,6 +36,25 @@ _PUBLISHED_TEXT_0_5B = {
 PUBLISHED_ENCODERS = {
     "image_mm_vision_tower": "openai/clip-vit-base-patch16",
     "mm_vision_tower": "OpenGVLab/VideoMamba",
+}
+
+MOBILE_VIDEOGPT_LIMITS = {
+    # their lowest values depend on one another, and are checked with them
+    "num_frames": whole(-math.inf, 4096),
+    "frames_per_chunk": whole(-math.inf, 4096),
+    "num_selected_frames": whole(-math.inf, 4096),
+    "select_most_attended": FLAG,
+    "vision_feature_layer": whole(-math.inf, math.inf),
+    "image_grid_size": whole(-math.inf, 4096),
+    "video_grid_size": whole(-math.inf, 4096),
+    "image_token_id": whole(0, 2**31 - 1),
+    "video_token_id": whole(0, 2**31 - 1),
+    "tie_word_embeddings": FLAG_OR_NONE,
+    "image_mm_vision_tower": TEXT,
+    "mm_vision_tower": TEXT,
+    "vision_config": config_of(VISION_LIMITS),
+    "video_config": config_of(VIDEOMAMBA_LIMITS),
+    "text_config": config_of(TEXT_LIMITS),
 }
 
 

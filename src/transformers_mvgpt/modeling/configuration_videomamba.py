@@ -4,7 +4,31 @@
 import math
 from typing import Literal
 
-from .config_limits import VIDEOMAMBA_LIMITS, CheckedConfig, checked
+from .checked_config import CheckedConfig, checked
+from .config_rules import EPSILON, FLAG, LAYERS, WIDTH, Rule, is_whole, number, whole
+
+
+VIDEOMAMBA_LIMITS = {
+    "hidden_size": WIDTH,
+    "num_hidden_layers": LAYERS,
+    "state_size": whole(1, 4096),
+    "expand": whole(1, 64),
+    "conv_kernel": whole(1, 1024),
+    "time_step_rank": Rule(
+        "'auto' or an integer", lambda value: isinstance(value, str) or is_whole(value), highest=65_536
+    ),
+    "layer_norm_epsilon": EPSILON,
+    "residual_in_fp32": FLAG,
+    "image_size": whole(1, 4096),
+    "patch_size": whole(1, 4096),
+    "tubelet_size": whole(1, 4096),
+    "num_frames": whole(1, 4096),
+    "num_channels": whole(1, 64),
+    "clip_decoder_size": whole(0, 65_536, optional=True),
+    "time_step_min": number(1e-12, 1e3),
+    "time_step_max": number(1e-12, 1e3),
+    "time_step_floor": number(1e-12, 1e3),
+}
 
 
 @checked(VIDEOMAMBA_LIMITS)
