@@ -3,18 +3,21 @@
 
 import math
 import re
-from dataclasses import fields
 from typing import Any
 
 from transformers import AutoConfig, CLIPVisionConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
-from ..compat.cache_name import CACHE_NAME
 from .checked_config import checked
-from .config_limits import TEXT_LIMITS, VISION_LIMITS
-from .config_rules import FLAG, FLAG_OR_NONE, TEXT, config_of, short, whole
-from .config_with_code import ConfigWithCode
+from .config_rules import FLAG, TEXT, config_of, whole
 from .configuration_videomamba import VIDEOMAMBA_LIMITS, VideoMambaConfig
+from .vision_language_config import (
+    VISION_LANGUAGE_LIMITS,
+    VisionLanguageConfig,
+    check_published,
+    language_model_fields,
+    own_fields,
+)
 
 
 RELEASE_MODEL_TYPE = "MobileVideoGPT_qwen"
@@ -38,28 +41,24 @@ PUBLISHED_ENCODERS = {
     "mm_vision_tower": "OpenGVLab/VideoMamba",
 }
 
-MOBILE_VIDEOGPT_LIMITS = {
+MOBILE_VIDEOGPT_LIMITS = VISION_LANGUAGE_LIMITS | {
     # their lowest values depend on one another, and are checked with them
     "num_frames": whole(-math.inf, 4096),
     "frames_per_chunk": whole(-math.inf, 4096),
     "num_selected_frames": whole(-math.inf, 4096),
     "select_most_attended": FLAG,
-    "vision_feature_layer": whole(-math.inf, math.inf),
     "image_grid_size": whole(-math.inf, 4096),
     "video_grid_size": whole(-math.inf, 4096),
     "image_token_id": whole(0, 2**31 - 1),
     "video_token_id": whole(0, 2**31 - 1),
-    "tie_word_embeddings": FLAG_OR_NONE,
     "image_mm_vision_tower": TEXT,
     "mm_vision_tower": TEXT,
-    "vision_config": config_of(VISION_LIMITS),
     "video_config": config_of(VIDEOMAMBA_LIMITS),
-    "text_config": config_of(TEXT_LIMITS),
 }
 
 
 @checked(MOBILE_VIDEOGPT_LIMITS)
-class MobileVideoGPTConfig(ConfigWithCode):
+class MobileVideoGPTConfig(VisionLanguageConfig):
     r"""
     Configuration of a [`MobileVideoGPTModel`]. The defaults are Mobile-VideoGPT-0.5B (arXiv 2503.21782).
 
@@ -110,6 +109,7 @@ class MobileVideoGPTConfig(ConfigWithCode):
     ```"""
 
     model_type = "mobile_videogpt"
+    published_vision = _PUBLISHED_VISION
     # where a published checkpoint says that its encoders come from
     encoder_source_fields = ("image_mm_vision_tower", "mm_vision_tower")
     sub_configs_defaults = {
@@ -117,56 +117,26 @@ class MobileVideoGPTConfig(ConfigWithCode):
         "video_config": SubConfigSpec(config_class=VideoMambaConfig),
         "text_config": SubConfigSpec(config_class=AutoConfig, model_type="qwen2", init_kwargs=_PUBLISHED_TEXT_0_5B),
     }
-    # what else a model returns depends on the visuals of a batch: an evaluation could not gather it
-    keys_to_ignore_at_inference = [
-        CACHE_NAME,
-        "image_hidden_states",
-        "video_hidden_states",
-        "frame_scores",
-        "selected_frames",
-        "image_outputs",
-        "video_outputs",
-    ]
 
-    vision_config: dict | PreTrainedConfig | None = None
     video_config: dict | PreTrainedConfig | None = None
-    text_config: dict | PreTrainedConfig | None = None
     num_frames: int = 16
     frames_per_chunk: int = 8
     num_selected_frames: int = 4
     select_most_attended: bool = True
-    vision_feature_layer: int = -2
     image_grid_size: int = 12
     video_grid_size: int = 7
     image_token_id: int = 151655
     video_token_id: int = 151656
-    tie_word_embeddings: bool | None = None
     image_mm_vision_tower: str | None = None
     mm_vision_tower: str | None = None
-
-    def __post_init__(self, **kwargs):
-        if isinstance(self.vision_config, dict):
-            self.vision_config = {**_PUBLISHED_VISION, **self.vision_config}
-        super().__post_init__(**kwargs)
-        if self.tie_word_embeddings is None:
-            self.tie_word_embeddings = self.text_config.tie_word_embeddings
 
     @property
     def num_chunks(self) -> int:
         """Chunks C of a video."""
         return self.num_frames // self.frames_per_chunk
 
-    @property
-    def num_vision_layers(self) -> int:
-        """Layers of the image encoder that run."""
-        return self.vision_feature_layer % (self.vision_config.num_hidden_layers + 1)
-
     def reads_weight(self, name: str) -> bool:
-        """Whether a model with this config computes anything with the weight of this name."""
-        if re.search(r"\bvideo_tower\.clip_decoder\.|\bvision_tower\.post_layernorm\.", name):
-            return False
-        layer = re.search(r"\bvision_tower\.encoder\.layers\.(\d+)\.", name)
-        return layer is None or int(layer[1]) < self.num_vision_layers
+        return super().reads_weight(name) and not re.search(r"\bvideo_tower\.clip_decoder\.", name)
 
     @property
     def num_image_tokens(self) -> int:
@@ -181,14 +151,9 @@ class MobileVideoGPTConfig(ConfigWithCode):
     def validate_architecture(self):
         """Part of `@strict`-powered validation."""
         self._validate_frames()
+        self._validate_vision()
         self._validate_grids()
-        self._validate_widths()
-        num_states = self.vision_config.num_hidden_layers + 1
-        if not -num_states <= self.vision_feature_layer < num_states:
-            raise ValueError(
-                f"`vision_feature_layer` ({self.vision_feature_layer}) must be one of the {num_states} hidden states of "
-                f"the image encoder: {-num_states} to {num_states - 1}."
-            )
+        self._validate_language_model()
         if self.image_token_id == self.video_token_id:
             raise ValueError(f"`image_token_id` and `video_token_id` must differ, both are {self.image_token_id}.")
 
@@ -225,11 +190,6 @@ class MobileVideoGPTConfig(ConfigWithCode):
 
     def _validate_grids(self):
         vision = self.vision_config
-        if not isinstance(vision.image_size, int) or not isinstance(vision.patch_size, int):
-            raise ValueError(
-                f"`vision_config.image_size` ({vision.image_size}) and `patch_size` ({vision.patch_size}) must be "
-                "integers: frames are square."
-            )
         if vision.image_size % vision.patch_size:
             raise ValueError(
                 f"`vision_config.image_size` ({vision.image_size}) must be a multiple of `vision_config.patch_size` "
@@ -245,55 +205,27 @@ class MobileVideoGPTConfig(ConfigWithCode):
                     f"`{name}` ({grid}) must be from 1 to {patches}, the patches along a side of a frame in `{encoder}`."
                 )
 
-    def _validate_widths(self):
-        text = self.text_config
-        for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"):
-            if not isinstance(getattr(text, name, None), int):
-                raise ValueError(
-                    f"`text_config` is a {text.model_type!r}, not a language model of this kind: it has no `{name}`."
-                )
-        heads, kv_heads = text.num_attention_heads, text.num_key_value_heads
-        if getattr(text, "head_dim", None) is None and text.hidden_size % heads:
-            raise ValueError(
-                f"`text_config.hidden_size` ({text.hidden_size}) must be a multiple of "
-                f"`text_config.num_attention_heads` ({heads})."
-            )
-        head_dim = getattr(text, "head_dim", None) or text.hidden_size // heads
-        if head_dim % 2:
-            raise ValueError(
-                f"`text_config.hidden_size` / `text_config.num_attention_heads` ({head_dim}) must be even: positions are "
-                "rotations of pairs."
-            )
-        if text.pad_token_id is not None and not -text.vocab_size <= text.pad_token_id < text.vocab_size:
-            raise ValueError(
-                f"`text_config.pad_token_id` ({text.pad_token_id}) must be below `text_config.vocab_size` ({text.vocab_size})."
-            )
-        if heads % kv_heads:
-            raise ValueError(
-                f"`text_config.num_attention_heads` ({heads}) must be a multiple of "
-                f"`text_config.num_key_value_heads` ({kv_heads})."
-            )
-
     @classmethod
-    def get_config_dict(cls, *args, **kwargs) -> tuple[dict[str, Any], dict[str, Any]]:
-        """As [`~PreTrainedConfig.get_config_dict`]; a published repository's flat dictionary is returned nested."""
-        config_dict, kwargs = super().get_config_dict(*args, **kwargs)
-        return _nested_release_config(config_dict), kwargs
+    def nested_release_config(cls, config_dict: dict[str, Any]) -> dict[str, Any]:
+        """
+        The nested form of a published `config.json`, which has the language model's fields at top level beside `mm_*` ones.
+        Any other dictionary is returned as it is.
 
-    @classmethod
-    def from_dict(cls, config_dict: dict[str, Any], **kwargs):
+        Raises:
+            ValueError: if it asks for something that no published model has.
         """
-        As [`~PreTrainedConfig.from_dict`]. Keyword arguments that are fields are set together with the dictionary's,
-        so that only their combination has to fit; one for a sub-config may be a dictionary of some of its fields.
-        A published repository's flat dictionary is understood too.
-        """
-        config_dict = _nested_release_config(config_dict)
-        names = {field.name for field in fields(cls)} - {"dtype"}
-        given = {name: kwargs.pop(name) for name in names & set(kwargs)}
-        for name in cls.sub_configs_defaults.keys() & given.keys() & config_dict.keys():
-            if isinstance(config_dict[name], dict) and isinstance(given[name], dict):
-                given[name] = {**config_dict[name], **given[name]}
-        return super().from_dict({**config_dict, **given}, **kwargs)
+        if config_dict.get("model_type") != RELEASE_MODEL_TYPE:
+            return config_dict
+        check_published(
+            config_dict,
+            {
+                "mm_projector_type": ("etp",),
+                "image_mm_projector_type": ("etp",),
+                "mm_vision_select_feature": ("patch",),
+            },
+        )
+        text_config = language_model_fields("qwen2", config_dict)
+        return PUBLISHED_ENCODERS | own_fields(MobileVideoGPTConfig, config_dict) | {"text_config": text_config}
 
 
 @checked(MOBILE_VIDEOGPT_LIMITS)
@@ -305,41 +237,6 @@ class MobileVideoGPTReleaseConfig(MobileVideoGPTConfig):
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs):
         return MobileVideoGPTConfig.from_dict(config_dict, **kwargs)
-
-
-def _nested_release_config(flat: dict[str, Any]) -> dict[str, Any]:
-    """
-    The nested form of a published `config.json`, which has the language model's fields at top level beside `mm_*` ones.
-    Any other dictionary is returned as it is.
-
-    Raises:
-        ValueError: if it asks for something that no published model has.
-    """
-    if flat.get("model_type") != RELEASE_MODEL_TYPE:
-        return flat
-    for name, expected in (
-        ("mm_projector_type", "etp"),
-        ("image_mm_projector_type", "etp"),
-        ("mm_vision_select_feature", "patch"),
-    ):
-        if flat.get(name, expected) != expected:
-            raise ValueError(f"`{name}` is {short(flat[name])} in this config.json; only {expected!r} is supported.")
-
-    own_names = {field.name for field in fields(MobileVideoGPTConfig)}
-    shared = {field.name for field in fields(PreTrainedConfig)}
-    nested = {name: flat[name] for name in own_names - shared if name in flat}
-    nested = PUBLISHED_ENCODERS | nested | {"model_type": MobileVideoGPTConfig.model_type}
-    if "mm_vision_select_layer" in flat:
-        nested["vision_feature_layer"] = flat["mm_vision_select_layer"]
-    dtype = flat.get("dtype", flat.get("torch_dtype"))
-    if dtype is not None:
-        nested["dtype"] = dtype
-
-    qwen2 = AutoConfig.for_model("qwen2")
-    legacy_rope = {"rope_theta", "rope_scaling"}
-    text_names = {field.name for field in fields(qwen2)} - shared | legacy_rope | {"head_dim"}
-    nested["text_config"] = {name: flat[name] for name in text_names if flat.get(name) is not None}
-    return nested
 
 
 __all__ = ["MobileVideoGPTConfig"]
