@@ -22,6 +22,7 @@ from .option_types import checked_options
 from .pipeline_video_text import VideoTextToTextPipeline  # noqa: F401  what is imported here is saved with the processor
 from .processor_files import check_json_files
 from .saved_with_code import SavedWithCode
+from .text_pieces import TokenizerOfPieces, add_placeholders
 from .video_inputs import VideoWithOptions, flatten_videos
 
 
@@ -45,6 +46,8 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
             Jinja template of a conversation.
         num_tokens (`dict[str, int]`):
             Visual tokens that the model makes of an `"image"` or a `"video"`.
+        token_ids (`dict[str, int | None]`, *optional*):
+            The model's ids of the placeholders, by modality, where they are not the tokenizer's.
 
     Raises:
         ValueError: if the tokenizer does not know the placeholders.
@@ -55,10 +58,20 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
     placeholders: ClassVar[dict[str, str]] = {}
     # which tokenizer has them, for messages
     tokenizer_hint: ClassVar[str] = ""
+    # whether the text around a placeholder is tokenized in pieces; placeholders that the tokenizer lacks are added to it then
+    splits_at_placeholders: ClassVar[bool] = False
     _untrusted_input: UntrustedInput | None = None
 
-    def __init__(self, *parts: Any, chat_template: str, num_tokens: dict[str, int]):
+    def __init__(
+        self,
+        *parts: Any,
+        chat_template: str,
+        num_tokens: dict[str, int],
+        token_ids: dict[str, int | None] | None = None,
+    ):
         super().__init__(*parts, chat_template=chat_template)
+        if self.splits_at_placeholders:
+            add_placeholders(self.tokenizer, list(self.placeholders.values()))
         vocabulary = self.tokenizer.get_vocab()
         for modality, token in self.placeholders.items():
             if token not in vocabulary:
@@ -68,7 +81,8 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
                 )
             # under the names that transformers reads and saves
             setattr(self, f"{modality}_token", token)
-            setattr(self, f"{modality}_token_id", vocabulary[token])
+            known_id = (token_ids or {}).get(modality)
+            setattr(self, f"{modality}_token_id", vocabulary[token] if known_id is None else known_id)
             setattr(self, f"num_{modality}_tokens", num_tokens[modality])
 
     @classmethod
@@ -216,7 +230,33 @@ class VisionLanguageProcessor(SavedWithCode, ProcessorMixin):
         for modality, token in self.placeholders.items():
             prompt = prompt.replace(token, token * getattr(self, f"num_{modality}_tokens"))
         bos = self.tokenizer.bos_token
-        return tokenizer(prompt, add_special_tokens=bos is None or not prompt.startswith(bos))["input_ids"]
+        return self._of_prompts(tokenizer)(prompt, add_special_tokens=bos is None or not prompt.startswith(bos))[
+            "input_ids"
+        ]
+
+    def __call__(
+        self, images: Any = None, text: Any = None, videos: Any = None, audio: Any = None, **kwargs: Any
+    ) -> Any:
+        """
+        As [`~ProcessorMixin.__call__`]. Control tokens in the text are control tokens.
+
+        Raises:
+            ValueError: on an unknown option, and if placeholders and visuals are not as many.
+        """
+        processor = self
+        if self.splits_at_placeholders:
+            processor = copy.copy(self)
+            processor.tokenizer = self._of_prompts(self.tokenizer)
+        return super(VisionLanguageProcessor, processor).__call__(
+            images=images, text=text, videos=videos, audio=audio, **kwargs
+        )
+
+    def _of_prompts(self, tokenizer: Any) -> Any:
+        """The tokenizer, as prompts with placeholders need it."""
+        if not self.splits_at_placeholders:
+            return tokenizer
+        ids = {token: getattr(self, f"{modality}_token_id") for modality, token in self.placeholders.items()}
+        return TokenizerOfPieces(tokenizer, ids)
 
     def _render(
         self, template: str, chats: list[list[dict[str, Any]]], raw_prompt: bool = False, **options: Any
