@@ -16,6 +16,7 @@ from .modeling.modeling_videomamba import VideoMambaModel
 from .modeling.vision_language_model import VisionLanguageForConditionalGeneration, VisionLanguageModel
 from .processing.processing_mvgpt import MobileVideoGPTProcessor
 from .processing.video_processing_mvgpt import MobileVideoGPTVideoProcessor
+from .training.stage_records import MOBILE_VIDEOGPT, Stage
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Family:
             `model_type` of the language models that may be in it.
         parts (`Mapping[type[PreTrainedConfig], type[PreTrainedModel]]`):
             Models of ours that are parts of it and can also be loaded alone.
-        stages (`tuple[str, ...]`):
+        stages (`tuple[Stage, ...]`):
             The stages of its training, the first one first.
         paper (`str`):
             Its number at arXiv.
@@ -85,7 +86,7 @@ class Family:
     release_config_classes: tuple[type[PreTrainedConfig], ...]
     language_model_types: tuple[str, ...]
     parts: Mapping[type[PreTrainedConfig], type[PreTrainedModel]]
-    stages: tuple[str, ...]
+    stages: tuple[Stage, ...]
     paper: str
     summary: str
     tags: tuple[str, ...]
@@ -124,7 +125,7 @@ FAMILIES = (
         release_config_classes=(MobileVideoGPTReleaseConfig,),
         language_model_types=("qwen2",),
         parts={VideoMambaConfig: VideoMambaModel},
-        stages=("video_projector", "image_projector", "instruction"),
+        stages=MOBILE_VIDEOGPT,
         paper="2503.21782",
         summary="CLIP sees {config.num_frames} frames of a video; the {config.video_config.num_frames} of them that draw the "
         "most attention go through\nVideoMamba too.",

@@ -99,6 +99,7 @@ def test_model_that_takes_images_alone(processor):
     class ImagesAlone:
         tokenizer, chat_template = processor.tokenizer, processor.chat_template
         image_token_id, num_image_tokens = processor.image_token_id, 7
+        placeholders = {"image": "<|image_pad|>"}
 
     with_image, with_video = (chat("What?", "A cat.", visuals=[visual]) for visual in (IMAGE, VIDEO))
     (ids, _), problem = encode_chats(ImagesAlone(), [with_image, with_video])

@@ -108,6 +108,10 @@ def test_dataset_in_memory_is_named_in_the_saved_recipe():
         ({"warmup_ratio": 1}, "`warmup_ratio` (1) must be from 0 to below 1."),
         ({"lora": {"r": 0}}, "`lora.r` (0) must be at least 1."),
         ({"lora": {"dropout": 1.0}}, "`lora.dropout` (1.0) must be from 0 to below 1."),
+        (
+            {"stage": "lora"},
+            "`stage` (lora) must be video_projector or image_projector or instruction or pretraining.",
+        ),
         ({"stage": "image_projector", "train_encoders": True}, "`train_encoders` is only for the stage 'instruction'"),
     ],
 )
@@ -118,7 +122,7 @@ def test_errors(change, message):
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"stage": "lora"}, ("stage", "lora")), ({"batch_size": "many"}, ("batch_size", "many"))],
+    [({"stage": ["lora"]}, ("stage", "lora")), ({"batch_size": "many"}, ("batch_size", "many"))],
 )
 def test_wrong_types_name_field_and_value(change, words):
     with pytest.raises(ValueError, match="^The recipe has a value that cannot be: .*" + ".*".join(words)):

@@ -14,9 +14,11 @@ from seeded_weights import seeded_pixels, seeded_weight
 from tiny_models import VIDEO_SIZE, make_prompt, make_sample, tiny_model
 from transformers_mvgpt import MobileVideoGPTConfig, MobileVideoGPTForConditionalGeneration
 from transformers_mvgpt.conversion.weight_names import native_names
-from transformers_mvgpt.families import family_of
+from transformers_mvgpt.families import FAMILIES, family_of
 from transformers_mvgpt.training import make_recipe, stages
-from transformers_mvgpt.training.stages import encode_images_as_video, prepare_model
+from transformers_mvgpt.training.images_as_video_mvgpt import encode_images_as_video
+from transformers_mvgpt.training.stage_records import MOBILE_VIDEOGPT, STAGE_NAMES
+from transformers_mvgpt.training.stages import prepare_model
 
 
 DATA = Path(__file__).parents[1] / "data"
@@ -48,11 +50,15 @@ def test_one_projector_learns(stage):
 
 
 def test_families_have_stages_of_their_own(monkeypatch):
-    family = replace(family_of("mobile_videogpt"), name="Other", stages=("image_projector", "instruction"))
+    family = replace(family_of("mobile_videogpt"), name="Other", stages=MOBILE_VIDEOGPT[1:])
     monkeypatch.setattr(stages, "family_of", lambda config: family)
     prepare_model(tiny_model(), recipe("image_projector"))
     with pytest.raises(ValueError, match=r"`stage` \(video_projector\) of Other must be image_projector or inst"):
         prepare_model(tiny_model(), recipe("video_projector"))
+
+
+def test_recipes_know_the_stages_of_all_families():
+    assert set(STAGE_NAMES) >= {stage.name for family in FAMILIES for stage in family.stages}
 
 
 def test_lora_is_on_every_linear_of_the_language_model_alone():

@@ -10,6 +10,7 @@ from transformers import TrainingArguments
 
 from .recipe import Recipe, check_names
 from .sampler import check_strategy
+from .stage_records import LANGUAGE_MODEL_STAGE_NAMES
 
 
 # What the recipe has a name of its own for.
@@ -107,7 +108,7 @@ def training_arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
         "logging_first_step": True,
         "report_to": recipe.report_to,
         # a batch without a video does not use the video projector
-        "ddp_find_unused_parameters": recipe.stage == "instruction",
+        "ddp_find_unused_parameters": recipe.stage in LANGUAGE_MODEL_STAGE_NAMES,
         "prediction_loss_only": True,
         "remove_unused_columns": False,
         "disable_tqdm": True,

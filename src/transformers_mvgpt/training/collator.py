@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ..processing.image_inputs import read_image
 from ..video.limits import shorten
-from .chat_encoding import IGNORED, encode_chats, placeholder_ids
+from .chat_encoding import IGNORED, encode_captions, encode_chats, placeholder_ids
 from .messages import visuals_of
 
 
@@ -46,6 +46,9 @@ class DataCollator:
         on_unreadable (`str`, defaults to `"stop"`):
             `"stop"` raises on a sample that cannot be used. `"report"` puts why into the batch, as `"problems"`; what stands
             for the sample has zeros as pixels and no label, so that nothing is learned of it.
+        text (`str`, defaults to `"chat"`):
+            `"chat"` is the processor's chat template, `"caption"` one visual and its caption, without a question
+            ([`encode_captions`]).
 
     Returns:
         `dict[str, torch.Tensor]`: `input_ids`, `attention_mask` and `labels`, int64 of shape `(batch_size, length)`, padded on
@@ -63,17 +66,19 @@ class DataCollator:
         num_frame_tokens: int | None = None,
         pad_images: bool = False,
         on_unreadable: Literal["stop", "report"] = "stop",
+        text: Literal["chat", "caption"] = "chat",
     ):
         self.processor = processor
         self.max_length = max_length
         self.num_frame_tokens = num_frame_tokens
         self.pad_images = pad_images
         self.on_unreadable = on_unreadable
+        self.text = text
 
     def __call__(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         problems: list[str] = []
         chats = [sample["messages"] for sample in samples]
-        texts = encode_chats(self.processor, chats, self.num_frame_tokens)
+        texts = self._encode(chats)
         sequences: list[tuple[torch.Tensor, torch.Tensor]] = []
         pixels: dict[str, list[torch.Tensor]] = {}
         for sample, text in zip(samples, texts, strict=True):
@@ -104,6 +109,10 @@ class DataCollator:
         if problems:
             batch["problems"] = problems
         return batch
+
+    def _encode(self, chats: list[list[dict[str, Any]]]) -> list[tuple[np.ndarray, np.ndarray] | str]:
+        encode = encode_captions if self.text == "caption" else encode_chats
+        return encode(self.processor, chats, self.num_frame_tokens)
 
     def _report(self, problem: str, problems: list[str]) -> None:
         if self.on_unreadable == "stop":
@@ -162,7 +171,7 @@ class DataCollator:
         if isinstance(text, str):
             visuals = [part for message in messages for part in message["content"] if part["type"] != "text"]
             empty = [{"role": "user", "content": visuals}, {"role": "assistant", "content": []}]
-            [text] = encode_chats(self.processor, [empty], self.num_frame_tokens)
+            [text] = self._encode([empty])
             assert not isinstance(text, str)
         ids, labels = text
         num_images, num_videos = (len(visuals_of(messages, kind)) for kind in ("image", "video"))

@@ -15,6 +15,9 @@ from .messages import to_messages, visuals_of
 from .sources import open_sources
 
 
+MODALITIES = {"image": 1, "video": 2}  # their sum, where a sample has both
+
+
 class InstructionDataset(torch.utils.data.Dataset):
     """
     Conversations, each about a video, about images or about nothing to be seen. All are looked through once, so that a
@@ -49,8 +52,7 @@ class InstructionDataset(torch.utils.data.Dataset):
         for number, source in enumerate(self.sources):
             for index, record in enumerate(source):
                 messages = self._messages(number, index, record)
-                kinds = [bool(visuals_of(messages, kind)) for kind in ("image", "video")]
-                modalities.append(kinds[0] + 2 * kinds[1])
+                modalities.append(sum(number for kind, number in MODALITIES.items() if visuals_of(messages, kind)))
                 texts = (part["text"] for message in messages for part in message["content"] if part["type"] == "text")
                 lengths.append(sum(map(len, texts)))
         if not lengths:

@@ -15,6 +15,7 @@ from huggingface_hub.dataclasses import strict
 from huggingface_hub.errors import StrictDataclassError
 
 from ..video.limits import shorten
+from .stage_records import STAGE_NAMES
 
 
 SHIPPED_RECIPES = Path(__file__).parent / "recipes"
@@ -49,8 +50,9 @@ class Recipe:
 
     Args:
         stage (`str`):
-            `"video_projector"` and `"image_projector"` train one projector on images with captions, `"instruction"` the
-            language model and both projectors on conversations about videos and images.
+            A stage of the model's family. `"video_projector"` and `"image_projector"` train one projector on captions,
+            `"pretraining"` (MobileVLM V2) the projector and the language model, `"instruction"` the language model and all
+            projectors on conversations.
         model (`str`):
             Where to start: a native folder, such as `mvgpt assemble` writes, a published checkpoint (folder or Hub id) or
             the output of the stage before.
@@ -76,7 +78,7 @@ class Recipe:
             Whether images for the image encoder become squares with borders of the mean color, as in the published
             training, instead of being cropped to squares.
         lora ([`LoraSettings`], *optional*): None trains the language model in full.
-        train_encoders (`bool`): whether both encoders learn too. Only in the stage `"instruction"`.
+        train_encoders (`bool`): whether the encoders learn too. Only in the stage `"instruction"`.
         gradient_checkpointing (`bool`): compute activations twice instead of keeping them.
         dtype (`str`): `"bf16"` and `"fp16"` compute in it; weights are kept in float32.
         num_workers (`int`): processes that read images and videos; 0 reads them in between.
@@ -94,7 +96,7 @@ class Recipe:
         ValueError: on a value that cannot be.
     """
 
-    stage: Literal["video_projector", "image_projector", "instruction"]
+    stage: str
     model: str
     data: Any
     output: str
@@ -126,6 +128,8 @@ class Recipe:
     trainer: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
+        if self.stage not in STAGE_NAMES:
+            raise ValueError(f"`stage` ({shorten(self.stage)}) must be {' or '.join(STAGE_NAMES)}.")
         if (self.num_epochs is None) == (self.max_steps is None):
             raise ValueError(
                 f"One of `num_epochs` ({self.num_epochs}) and `max_steps` ({self.max_steps}) must say how long to train. Set the "
@@ -152,7 +156,7 @@ class Recipe:
             raise ValueError(f"`warmup_ratio` ({self.warmup_ratio}) must be from 0 to below 1.")
         if self.train_encoders and self.stage != "instruction":
             raise ValueError(
-                f"`train_encoders` is only for the stage 'instruction': in {self.stage!r} one projector learns."
+                f"`train_encoders` is only for the stage 'instruction': in {self.stage!r} encoders are frozen."
             )
 
     def to_yaml(self) -> str:

@@ -4,6 +4,7 @@
 import importlib.util
 
 from .recipe import Recipe
+from .stage_records import LANGUAGE_MODEL_STAGE_NAMES
 
 
 # What transformers calls the places that a loss goes to, and the packages that it imports for them.
@@ -27,7 +28,7 @@ def check_packages(recipe: Recipe) -> None:
         ImportError: if one is missing.
     """
     needed = {"accelerate": "Training"}
-    if recipe.stage == "instruction" and recipe.lora is not None:
+    if recipe.stage in LANGUAGE_MODEL_STAGE_NAMES and recipe.lora is not None:
         needed["peft"] = "LoRA"
     for package, what in needed.items():
         if not is_installed(package):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import TrainingArguments, set_seed
 from transformers.integrations import unset_hf_deepspeed_config
@@ -15,16 +16,19 @@ from transformers.trainer_callback import PrinterCallback, TrainerCallback
 from ..compat.safetensors_files import full_disk_is_named, usual_file_mode
 from ..conversion.loading import LoadedModel, load_model
 from ..conversion.native_folder import check_written, write_native_folder
+from ..families import family_of
 from ..video.limits import UntrustedInput
 from .arguments import training_arguments
 from .checkpoints import list_checkpoints
 from .collator import DataCollator
-from .data import InstructionDataset
+from .data import MODALITIES, InstructionDataset
+from .images_as_video_mvgpt import num_frame_tokens
 from .loss_curve import LossCurve
 from .output import CHECKPOINTS_FOLDER, claimed_output, is_finished, write_whole
 from .recipe import Recipe
 from .requirements import check_packages
-from .stages import prepare_model
+from .stage_records import LANGUAGE_MODEL_STAGE_NAMES, Stage
+from .stages import find_stage, prepare_model
 from .stop_signals import StopSignals, TrainingStopped
 from .trainer import VisionLanguageTrainer
 
@@ -78,26 +82,37 @@ def _train(
     untrusted_input: UntrustedInput | None,
 ) -> None:
     checkpoints = output / CHECKPOINTS_FOLDER
-    if recipe.stage == "instruction" and os.path.isfile(os.path.join(recipe.model, "adapter_config.json")):
+    trains_language_model = recipe.stage in LANGUAGE_MODEL_STAGE_NAMES
+    if trains_language_model and os.path.isfile(os.path.join(recipe.model, "adapter_config.json")):
         raise ValueError(f"{recipe.model} is a LoRA adapter: merge it first, `mvgpt merge {recipe.model} TARGET`.")
-    dataset = _open_data(recipe, recipe.data)
-    eval_dataset = None if recipe.eval_data is None else _open_data(recipe, recipe.eval_data)
+    dataset = InstructionDataset(recipe.data, recipe.media_folder, recipe.media_anywhere)
+    eval_dataset = None
+    if recipe.eval_data is not None:
+        eval_dataset = InstructionDataset(recipe.eval_data, recipe.media_folder, recipe.media_anywhere)
 
     set_seed(recipe.seed)
     loaded = load_model(recipe.model, {}, dtype=torch.float32)
     config = loaded.model.config
+    stage = find_stage(family_of(config), recipe.stage)
+    for data in (dataset, eval_dataset):
+        if data is not None:
+            _check_visuals(data, stage)
     loaded.model.name_or_path = os.path.abspath(recipe.model) if os.path.isdir(recipe.model) else recipe.model
     if untrusted_input is not None:
         loaded.processor.untrusted_input = untrusted_input
     model = prepare_model(loaded.model, recipe)
-    num_frame_tokens = config.video_grid_size**2 if recipe.stage == "video_projector" else None
     trainer = VisionLanguageTrainer(
         model=model,
         args=arguments,
         train_dataset=dataset,
         eval_dataset=eval_dataset,
         data_collator=DataCollator(
-            loaded.processor, recipe.max_length, num_frame_tokens, recipe.pad_images, on_unreadable="report"
+            loaded.processor,
+            recipe.max_length,
+            num_frame_tokens(config) if stage.images_as_video else None,
+            recipe.pad_images,
+            on_unreadable="report",
+            text=stage.text,
         ),
         callbacks=[LossCurve(output), *callbacks],
         projector_learning_rate=recipe.projector_learning_rate,
@@ -144,19 +159,27 @@ def _stop(trainer: VisionLanguageTrainer, checkpoints: Path, signal_number: int)
     )
 
 
-def _open_data(recipe: Recipe, data) -> InstructionDataset:
-    dataset = InstructionDataset(data, recipe.media_folder, recipe.media_anywhere)
-    if recipe.stage == "instruction":
-        return dataset
-    misfits = (dataset.modalities != 1).nonzero()[0]
+def _check_visuals(dataset: InstructionDataset, stage: Stage) -> None:
+    """
+    Raises:
+        ValueError: if samples lack what the stage shows, or have something else.
+    """
+    if not stage.visuals:
+        return
+    misfits = (~np.isin(dataset.modalities, [MODALITIES[kind] for kind in stage.visuals])).nonzero()[0]
     if len(misfits):
         index = int(misfits[0])
-        what = "a video" if dataset.modalities[index] else "no image"
+        kinds = " or ".join(stage.visuals)
+        others = [
+            kind
+            for kind, number in MODALITIES.items()
+            if kind not in stage.visuals and dataset.modalities[index] & number
+        ]
+        has = f"has a {others[0]}" if others else f"has not one {kinds}"
         raise ValueError(
-            f"The stage {recipe.stage!r} is trained on images with captions, but {dataset.describe(index)} has {what} "
-            f"({len(misfits)} such samples): train on it in the stage 'instruction'."
+            f"The stage {stage.name!r} is trained on {kinds.replace(' or ', 's or ')}s with captions, but "
+            f"{dataset.describe(index)} {has} ({len(misfits)} such samples): train on it in the stage 'instruction'."
         )
-    return dataset
 
 
 def _write_model(trainer: VisionLanguageTrainer, loaded: LoadedModel, output: Path) -> None:
