@@ -59,7 +59,7 @@ def write_hub_config(name: str, folder: Path) -> None:
         model = MobileVideoGPTForConditionalGeneration(config)
     # Qwen's tokenizer is too large for a test, and no file depends on it
     processor = MobileVideoGPTProcessor.from_config(config, make_processor().tokenizer)
-    card = make_card(model, read_metadata(PUBLISHED[name][0], config, name), name)
+    card = make_card(model, read_metadata(PUBLISHED[name][0], config, name), name, PUBLISHED[name][0])
     prepare(LoadedModel(model, processor, set()))
     with tempfile.TemporaryDirectory() as scratch:
         processor.save_pretrained(scratch)

@@ -2,12 +2,13 @@
 """The families of models: one record each, and the only list to extend for a new one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from transformers import CLIPImageProcessor, PreTrainedConfig, PreTrainedModel, ProcessorMixin, Qwen2Tokenizer
 from transformers.models.clip import CLIPImageProcessorPil
 from transformers.video_processing_utils import BaseVideoProcessor
 
+from . import published_models
 from .modeling.configuration_mvgpt import MobileVideoGPTConfig, MobileVideoGPTReleaseConfig
 from .modeling.configuration_videomamba import VideoMambaConfig
 from .modeling.missing_encoders import Encoder
@@ -16,29 +17,8 @@ from .modeling.modeling_videomamba import VideoMambaModel
 from .modeling.vision_language_model import VisionLanguageForConditionalGeneration, VisionLanguageModel
 from .processing.processing_mvgpt import MobileVideoGPTProcessor
 from .processing.video_processing_mvgpt import MobileVideoGPTVideoProcessor
+from .published_models import PublishedModels
 from .training.stage_records import MOBILE_VIDEOGPT, Stage
-
-
-@dataclass(frozen=True)
-class PublishedModels:
-    """
-    What is known of the published checkpoints of a family, for the cards of models that come from them.
-
-    Args:
-        repositories (`Mapping[int, str]`):
-            Their Hub ids by the width of the language model.
-        license (`str`):
-            Their license, by the Hub's name for it.
-        license_note (`str`):
-            What there is to know of it, as sentences.
-        datasets (`tuple[str, ...]`):
-            Hub ids of what they were trained on.
-    """
-
-    repositories: Mapping[int, str]
-    license: str
-    license_note: str
-    datasets: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -71,8 +51,13 @@ class Family:
             How it works, as sentences for a model card; `{config.num_frames}` stands for a field of its config.
         tags (`tuple[str, ...]`):
             What it is found by on the Hub.
-        published (`PublishedModels`):
+        published ([`PublishedModels`]):
             Its published checkpoints.
+        sampling (`str`, *optional*):
+            Which frames of a video it sees, as a part of a sentence for a model card.
+        release_folders (`Mapping[str, str]`):
+            Folders of modules that its training may leave instead of one checkpoint, and what stands before the names of their
+            weights in a checkpoint of the release.
     """
 
     name: str
@@ -91,6 +76,8 @@ class Family:
     summary: str
     tags: tuple[str, ...]
     published: PublishedModels
+    sampling: str = ""
+    release_folders: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def model_type(self) -> str:
@@ -100,6 +87,11 @@ class Family:
     def model_types(self) -> tuple[str, ...]:
         """Its own `model_type`, and those of its published checkpoints."""
         return self.model_type, *(config_class.model_type for config_class in self.release_config_classes)
+
+    @property
+    def task(self) -> str:
+        """The task of its pipeline, by the Hub's name for it."""
+        return "image-text-to-text" if self.video_processor_class is None else "video-text-to-text"
 
     @property
     def encoders(self) -> dict[str, Encoder]:
@@ -130,13 +122,8 @@ FAMILIES = (
         summary="CLIP sees {config.num_frames} frames of a video; the {config.video_config.num_frames} of them that draw the "
         "most attention go through\nVideoMamba too.",
         tags=("mobile-videogpt", "videomamba"),
-        published=PublishedModels(
-            repositories={896: "Amshaker/Mobile-VideoGPT-0.5B", 1536: "Amshaker/Mobile-VideoGPT-1.5B"},
-            license="cc-by-nc-sa-4.0",
-            license_note="The published weights are under CC BY-NC-SA 4.0 by what their authors say of them, and under CC BY "
-            "4.0 by their license file: keep to the\nstricter one, or ask the authors.",
-            datasets=("liuhaotian/LLaVA-CC3M-Pretrain-595K", "lmms-lab/LLaVA-Video-178K"),
-        ),
+        published=published_models.MOBILE_VIDEOGPT,
+        sampling="about one per second, spread evenly over a longer video, closer together in a shorter one",
     ),
 )
 

@@ -3,6 +3,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
@@ -15,7 +16,6 @@ from .weight_files import read_json
 
 CARD_FILE = "README.md"
 SCORES_FILE = "scores.json"
-TASK = "video-text-to-text"
 DRAWN_CLIPS = "drawn-clips"
 # What a checkpoint's own card may say of it.
 _OWN_FIELDS = ("license", "license_name", "license_link", "language", "eval_results")
@@ -42,20 +42,21 @@ def read_metadata(source: str, config: PreTrainedConfig, name: str) -> ModelCard
     family = family_of(config)
     if is_published(config):
         published = family.published
-        parts = [published.repositories.get(config.text_config.hidden_size)]
+        model = published.find(config, source)
+        parts = [] if model is None else [model.repository]
         parts += [getattr(config, name) for name in config.encoder_source_fields]
-        metadata = {"license": published.license, "language": ["en"], "datasets": list(published.datasets)}
-        metadata |= _repositories("base_model", parts)
+        metadata = {"license": published.license_of(model).name, "language": ["en"]}
+        metadata |= _repositories("base_model", parts) | _repositories("datasets", [*published.datasets])
     if os.path.isfile(scores := os.path.join(source, SCORES_FILE)):
         # the model is `make train-demo`'s, trained from nothing
-        metadata |= {"license": "apache-2.0", "language": ["en"], "eval_results": _read_scores(scores)}
+        metadata |= {"license": "apache-2.0", "language": ["en"], "eval_results": _read_scores(scores, family.task)}
     if os.path.isfile(adapter := os.path.join(source, "adapter_config.json")):
         metadata |= _repositories("base_model", read_json(adapter).get("base_model_name_or_path"))
     metadata |= _read_own_card(source)
     if metadata.get("eval_results"):
         metadata["model_name"] = name
     return ModelCardData(
-        pipeline_tag=TASK,
+        pipeline_tag=family.task,
         library_name="transformers",
         tags=[*family.tags, "custom_code"],
         **metadata,
@@ -71,20 +72,20 @@ def _read_own_card(source: str) -> dict[str, Any]:
     return own | _repositories("base_model", data.base_model) | _repositories("datasets", data.datasets)
 
 
-def _repositories(field: str, values: str | list[str | None] | None) -> dict[str, list[str]]:
+def _repositories(field: str, values: str | Sequence[str | None] | None) -> dict[str, list[str]]:
     """The field with those values that are on the Hub, which folders of this computer are not; nothing if there are none."""
     given = [values] if isinstance(values, str) else values or []
     known = [value for value in given if value is not None and is_repository_id(value)]
     return {field: known} if known else {}
 
 
-def _read_scores(file: str) -> list[EvalResult] | None:
+def _read_scores(file: str, task: str) -> list[EvalResult] | None:
     """One result for each type of question, of the file that `make train-demo` writes."""
     content = read_json(file)
     results = [
         EvalResult(
-            task_type=TASK,
-            task_name="Questions about videos",
+            task_type=task,
+            task_name=f"Questions about {task.partition('-')[0]}s",
             dataset_type=DRAWN_CLIPS,
             dataset_name="Drawn clips of colored shapes (mvgpt draw-clips)",
             dataset_split="test",

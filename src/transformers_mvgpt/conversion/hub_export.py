@@ -80,7 +80,7 @@ def export_hub(
             _check_plain_runs(loaded.model.config)
         repository = repository or target.absolute().name
         metadata = read_metadata(source, loaded.model.config, repository.rpartition("/")[2])
-        card = make_card(loaded.model, metadata, repository)
+        card = make_card(loaded.model, metadata, repository, source)
         code = prepare(loaded)
         report(f"Writing {target}", 0, 1)
         with full_disk_is_named(target):

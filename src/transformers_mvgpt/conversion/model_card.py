@@ -9,7 +9,7 @@ from pathlib import Path
 from huggingface_hub import ModelCard, ModelCardData
 from transformers import PreTrainedModel
 
-from ..families import family_of
+from ..families import Family, family_of
 from ..modeling.missing_encoders import is_published
 from .card_metadata import DRAWN_CLIPS
 
@@ -21,14 +21,19 @@ _SEAL = "<!-- mvgpt export-hub {} -->\n"
 SPEED_FILE = Path(__file__).with_name("speed.json")
 
 
-def make_card(model: PreTrainedModel, metadata: ModelCardData, repository: str) -> ModelCard:
+def make_card(
+    model: PreTrainedModel, metadata: ModelCardData, repository: str, source: str | None = None
+) -> ModelCard:
     """
     Args:
         model ([`PreTrainedModel`]): the model, on whatever device.
         metadata ([`~huggingface_hub.ModelCardData`]): the head of the card.
         repository (`str`): what the examples load.
+        source (`str`, *optional*): folder or Hub id that the model was loaded from.
     """
-    family = family_of(model.config)
+    family, config = family_of(model.config), model.config
+    published = family.published.find(config, source) if is_published(config) else None
+    license = family.published.license_of(published)
     is_drawn = any(result.dataset_type == DRAWN_CLIPS for result in metadata.eval_results or [])
     card = ModelCard.from_template(
         metadata,
@@ -36,19 +41,28 @@ def make_card(model: PreTrainedModel, metadata: ModelCardData, repository: str) 
         name=repository.rpartition("/")[2],
         repository=repository,
         family=family,
-        summary=family.summary.format(config=model.config),
-        config=model.config,
+        summary=family.summary.format(config=config),
+        config=config,
+        size=config.vision_config.image_size,
+        sees_videos=family.video_processor_class is not None,
         num_parameters=f"{model.num_parameters() / 1e6:,.1f} million",
         base_models=metadata.base_model or [],
-        is_published=is_published(model.config),
-        has_published_license=metadata.license == family.published.license,
+        is_published=is_published(config),
+        published=published,
+        license_note=license.note if metadata.license == license.name and is_published(config) else None,
         results=metadata.eval_results or [],
         speed=read_speed(model.num_parameters()),
         is_drawn=is_drawn,
-        selects_frames=hasattr(model.config, "num_selected_frames"),
-        question="What happens in the video?" if is_drawn else "What is happening?",
+        selects_frames=hasattr(config, "num_selected_frames"),
+        question=_question(family, is_drawn),
     )
     return ModelCard(f"{card.content.rstrip()}\n\n{_SEAL.format(_digest(card.content))}")
+
+
+def _question(family: Family, is_drawn: bool) -> str:
+    if family.video_processor_class is None:
+        return "What is in the image?"
+    return "What happens in the video?" if is_drawn else "What is happening?"
 
 
 def is_as_made(file: Path) -> bool:
