@@ -2,7 +2,6 @@
 """What the head of a model card says about a checkpoint: its license, what it was made of, and its scores."""
 
 import os
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from transformers import PreTrainedConfig
 
 from ..families import family_of
 from ..modeling.missing_encoders import is_published
+from .encoder_sources import is_repository_id
 from .weight_files import read_json
 
 
@@ -19,11 +19,6 @@ SCORES_FILE = "scores.json"
 DRAWN_CLIPS = "drawn-clips"
 # What a checkpoint's own card may say of it.
 _OWN_FIELDS = ("license", "license_name", "license_link", "language", "eval_results")
-
-
-def is_repository_id(name: str) -> bool:
-    """Whether this names a repository on the Hub, and no folder on this computer."""
-    return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name) is not None and not os.path.exists(name)
 
 
 def read_metadata(source: str, config: PreTrainedConfig, name: str) -> ModelCardData:

@@ -10,9 +10,9 @@ from transformers.utils import CONFIG_NAME, cached_file, is_peft_available
 
 from ..modeling.missing_encoders import is_published
 from .adapter_config import ADAPTER_CONFIG_FILE, check_base, read_adapter_config
+from .joined_checkpoint import JoinedCheckpoint, open_checkpoint
 from .loading import complete, missing_encoders
 from .model_parts import load_generation_config
-from .weight_files import Checkpoint
 
 
 _HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "proxies", "token")
@@ -35,7 +35,7 @@ def complete_checkpoint(
 
     Returns:
         `dict[str, Any]`, *optional*: what `model_class.from_pretrained(None, ...)` needs to load the completed
-        checkpoint; None if there is nothing to complete, or nothing that could be.
+        checkpoint; None if there is nothing to complete, or nothing that could be, and the weights are where transformers looks.
 
     Raises:
         OSError: if an encoder is to be found nowhere.
@@ -48,13 +48,15 @@ def complete_checkpoint(
     repository = hub | {name: options[name] for name in _REPOSITORY_OPTIONS if name in options}
     files = {name: options[name] for name in _FILE_OPTIONS if name in options}
     try:
-        checkpoint = Checkpoint(path, **files, **{**repository, "force_download": False})
+        checkpoint = open_checkpoint(path, **files, **{**repository, "force_download": False})
     except OSError:
         return None  # transformers meets the same obstacle, and has its own words for it
-    if not checkpoint.names or not missing_encoders(checkpoint.names, model_class.config_class.model_type, given):
+    is_joined = isinstance(checkpoint, JoinedCheckpoint)
+    is_complete = not missing_encoders(checkpoint.names, model_class.config_class.model_type, given)
+    if not checkpoint.names or (is_complete and not is_joined):
         return None
     if options.get("force_download"):  # not before, or a complete checkpoint would be downloaded twice
-        checkpoint = Checkpoint(path, **files, **repository)
+        checkpoint = open_checkpoint(path, **files, **repository)
 
     options = {name: value for name, value in options.items() if name not in {*repository, *files}}
     config = options.pop("config", None)
@@ -62,7 +64,7 @@ def complete_checkpoint(
         names = {field.name for field in fields(model_class.config_class)} - {"dtype"}
         overrides = {name: options.pop(name) for name in names & set(options)}
         config = model_class.config_class.from_pretrained(config or path, **repository, **overrides)
-    if not given and not is_published(config):
+    if not given and not is_joined and not is_published(config):
         return None
     weights = complete(checkpoint, config, given, **hub)
     if model_class.can_generate() and options.get("generation_config") is None:

@@ -2,6 +2,7 @@
 """Weights of an encoder from its own repository or file, such as CLIP's repository or VideoMamba's `.pth` file."""
 
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ from transformers import AutoModel, PreTrainedConfig
 from transformers.utils import cached_file
 
 from ..families import family_of
-from ..modeling.missing_encoders import is_read
+from ..modeling.missing_encoders import Encoder
+from ..modeling.missing_weights import is_read
 from .weight_files import Checkpoint, read_weights
 from .weight_names import native_part_names
 
@@ -71,6 +73,22 @@ def read_encoder(modality: str, source: str, config: PreTrainedConfig, **hub_opt
                 f"`{section}` makes it {tuple(expected[name])}."
             )
     return weights
+
+
+def source_of(encoder: Encoder, config: PreTrainedConfig) -> str | None:
+    """
+    Where a config says that an encoder is to be taken from. A folder that it names is one of its author's computer, and another
+    one here, if any: unless the family's own training writes such folders, what all published checkpoints name takes its place.
+    """
+    source = getattr(config, encoder.source_field)
+    if source is None or encoder.follows_paths or is_repository_id(source):
+        return source
+    return encoder.published_source
+
+
+def is_repository_id(name: str) -> bool:
+    """Whether this names a repository on the Hub, and no folder on this computer."""
+    return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name) is not None and not os.path.exists(name)
 
 
 def required_weights(modality: str, config: PreTrainedConfig) -> list[str]:

@@ -10,8 +10,9 @@ from transformers import PreTrainedConfig
 
 from ..compat.safetensors_files import full_disk_is_named
 from ..families import family_of
-from .card_metadata import CARD_FILE, is_repository_id, read_metadata
+from .card_metadata import CARD_FILE, read_metadata
 from .code_closure import is_own_code
+from .encoder_sources import is_repository_id
 from .loading import LoadedModel, load_model
 from .model_card import is_as_made, make_card
 from .native_folder import OnProgress, check_written, is_native_file, write_native_folder

@@ -22,7 +22,8 @@ from ..modeling.missing_encoders import missing_encoder_message
 from ..modeling.missing_weights import MissingWeightsError, is_read
 from ..video.limits import shorten
 from .adapter_config import check_base
-from .encoder_sources import read_encoder, required_weights
+from .encoder_sources import read_encoder, required_weights, source_of
+from .joined_checkpoint import as_part_of_a_model, open_checkpoint
 from .model_parts import Parts, around_language_model, read_fields_around, read_parts
 from .training_outputs import TrainingOutput, find_training_output, merge_lora
 from .weight_files import Checkpoint, read_json
@@ -86,7 +87,8 @@ def load_model(
     """
     found = find(source, base_model)
     parts = read(found)
-    weights = complete(found.checkpoint, parts.config, given)
+    checkpoint = as_part_of_a_model(found.checkpoint) if parts.is_language_model else found.checkpoint
+    weights = complete(checkpoint, parts.config, given)
     weights = by_native_name(weights, parts.family.model_type) | found.output.weights
     return build_and_check(found, parts, weights, dtype)
 
@@ -106,7 +108,7 @@ def find(source: str, base_model: str | None = None) -> Found:
         )
     checkpoint = None
     if output.is_empty or (base_model is None and not output.has_adapter):
-        checkpoint = Checkpoint(source)
+        checkpoint = open_checkpoint(source)
         if checkpoint.names:
             output = TrainingOutput(source)  # a whole checkpoint, beside what it may have been made of
     base = source if output.is_empty else base_model or output.base_model
@@ -119,7 +121,7 @@ def find(source: str, base_model: str | None = None) -> Found:
     if base != source:
         checkpoint = None
         check_exists(base, f"{source} was trained on it: say where it is now (`base_model=`, `--base-model`).")
-    return Found(source, base, _with_weights(checkpoint or Checkpoint(base)), output)
+    return Found(source, base, _with_weights(checkpoint or open_checkpoint(base)), output)
 
 
 def find_checkpoint(path: str) -> Found:
@@ -230,7 +232,7 @@ def complete(
     for modality in missing:
         encoder = family_of(config).encoders[modality]
         prefix = f"model.{encoder.module}."
-        source = given.get(modality) or getattr(config, encoder.source_field)
+        source = given.get(modality) or source_of(encoder, config)
         try:
             if source is None:
                 raise OSError(f"the config has no `{encoder.source_field}`, which would say where they are")

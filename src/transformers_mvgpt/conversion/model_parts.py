@@ -23,12 +23,14 @@ class Parts:
     Args:
         family ([`Family`]): its family.
         config, processor, generation_config: its own; without a generation config, the model makes one of its config.
+        is_language_model (`bool`): whether they stood beside a language model alone.
     """
 
     family: Family
     config: PreTrainedConfig
     processor: ProcessorMixin
     generation_config: GenerationConfig | None
+    is_language_model: bool
 
 
 def read_parts(base: str, config: PreTrainedConfig, is_language_model: bool = False) -> Parts:
@@ -67,7 +69,7 @@ def read_parts(base: str, config: PreTrainedConfig, is_language_model: bool = Fa
                 f"`{name}` is {expected} in the config of {base}, but {getattr(processor, name)} in its tokenizer."
             )
     _forget_origin(config, processor)
-    return Parts(family, config, processor, load_generation_config(base))
+    return Parts(family, config, processor, load_generation_config(base), is_language_model)
 
 
 def around_language_model(

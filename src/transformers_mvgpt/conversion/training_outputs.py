@@ -13,7 +13,7 @@ from transformers.utils import cached_file
 from ..families import Family
 from .adapter_config import ADAPTER_CONFIG_FILE, read_adapter_config
 from .weight_files import read_weights
-from .weight_names import native_names
+from .weight_names import names_in_a_whole_model
 
 
 _ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
@@ -63,7 +63,7 @@ class TrainingOutput:
     def _read_file(self, file: str, family: Family) -> None:
         weights = read_weights(file)
         plain = {name: _without_wrappers(name) for name in weights}
-        natives = native_names(plain.values(), family.model_type)
+        natives = names_in_a_whole_model(plain.values(), family.model_type)
         for name, tensor in weights.items():
             native = natives[plain[name]]
             if not isinstance(tensor, torch.Tensor):
@@ -164,5 +164,4 @@ def _find(source: str, *names: str) -> str | None:
 
 def _without_wrappers(name: str) -> str:
     """The name in the release's model, without what DeepSpeed and peft put before it."""
-    name = name.removeprefix("module.").removeprefix("base_model.model.")
-    return name if name.startswith(("model.", "lm_head.")) else f"model.{name}"
+    return name.removeprefix("module.").removeprefix("base_model.model.")

@@ -9,6 +9,10 @@ from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 from ..families import Family, family_of
 
 
+# of all weights of a model with its head
+_PREFIXES = ("model.", "lm_head.")
+
+
 def native_names(names: Iterable[str], model_type: str) -> dict[str, str]:
     """`{name: native name}` of weights of a whole model of this type; native names stay as they are."""
     family = family_of(model_type)
@@ -32,11 +36,17 @@ def native_part_names(names: Iterable[str], model_type: str) -> dict[str, str]:
 
 def by_native_name(weights: dict[str, torch.Tensor], model_type: str) -> dict[str, torch.Tensor]:
     """The weights of a whole model of this type by their native names."""
-    natives = {}
-    for name, native in native_names(weights, model_type).items():
-        # the model without its head was saved without the prefix
-        natives[native if native.startswith(("model.", "lm_head.")) else f"model.{native}"] = weights[name]
-    return natives
+    return {native: weights[name] for name, native in names_in_a_whole_model(weights, model_type).items()}
+
+
+def names_in_a_whole_model(names: Iterable[str], model_type: str) -> dict[str, str]:
+    """As [`native_names`], of weights that may be the base model's, which are saved without its name in front."""
+    whole = {}
+    for name, native in native_names(names, model_type).items():
+        if native == name and not native.startswith(_PREFIXES):
+            native = native_names([f"model.{name}"], model_type)[f"model.{name}"]
+        whole[name] = native if native.startswith(_PREFIXES) else f"model.{native}"
+    return whole
 
 
 def _mapping(model_type: str) -> list:

@@ -28,6 +28,8 @@ class Encoder:
         source_field (`str`): the field of the config in which a published checkpoint says where it comes from.
         published_source (`str`): where the published checkpoints take it from.
         example (`str`): what may be given for it, for messages.
+        follows_paths (`bool`, defaults to `False`):
+            Whether `source_field` may name a folder. Those of other families are folders of an author's computer.
     """
 
     module: str
@@ -35,6 +37,7 @@ class Encoder:
     source_field: str
     published_source: str
     example: str
+    follows_paths: bool = False
 
 
 def missing_encoder_message(

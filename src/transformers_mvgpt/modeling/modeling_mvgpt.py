@@ -50,6 +50,7 @@ class MobileVideoGPTPreTrainedModel(VisionLanguagePreTrainedModel):
             source_field="image_mm_vision_tower",
             published_source=PUBLISHED_ENCODERS["image_mm_vision_tower"],
             example="a Hub id or folder of a CLIP model, such as openai/clip-vit-base-patch16",
+            follows_paths=True,
         ),
         "video": Encoder(
             module="video_tower",
@@ -57,6 +58,7 @@ class MobileVideoGPTPreTrainedModel(VisionLanguagePreTrainedModel):
             source_field="mm_vision_tower",
             published_source=PUBLISHED_ENCODERS["mm_vision_tower"],
             example="a Hub id, folder or .pth file of VideoMamba, such as OpenGVLab/VideoMamba",
+            follows_paths=True,
         ),
     }
 
