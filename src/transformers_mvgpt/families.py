@@ -89,6 +89,13 @@ class Family:
         return self.model_type, *(config_class.model_type for config_class in self.release_config_classes)
 
     @property
+    def own_processor_classes(self) -> tuple[type, ...]:
+        """Those of its processors that are not transformers'."""
+        classes = (self.processor_class, self.video_processor_class, *self.image_processor_classes.values())
+        package = __name__.partition(".")[0]
+        return tuple(known for known in classes if known and known.__module__.partition(".")[0] == package)
+
+    @property
     def task(self) -> str:
         """The task of its pipeline, by the Hub's name for it."""
         return "image-text-to-text" if self.video_processor_class is None else "video-text-to-text"

@@ -28,9 +28,8 @@ def register_all() -> None:
     """Registers all families and the pipeline, once in a process, and lets models be completed and saved with their code."""
     PreTrainedModelWithEncoders.complete_checkpoint = staticmethod(complete_checkpoint)
     for family in FAMILIES:
-        for part in (family.config_class, family.processor_class, family.video_processor_class):
-            if part is not None:
-                part.remote_code = RemoteCode(family)
+        for part in (family.config_class, *family.own_processor_classes):
+            part.remote_code = RemoteCode(family)
         register_family(family)
     register_pipeline()
 

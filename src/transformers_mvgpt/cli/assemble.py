@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""`mvgpt assemble`: one complete folder from a language model and two encoders, to be trained."""
+"""`mvgpt assemble`: one complete folder from a language model and its encoders, to be trained."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,14 +12,21 @@ from .progress import conversion_progress
 def assemble(
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="Folder to write.")],
     language_model: Annotated[
-        str, typer.Option(help="Folder or repository of Qwen2.5, such as Qwen/Qwen2.5-0.5B-Instruct.")
+        str,
+        typer.Option(help="Folder or repository of Qwen2.5, Llama or Phi, such as Qwen/Qwen2.5-0.5B-Instruct."),
     ],
+    family: Annotated[
+        Literal["mobile_videogpt", "mobilevlm", "tinyllava_video"] | None,
+        typer.Option(help="Which family the model is of; by default the first whose language model is such a one."),
+    ] = None,
     image_encoder: Annotated[
-        str, typer.Option(help="Folder or repository of CLIP, or a file of its weights.")
-    ] = "openai/clip-vit-base-patch16",
+        str | None,
+        typer.Option(help="Folder or repository of CLIP or SigLIP, or a file; by default the published models'."),
+    ] = None,
     video_encoder: Annotated[
-        str, typer.Option(help="Folder, repository or .pth file of VideoMamba.")
-    ] = "OpenGVLab/VideoMamba",
+        str | None,
+        typer.Option(help="Folder, repository or .pth file of VideoMamba; by default the published models'."),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(help="JSON file with fields of the model's config that differ from the published models'."),
@@ -33,7 +40,7 @@ def assemble(
     ] = False,
 ) -> None:
     """
-    Write a model for the first stage of training: a language model and two encoders, with fresh projectors between them.
+    Write a model for the first stage of training: a language model and its encoders, with fresh projectors between them.
     """
     from ..conversion import assemble as assemble_model
 
@@ -41,6 +48,7 @@ def assemble(
         assemble_model(
             target,
             language_model=language_model,
+            family=family,
             image_encoder=image_encoder,
             video_encoder=video_encoder,
             config=config,

@@ -21,7 +21,9 @@ def convert(
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="Folder to write.")],
     image_encoder: Annotated[
         str | None,
-        typer.Option(help="Folder or repository of CLIP; by default the source's own, or the one its config names."),
+        typer.Option(
+            help="Folder or repository of CLIP or SigLIP; by default the source's own, or the one its config names."
+        ),
     ] = None,
     video_encoder: Annotated[
         str | None,

@@ -16,6 +16,7 @@ from ..families import FAMILIES, Family
 from ..modeling.checked_config import ERRORS_OF_VALUES, config_errors
 from ..video.limits import shorten
 from .encoder_sources import read_encoder
+from .joined_checkpoint import as_part_of_a_model
 from .loading import (
     LoadedModel,
     build_and_check,
@@ -27,13 +28,13 @@ from .model_parts import around_language_model, read_parts
 from .native_folder import OnProgress, check_written, is_native_file, write_native_folder
 from .target_folder import check_target, replacing
 from .weight_files import read_json
-from .weight_names import by_native_name
 
 
 def assemble(
     target: str | os.PathLike,
     *,
     language_model: str | os.PathLike,
+    family: str | None = None,
     image_encoder: str | os.PathLike | None = None,
     video_encoder: str | os.PathLike | None = None,
     config: Mapping[str, Any] | str | os.PathLike | None = None,
@@ -51,10 +52,13 @@ def assemble(
         target (`str`):
             The folder to write; it must not exist or be empty.
         language_model (`str`):
-            Folder or Hub id of a language model, such as Qwen2.5, which says the family of the model. Tokenizer and generation
-            config are its own, but for sampling: answers are greedy, as the published models'.
+            Folder or Hub id of a language model, such as Qwen2.5. Tokenizer and generation config are its own, but for sampling:
+            answers are greedy, as the published models'.
+        family (`str`, *optional*):
+            The `model_type` of the model: `"mobile_videogpt"`, `"mobilevlm"` or `"tinyllava_video"`. By default the first of them
+            that such a language model may be in.
         image_encoder (`str`, *optional*):
-            Folder or Hub id of an image encoder, such as a CLIP model, whose config is used, or a file of its weights; by
+            Folder or Hub id of an image encoder, such as a CLIP or SigLIP model, whose config is used, or a file of its weights; by
             default that of the published models.
         video_encoder (`str`, *optional*):
             Hub id, `<Hub id>/<file name>`, folder or file of a video encoder, such as VideoMamba; likewise.
@@ -87,7 +91,7 @@ def assemble(
     with replacing(target) as folder:
         check_target(target, base, overwrite, is_native_file)
         report(f"Loading {base}", 0, 1)
-        loaded = _load_parts(base, encoders, own_fields, seed, dtype)
+        loaded = _load_parts(base, family, encoders, own_fields, seed, dtype)
         report(f"Loading {base}", 1, 1)
         report(f"Writing {target}", 0, 1)
         with full_disk_is_named(target):
@@ -97,11 +101,16 @@ def assemble(
 
 
 def _load_parts(
-    base: str, given: dict[str, str], own_fields: dict[str, Any], seed: int, dtype: torch.dtype | str
+    base: str,
+    wanted: str | None,
+    given: dict[str, str],
+    own_fields: dict[str, Any],
+    seed: int,
+    dtype: torch.dtype | str,
 ) -> LoadedModel:
     found = find_checkpoint(base)
     language_model = read_config(base)
-    family = _family_around(base, language_model)
+    family = _family_around(base, language_model, wanted)
     if unknown := given.keys() - family.encoders.keys():
         raise ValueError(f"`{min(unknown)}_encoder` was given, but {family.name} has no {min(unknown)} encoder.")
     known = _config_fields(family)
@@ -109,11 +118,7 @@ def _load_parts(
         raise ValueError(f"`config` has {', '.join(wrong)}, but only {', '.join(known)} may be given.")
     encoders = {modality: encoder.published_source for modality, encoder in family.encoders.items()} | given
     config = around_language_model(family, language_model, _with_encoder_configs(family, encoders, own_fields))
-    weights = {
-        name: tensor
-        for name, tensor in by_native_name(found.checkpoint.read(), family.model_type).items()
-        if name.startswith(("model.language_model.", "lm_head."))
-    }
+    weights = as_part_of_a_model(found.checkpoint).read()
     for modality, encoder in family.encoders.items():
         encoder_weights = read_encoder(modality, encoders[modality], config)
         weights |= {f"model.{encoder.module}.{name}": tensor for name, tensor in encoder_weights.items()}
@@ -123,18 +128,24 @@ def _load_parts(
     return build_and_check(found, parts, weights | _fresh_projectors(family, config, seed), dtype)
 
 
-def _family_around(base: str, language_model: PreTrainedConfig) -> Family:
-    """The first family whose language model may be of this type."""
-    for family in FAMILIES:
+def _family_around(base: str, language_model: PreTrainedConfig, wanted: str | None) -> Family:
+    """The family that is wanted, or the first whose language model may be of this type."""
+    families = [family for family in FAMILIES if wanted in (None, family.model_type)]
+    if not families:
+        known = " or ".join(repr(family.model_type) for family in FAMILIES)
+        raise ValueError(f"`family` ({shorten(repr(wanted))}) must be {known}.")
+    for family in families:
         if language_model.model_type in family.language_model_types:
             return family
-    known = " or ".join(sorted({name for family in FAMILIES for name in family.language_model_types}))
+    known = " or ".join(dict.fromkeys(name for family in families for name in family.language_model_types))
     raise ValueError(f"{base} is a {language_model.model_type} model, not a language model of the type {known}.")
 
 
 def _config_fields(family: Family) -> list[str]:
     """The fields of a config that are neither the language model's or its tokenizer's nor say where a part came from."""
     names = [field.name for field in fields(family.config_class)]
+    sub_configs, own = family.config_class.sub_configs_defaults, family.config_class.__annotations__
+    names.sort(key=lambda name: 0 if name in sub_configs else 1 if name in own else 2)
     shared = {field.name for field in fields(PreTrainedConfig)}
     others = shared | {"text_config", "tie_word_embeddings", *family.config_class.encoder_source_fields}
     return [name for name in names if name not in others and not name.endswith("_token_id")]

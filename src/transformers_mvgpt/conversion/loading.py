@@ -169,7 +169,9 @@ def read(found: Found) -> Parts:
         parts = read_parts(found.base, config)
     else:
         known = " or ".join(model_type for family in FAMILIES for model_type in family.model_types)
-        language_models = " or ".join(sorted({name for family in FAMILIES for name in family.language_model_types}))
+        language_models = " or ".join(
+            dict.fromkeys(name for family in FAMILIES for name in family.language_model_types)
+        )
         raise ValueError(
             f"{found.base} is a {config.model_type} model, not {known}, nor is it the language model ({language_models}) "
             "of an output of training."
