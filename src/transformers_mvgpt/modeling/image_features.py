@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""Patches of images as CLIP and SigLIP see them, from the layer that a family takes them from."""
+"""Images as CLIP and SigLIP see them, from the layer that a family takes them from, and as visual tokens of a language model."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -7,9 +7,64 @@ from functools import partial
 import torch
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutput
+from transformers.modeling_outputs import BaseModelOutput, BaseModelOutputWithPooling
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs
+from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 
 from ..kernels.dispatch import run_image_layers
+from .model_inputs import check_pixels
+
+
+class ImageFeaturesMixin:
+    """A base model with a `vision_tower` and an `image_projector`."""
+
+    config: PreTrainedConfig
+    vision_tower: PreTrainedModel
+    image_projector: nn.Module
+
+    @merge_with_config_defaults
+    @can_return_tuple
+    def get_image_features(
+        self, pixel_values: torch.Tensor, **kwargs: Unpack[TransformersKwargs]
+    ) -> BaseModelOutputWithPooling:
+        r"""
+        Encodes single images.
+
+        Args:
+            pixel_values (`torch.Tensor` of shape `(num_images, 3, height, width)`):
+                Normalized images.
+
+        Returns:
+            [`~modeling_outputs.BaseModelOutputWithPooling`]: `last_hidden_state` has the features of the image encoder,
+            `(num_images, num_patches, vision_hidden_size)`, `pooler_output` the visual tokens for the language model,
+            `(num_images, num_image_tokens, hidden_size)`.
+
+        Raises:
+            ValueError: if the shape or dtype does not fit the config.
+        """
+        check_pixels("pixel_values", pixel_values, self.config.vision_config.image_size, "num_images")
+        outputs = self._encode_images(pixel_values, **kwargs)
+        return BaseModelOutputWithPooling(
+            last_hidden_state=outputs.last_hidden_state,
+            pooler_output=self.image_projector(outputs.last_hidden_state),
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def _encode_images(self, pixel_values: torch.Tensor, **kwargs) -> BaseModelOutput:
+        """(n, 3, H, W) -> features (n, P, D) of the configured layer. Layers beyond it run only to be recorded."""
+        return encode_images(self.vision_tower, pixel_values, self.config.vision_feature_layer, **kwargs)
+
+
+class ImageFeaturesOfBaseModelMixin:
+    """A model with a head, whose base model is one with images."""
+
+    def get_image_features(
+        self, pixel_values: torch.Tensor, **kwargs: Unpack[TransformersKwargs]
+    ) -> tuple | BaseModelOutputWithPooling:
+        """As the base model's `get_image_features`."""
+        return self.model.get_image_features(pixel_values, **kwargs)  # type: ignore[attr-defined]
 
 
 def encode_images(tower: PreTrainedModel, pixel_values: torch.Tensor, feature_layer: int, **kwargs) -> BaseModelOutput:

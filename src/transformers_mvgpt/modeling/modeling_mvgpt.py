@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from transformers import AutoModel, Cache, CLIPVisionModel
-from transformers.modeling_outputs import BaseModelOutput, BaseModelOutputWithPooling
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
@@ -22,9 +22,9 @@ from ..kernels.dispatch import encode_videos, use_quick_gelu
 from .checkpoint_mapping_mvgpt import register_checkpoint_mappings
 from .configuration_mvgpt import PUBLISHED_ENCODERS, MobileVideoGPTConfig
 from .frame_scoring_mvgpt import score_frames, select_frames
-from .image_features import encode_images, gradients_if_wanted
+from .image_features import ImageFeaturesMixin, ImageFeaturesOfBaseModelMixin, gradients_if_wanted
 from .missing_encoders import Encoder, freeze_unread_weights
-from .model_inputs import check_both_streams, check_pixels, fill_videos
+from .model_inputs import check_both_streams, fill_videos
 from .modeling_videomamba import VideoMambaModel
 from .outputs import VideoFeatures, VisionLanguageCausalLMOutputWithPast, VisionLanguageModelOutputWithPast
 from .projector_pooled import PooledProjector
@@ -63,7 +63,7 @@ class MobileVideoGPTPreTrainedModel(VisionLanguagePreTrainedModel):
     }
 
 
-class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, VisionLanguageModel):
+class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, ImageFeaturesMixin, VisionLanguageModel):
     """Mobile-VideoGPT without a language modeling head."""
 
     def __init__(self, config: MobileVideoGPTConfig):
@@ -82,35 +82,6 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, VisionLanguageModel):
         self.language_model = AutoModel.from_config(config.text_config)
         freeze_unread_weights(self)
         self.post_init()
-
-    @merge_with_config_defaults
-    @can_return_tuple
-    def get_image_features(
-        self, pixel_values: torch.Tensor, **kwargs: Unpack[TransformersKwargs]
-    ) -> BaseModelOutputWithPooling:
-        r"""
-        Encodes single images.
-
-        Args:
-            pixel_values (`torch.Tensor` of shape `(num_images, 3, height, width)`):
-                Normalized images.
-
-        Returns:
-            [`~modeling_outputs.BaseModelOutputWithPooling`]: `last_hidden_state` has the features of the image encoder,
-            `(num_images, num_patches, vision_hidden_size)`, `pooler_output` the visual tokens for the language model,
-            `(num_images, num_image_tokens, hidden_size)`.
-
-        Raises:
-            ValueError: if the shape or dtype does not fit the config.
-        """
-        check_pixels("pixel_values", pixel_values, self.config.vision_config.image_size, "num_images")
-        outputs = self._encode_images(pixel_values, **kwargs)
-        return BaseModelOutputWithPooling(
-            last_hidden_state=outputs.last_hidden_state,
-            pooler_output=self.image_projector(outputs.last_hidden_state),
-            hidden_states=outputs.hidden_states,
-            attentions=outputs.attentions,
-        )
 
     @merge_with_config_defaults
     @can_return_tuple
@@ -168,10 +139,6 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, VisionLanguageModel):
             frame_scores=scores,
             selected_frames=selected,
         )
-
-    def _encode_images(self, pixel_values: torch.Tensor, **kwargs) -> BaseModelOutput:
-        """(n, 3, H, W) -> features (n, P, D) of the configured layer. Layers beyond it run only to be recorded."""
-        return encode_images(self.vision_tower, pixel_values, self.config.vision_feature_layer, **kwargs)
 
     def _select(self, frame_scores: torch.Tensor) -> torch.Tensor:
         """(V, F) -> (V, C * k): which frames go on to the video encoder."""
@@ -248,7 +215,9 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, VisionLanguageModel):
         )
 
 
-class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, VisionLanguageForConditionalGeneration):
+class MobileVideoGPTForConditionalGeneration(
+    MobileVideoGPTPreTrainedModel, ImageFeaturesOfBaseModelMixin, VisionLanguageForConditionalGeneration
+):
     """
     Mobile-VideoGPT: answers questions about videos and images.
 
@@ -273,12 +242,6 @@ class MobileVideoGPTForConditionalGeneration(MobileVideoGPTPreTrainedModel, Visi
     ```"""
 
     base_model_class = MobileVideoGPTModel
-
-    def get_image_features(
-        self, pixel_values: torch.Tensor, **kwargs: Unpack[TransformersKwargs]
-    ) -> tuple | BaseModelOutputWithPooling:
-        """See [`MobileVideoGPTModel.get_image_features`]."""
-        return self.model.get_image_features(pixel_values, **kwargs)
 
     def get_video_features(
         self,

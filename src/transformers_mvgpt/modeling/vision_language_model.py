@@ -55,6 +55,8 @@ class VisionLanguagePreTrainedModel(SavedLikeOtherFiles, PreTrainedModelWithEnco
     _supports_flex_attn = True
     _supports_attention_backend = True
     _can_compile_fullgraph = True
+    # buffers that transformers 4 saved
+    _keys_to_ignore_on_load_unexpected = [r"rotary_emb\.inv_freq$", r"embeddings\.position_ids$"]
     # pixels of a visual by modality, as `forward` and `generate` take them
     pixel_inputs: ClassVar[dict[str, tuple[str, ...]]] = {}
 
