@@ -13,16 +13,30 @@ if TYPE_CHECKING:
         MobileVideoGPTConfig,
         MobileVideoGPTForConditionalGeneration,
         MobileVideoGPTModel,
+        MobileVLMConfig,
+        MobileVLMForConditionalGeneration,
+        MobileVLMModel,
         VideoMambaConfig,
         VideoMambaModel,
     )
-    from .processing import MobileVideoGPTProcessor, MobileVideoGPTVideoProcessor, VideoTextToTextPipeline
+    from .processing import (
+        MobileVideoGPTProcessor,
+        MobileVideoGPTVideoProcessor,
+        MobileVLMImageProcessor,
+        MobileVLMProcessor,
+        VideoTextToTextPipeline,
+    )
     from .version import __version__ as __version__
     from .video.limits import UntrustedInput
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
+            "MobileVLMConfig": ".modeling",
+            "MobileVLMForConditionalGeneration": ".modeling",
+            "MobileVLMImageProcessor": ".processing",
+            "MobileVLMModel": ".modeling",
+            "MobileVLMProcessor": ".processing",
             "MobileVideoGPTConfig": ".modeling",
             "MobileVideoGPTForConditionalGeneration": ".modeling",
             "MobileVideoGPTModel": ".modeling",
@@ -40,6 +54,11 @@ else:
     )
 
 __all__ = [
+    "MobileVLMConfig",
+    "MobileVLMForConditionalGeneration",
+    "MobileVLMImageProcessor",
+    "MobileVLMModel",
+    "MobileVLMProcessor",
     "MobileVideoGPTConfig",
     "MobileVideoGPTForConditionalGeneration",
     "MobileVideoGPTModel",

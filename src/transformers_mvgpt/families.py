@@ -4,21 +4,32 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from transformers import CLIPImageProcessor, PreTrainedConfig, PreTrainedModel, ProcessorMixin, Qwen2Tokenizer
+from transformers import (
+    CLIPImageProcessor,
+    LlamaTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    ProcessorMixin,
+    Qwen2Tokenizer,
+)
 from transformers.models.clip import CLIPImageProcessorPil
 from transformers.video_processing_utils import BaseVideoProcessor
 
 from . import published_models
+from .modeling.configuration_mobilevlm import MobileVLMConfig
 from .modeling.configuration_mvgpt import MobileVideoGPTConfig, MobileVideoGPTReleaseConfig
 from .modeling.configuration_videomamba import VideoMambaConfig
 from .modeling.missing_encoders import Encoder
+from .modeling.modeling_mobilevlm import MobileVLMForConditionalGeneration, MobileVLMModel
 from .modeling.modeling_mvgpt import MobileVideoGPTForConditionalGeneration, MobileVideoGPTModel
 from .modeling.modeling_videomamba import VideoMambaModel
 from .modeling.vision_language_model import VisionLanguageForConditionalGeneration, VisionLanguageModel
+from .processing.image_processing_mobilevlm import MobileVLMImageProcessor, MobileVLMImageProcessorPil
+from .processing.processing_mobilevlm import MobileVLMProcessor
 from .processing.processing_mvgpt import MobileVideoGPTProcessor
 from .processing.video_processing_mvgpt import MobileVideoGPTVideoProcessor
 from .published_models import PublishedModels
-from .training.stage_records import MOBILE_VIDEOGPT, Stage
+from .training.stage_records import MOBILE_VIDEOGPT, MOBILEVLM, Stage
 
 
 @dataclass(frozen=True)
@@ -131,6 +142,24 @@ FAMILIES = (
         tags=("mobile-videogpt", "videomamba"),
         published=published_models.MOBILE_VIDEOGPT,
         sampling="about one per second, spread evenly over a longer video, closer together in a shorter one",
+    ),
+    Family(
+        name="MobileVLM",
+        config_class=MobileVLMConfig,
+        base_model_class=MobileVLMModel,
+        model_class=MobileVLMForConditionalGeneration,
+        processor_class=MobileVLMProcessor,
+        video_processor_class=None,
+        image_processor_classes={"torchvision": MobileVLMImageProcessor, "pil": MobileVLMImageProcessorPil},
+        tokenizer_class=LlamaTokenizer,
+        release_config_classes=(),
+        language_model_types=("llama",),
+        parts={},
+        stages=MOBILEVLM,
+        paper="2402.03766",
+        summary="CLIP sees an image, of which the language model gets {config.num_image_tokens} tokens.",
+        tags=("mobilevlm",),
+        published=published_models.MOBILEVLM,
     ),
 )
 

@@ -1,0 +1,144 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Text and images to model inputs."""
+
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+from .image_groups import group_images
+from .image_processing_mobilevlm import MobileVLMImageProcessor
+from .vision_language_processor import VisionLanguageProcessor
+
+
+# Vicuna's, as the published models were trained. Images stand in front of the question, wherever they were put.
+CHAT_TEMPLATE = """\
+{%- if messages[0].role != 'system' -%}
+    {{- 'A chat between a curious user and an artificial intelligence assistant. ' -}}
+    {{- "The assistant gives helpful, detailed, and polite answers to the user's questions." -}}
+{%- endif -%}
+{%- for message in messages -%}
+    {%- set ns = namespace(images='', text='') -%}
+    {%- if message.content is string -%}
+        {%- set ns.text = message.content -%}
+    {%- else -%}
+        {%- for part in message.content or [] -%}
+            {%- if part.type == 'image' -%}
+                {%- set ns.images = ns.images + '<image>\\n' -%}
+            {%- elif part.type == 'text' -%}
+                {%- set ns.text = ns.text + part.text -%}
+            {%- else -%}
+                {{- raise_exception("Unknown content type '" ~ part.type ~ "': use 'text' or 'image'.") -}}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- if message.role == 'system' -%}
+        {{- ns.text -}}
+    {%- elif message.role == 'assistant' -%}
+        {{- ' ASSISTANT: ' -}}
+        {%- generation -%}
+            {{- ns.text + eos_token -}}
+        {%- endgeneration -%}
+    {%- else -%}
+        {%- if loop.first or loop.previtem.role != 'assistant' -%}
+            {{- ' ' -}}
+        {%- endif -%}
+        {{- 'USER: ' + ns.images + ns.text -}}
+    {%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+    {{- ' ASSISTANT:' -}}
+{%- endif -%}
+"""
+
+
+class MobileVLMProcessor(VisionLanguageProcessor):
+    r"""
+    Makes the inputs of a MobileVLM model from text and images: one `<image>` in the text becomes as many as the model makes visual
+    tokens of it. Text before and after an image is tokenized apart, as the published models were trained. Batches are padded on the
+    left, if the tokenizer was not made with another `padding_side`.
+
+    A list of images, or an array of shape `(frames, height, width, 3)`, in the place of an image is one visual: its images follow each
+    other behind one `<image>`, as frames of a video may.
+
+    Args:
+        image_processor ([`MobileVLMImageProcessor`]):
+            For images.
+        tokenizer ([`LlamaTokenizer`]):
+            Gets `<image>` as a token of its own if it lacks it.
+        chat_template (`str`, *optional*):
+            Jinja template of a conversation; Vicuna's by default.
+        num_image_tokens (`int`, defaults to 144):
+            Visual tokens that the model makes of an image.
+        image_token_id (`int`, *optional*):
+            What the model knows `<image>` as; the tokenizer's id by default.
+
+    Example:
+
+    ```python
+    >>> from transformers import AutoProcessor
+    >>> import transformers_mvgpt
+
+    >>> processor = AutoProcessor.from_pretrained("mtgv/MobileVLM_V2-1.7B")
+    >>> content = [{"type": "image", "path": "photo.jpg"}, {"type": "text", "text": "What is in the picture?"}]
+    >>> inputs = processor.apply_chat_template(
+    ...     [{"role": "user", "content": content}],
+    ...     add_generation_prompt=True,
+    ...     tokenize=True,
+    ...     return_dict=True,
+    ...     return_tensors="pt",
+    ... )
+    >>> sorted(inputs)
+    ['attention_mask', 'input_ids', 'pixel_values']
+    ```"""
+
+    placeholders = {"image": "<image>"}
+    tokenizer_hint = "use a Llama tokenizer"
+    splits_at_placeholders = True
+
+    def __init__(
+        self,
+        image_processor=None,
+        tokenizer=None,
+        chat_template=None,
+        num_image_tokens=144,
+        image_token_id=None,
+    ):
+        if tokenizer is not None and tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.unk_token
+        super().__init__(
+            image_processor,
+            tokenizer,
+            chat_template=chat_template or CHAT_TEMPLATE,
+            num_tokens={"image": num_image_tokens},
+            token_ids={"image": image_token_id},
+        )
+
+    @classmethod
+    def from_config(cls, config: PreTrainedConfig, tokenizer: Any) -> "MobileVLMProcessor":
+        """The processor of a model with this config ([`MobileVLMConfig`]), for checkpoints that have none."""
+        size = config.vision_config.image_size
+        return cls(
+            image_processor=MobileVLMImageProcessor(
+                size={"shortest_edge": size}, crop_size={"height": size, "width": size}
+            ),
+            tokenizer=tokenizer,
+            num_image_tokens=config.num_image_tokens,
+            image_token_id=config.image_token_id,
+        )
+
+    def prepare_inputs_layout(self, images=None, text=None, videos=None, audio=None, **kwargs):
+        images, text, videos, audio = super().prepare_inputs_layout(images, text, videos, audio, **kwargs)
+        if images is not None:
+            num_visuals = None if text is None else [prompt.count(self.image_token) for prompt in text]
+            images = group_images(images, num_visuals)
+        return images, text, videos, audio
+
+    def validate_inputs(self, images=None, **kwargs):
+        super().validate_inputs(images=None if images is None else [group[0] for group in images], **kwargs)
+
+    def _process_images(self, images: Any, **kwargs) -> tuple[dict[str, Any], list[str]]:
+        features = self.image_processor([image for group in images for image in group], **kwargs)
+        return features, [self.replace_image_token(features, 0) * len(group) for group in images]
+
+
+__all__ = ["MobileVLMProcessor"]
