@@ -133,8 +133,9 @@ class MobileVLMProcessor(VisionLanguageProcessor):
             images = group_images(images, num_visuals)
         return images, text, videos, audio
 
-    def validate_inputs(self, images=None, **kwargs):
-        super().validate_inputs(images=None if images is None else [group[0] for group in images], **kwargs)
+    def validate_inputs(self, images=None, text=None, videos=None, audio=None, **kwargs):
+        firsts = None if images is None else [group[0] for group in images]
+        super().validate_inputs(images=firsts, text=text, videos=videos, audio=audio, **kwargs)
 
     def _process_images(self, images: Any, **kwargs) -> tuple[dict[str, Any], list[str]]:
         features = self.image_processor([image for group in images for image in group], **kwargs)
