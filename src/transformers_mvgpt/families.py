@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from transformers import (
     CLIPImageProcessor,
@@ -100,7 +101,7 @@ class Family:
         return self.model_type, *(config_class.model_type for config_class in self.release_config_classes)
 
     @property
-    def own_processor_classes(self) -> tuple[type, ...]:
+    def own_processor_classes(self) -> tuple[Any, ...]:
         """Those of its processors that are not transformers'."""
         classes = (self.processor_class, self.video_processor_class, *self.image_processor_classes.values())
         package = __name__.partition(".")[0]
