@@ -60,8 +60,11 @@ def test_help_of_train_names_recipes_and_keys(width):
     recipes = found["Recipes of the package"]
     assert list(recipes) == sorted(path.stem for path in SHIPPED_RECIPES.glob("*.yaml"))
     for name, meaning in recipes.items():
-        stage = {"video_projector": 1, "image_projector": 2, "instruction": 3}[name.rpartition("_")[0]]
-        assert meaning.startswith(f"Stage {stage} of ")
+        stage, _, size = name.rpartition("_")
+        numbers = {"video_projector": 1, "image_projector": 2, "instruction": 3}
+        if size not in ("0.5b", "1.5b"):
+            numbers = {"video_projector": 1, "image_projector": 1, "pretraining": 1, "instruction": 2, "lora": 2}
+        assert meaning.startswith(f"Stage {numbers[stage]} of ")
         assert meaning.endswith(".")
 
     keys = {name: meaning for names, meaning in found["Keys of a recipe"].items() for name in names.split(", ")}

@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from transformers import AutoProcessor
 
+from piece_processors import IMAGE_ID, llama_tokenizer, piece_processor
 from training_data import NUM_IMAGE_TOKENS, NUM_VIDEO_TOKENS
-from transformers_mvgpt.training.chat_encoding import IGNORED, encode_chats
+from transformers_mvgpt.training.chat_encoding import IGNORED, encode_captions, encode_chats
 
 
 VIDEO = {"type": "video", "video": "clip.mp4"}
@@ -99,7 +100,7 @@ def test_model_that_takes_images_alone(processor):
     class ImagesAlone:
         tokenizer, chat_template = processor.tokenizer, processor.chat_template
         image_token_id, num_image_tokens = processor.image_token_id, 7
-        placeholders = {"image": "<|image_pad|>"}
+        placeholders, splits_at_placeholders = {"image": "<|image_pad|>"}, False
 
     with_image, with_video = (chat("What?", "A cat.", visuals=[visual]) for visual in (IMAGE, VIDEO))
     (ids, _), problem = encode_chats(ImagesAlone(), [with_image, with_video])
@@ -112,3 +113,38 @@ def test_template_without_marks(processor, monkeypatch):
     monkeypatch.setattr(processor, "chat_template", template)
     with pytest.raises(ValueError, match="does not mark what the assistant says: .* {% generation %}"):
         encode_chats(processor, [chat("What?", "A cat.")])
+
+
+@pytest.fixture(scope="module")
+def llama():
+    return piece_processor(llama_tokenizer())
+
+
+class TestCaptions:
+    def test_caption_and_newline_are_learned_and_nothing_else_is_said(self, llama):
+        messages = [{"role": "system", "content": [text("Be brief.")]}, *chat("Describe it.", "it A", visuals=[IMAGE])]
+        [(ids, labels)] = encode_captions(llama, [messages])
+        tokens = ["▁it", "▁A", "<0x0A>"]
+        learned = [llama.tokenizer.convert_tokens_to_ids(token) for token in tokens]
+        assert ids.tolist() == [llama.tokenizer.bos_token_id, *[IMAGE_ID] * 3, *learned]
+        assert labels.tolist() == [IGNORED] * 4 + learned
+
+    def test_tokenizer_without_a_beginning_token(self, processor):
+        [(ids, labels)] = encode_captions(processor, [chat("", "A cat.", visuals=[IMAGE])], num_image_tokens=2)
+        learned = processor.tokenizer("A cat.\n")["input_ids"]
+        assert ids.tolist() == [processor.image_token_id] * 2 + learned
+        assert labels.tolist() == [IGNORED] * 2 + learned
+
+    @pytest.mark.parametrize(
+        ("turns", "visuals", "numbers"),
+        [
+            (("A?", "B"), (), "0 and 1"),
+            (("A?", "B"), (IMAGE, IMAGE), "2 and 1"),
+            (("A?", "B", "C?", "D"), (IMAGE,), "1 and 2"),
+        ],
+    )
+    def test_chats_that_are_no_captions(self, llama, turns, visuals, numbers):
+        good = chat("", "it", visuals=[IMAGE])
+        problem, (ids, _) = encode_captions(llama, [chat(*turns, visuals=visuals), good])
+        assert problem.endswith(f"must have one visual and one answer, but it has {numbers}")
+        assert ids.tolist() == encode_captions(llama, [good])[0][0].tolist()

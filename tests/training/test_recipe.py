@@ -9,6 +9,7 @@ from transformers import TrainingArguments
 from transformers_mvgpt.training import LoraSettings, load_recipe, make_recipe, requirements
 from transformers_mvgpt.training.arguments import _OWN_NAMES, _REFUSED, training_arguments
 from transformers_mvgpt.training.recipe import SHIPPED_RECIPES
+from transformers_mvgpt.training.stage_records import LANGUAGE_MODEL_STAGE_NAMES
 
 
 VALUES = {
@@ -24,6 +25,21 @@ PUBLISHED = {
     "video_projector": (1e-3, None, 2, 16, 2),
     "image_projector": (1e-3, None, 2, 8, 2),
     "instruction": (2e-4, 2e-5, 2, 8, 2),
+}
+
+
+# the other families: recipe -> stage, learning rate, of the projectors, samples in a step, GPUs, LoRA's rank, longest sample
+OTHERS = {
+    "image_projector_mobilevlm": ("image_projector", 1e-3, None, 256, 8, None, 2048),
+    "instruction_mobilevlm-1.7b": ("instruction", 2e-5, None, 128, 8, None, 2048),
+    "instruction_mobilevlm-3b": ("instruction", 4e-5, None, 128, 8, None, 2048),
+    "lora_mobilevlm-1.7b": ("instruction", 1e-4, None, 128, 8, 128, 2048),
+    "lora_mobilevlm-3b": ("instruction", 2e-4, None, 128, 8, 128, 2048),
+    "pretraining_mobilevlm-v2": ("pretraining", 2e-5, 1e-3, 256, 8, None, 2048),
+    "instruction_mobilevlm-v2": ("instruction", 4e-5, None, 128, 8, None, 2048),
+    "lora_mobilevlm-v2": ("instruction", 2e-4, None, 128, 8, 128, 2048),
+    "video_projector_tinyllava-video": ("video_projector", 1e-4, None, 128, 4, None, 3072),
+    "instruction_tinyllava-video": ("instruction", 2e-5, None, 64, 4, None, 3072),
 }
 
 
@@ -46,8 +62,21 @@ def test_shipped_recipes_have_the_published_settings(stage, size):
     assert recipe.pad_images is (stage != "video_projector")  # its images go through the video encoder
 
 
+@pytest.mark.parametrize("name", OTHERS)
+def test_shipped_recipes_of_other_families_have_the_published_settings(name):
+    stage, rate, projector_rate, step_size, num_gpus, rank, max_length = OTHERS[name]
+    recipe = load_recipe(name, ["model=m", "data=d.json", "output=o"])
+    assert (recipe.stage, recipe.learning_rate, recipe.projector_learning_rate) == (stage, rate, projector_rate)
+    assert recipe.batch_size * recipe.gradient_accumulation * num_gpus == step_size
+    assert (recipe.num_epochs, recipe.warmup_ratio, recipe.weight_decay, recipe.scheduler) == (1, 0.03, 0, "cosine")
+    assert (recipe.max_length, recipe.gradient_checkpointing, recipe.dtype) == (max_length, True, "bf16")
+    if stage in LANGUAGE_MODEL_STAGE_NAMES:
+        assert recipe.lora == (None if rank is None else LoraSettings(r=rank, alpha=2 * rank))
+    assert not recipe.train_encoders
+
+
 def test_all_shipped_recipes_are_tested():
-    assert len(list(SHIPPED_RECIPES.glob("*.yaml"))) == 2 * len(PUBLISHED)
+    assert len(list(SHIPPED_RECIPES.glob("*.yaml"))) == 2 * len(PUBLISHED) + len(OTHERS)
 
 
 def test_numbers_without_a_point_are_numbers(tmp_path):

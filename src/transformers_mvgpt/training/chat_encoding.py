@@ -3,31 +3,15 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..processing.chat_rendering import render_chat
+from ..processing.text_pieces import TokenizerOfPieces
 
 
 IGNORED = -100  # transformers' losses do not look where this is the label
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """
-    Text that is tokenized on its own.
-
-    Args:
-        text (`str`): the text.
-        learned (`tuple[tuple[int, int], ...]`): where in it is something to learn, start and end in characters.
-        visual (`str`, *optional*): the modality of a visual in front of it.
-    """
-
-    text: str
-    learned: tuple[tuple[int, int], ...] = ()
-    visual: str | None = None
 
 
 def placeholder_ids(processor: Any) -> dict[str, int]:
@@ -64,23 +48,27 @@ def encode_chats(
     Raises:
         ValueError: if the chat template does not mark what the assistant says.
     """
-    tokenizer, splits_at_visuals_alone = processor.tokenizer, getattr(processor, "splits_at_placeholders", False)
-    cut: list[list[_Piece] | str] = []
+    rendered: list[tuple[str, list[tuple[int, int]]] | str] = []
     for chat, problem in zip(chats, _find_problems(processor, chats), strict=True):
         if problem:
-            cut.append(problem)
+            rendered.append(problem)
             continue
         text, answers = render_chat(
-            processor.chat_template, chat, return_assistant_tokens_mask=True, **tokenizer.special_tokens_map
+            processor.chat_template,
+            chat,
+            return_assistant_tokens_mask=True,
+            **processor.tokenizer.special_tokens_map,
         )
         if not answers:
             raise ValueError(
                 "The processor's chat template does not mark what the assistant says: put its answers between "
                 "{% generation %} and {% endgeneration %}."
             )
-        boundaries = () if splits_at_visuals_alone else (position for answer in answers for position in answer)
-        cut.append(list(_cut(text, answers, boundaries, processor)))
-    return _encode(processor, cut, num_image_tokens)
+        rendered.append((text, answers))
+    tokenize = _tokenize_whole if processor.splits_at_placeholders else _tokenize_answers_apart
+    tokenized = iter(tokenize(processor, [own for own in rendered if not isinstance(own, str)]))
+    counts = _token_counts(processor, num_image_tokens)
+    return [own if isinstance(own, str) else _expand(*next(tokenized), counts) for own in rendered]
 
 
 def encode_captions(
@@ -94,88 +82,80 @@ def encode_captions(
 
     Args, returns: as for [`encode_chats`]; chats that do not have one visual and one answer cannot be used.
     """
-    cut: list[list[_Piece] | str] = []
+    counts = _token_counts(processor, num_image_tokens)
+    results: list[tuple[np.ndarray, np.ndarray] | str] = []
     for chat, problem in zip(chats, _find_problems(processor, chats), strict=True):
         visuals = [part["type"] for message in chat for part in message["content"] if part["type"] != "text"]
         answers = [message["content"] for message in chat if message["role"] == "assistant"]
         if not problem and (len(visuals) != 1 or len(answers) != 1):
-            problem = f"it has {len(visuals)} visuals and {len(answers)} answers, but this stage learns the caption of one visual"
+            problem = (
+                "this stage learns one visual's caption, so that it must have one visual and one answer, but it has "
+                f"{len(visuals)} and {len(answers)}"
+            )
         if problem:
-            cut.append(problem)
+            results.append(problem)
             continue
-        caption = "".join(part["text"] for part in answers[0]) + "\n"
-        cut.append([_Piece(""), _Piece(caption, ((0, len(caption)),), visuals[0])])
-    return _encode(processor, cut, num_image_tokens)
-
-
-def _cut(text: str, answers: list[tuple[int, int]], boundaries: Iterable[int], processor: Any) -> Iterator[_Piece]:
-    """The text of a chat, cut where visuals stand and at the boundaries."""
-    modalities = {token: modality for modality, token in processor.placeholders.items()}
-    visuals = list(re.finditer("|".join(map(re.escape, modalities)), text))
-    # where a piece begins, and what stands in front of it
-    starts = {0: None} | dict.fromkeys(boundaries) | {match.end(): modalities[match[0]] for match in visuals}
-    ends = {match.end(): match.start() for match in visuals}
-    ordered = sorted(starts)
-    for start, following in zip(ordered, [*ordered[1:], len(text)], strict=True):
-        end = ends.get(following, following)
-        learned = tuple(
-            (max(first, start) - start, min(last, end) - start)
-            for first, last in answers
-            if first < end and last > start
-        )
-        yield _Piece(text[start:end], learned, starts[start])
-
-
-def _encode(
-    processor: Any, cut: list[list[_Piece] | str], num_image_tokens: int | None
-) -> list[tuple[np.ndarray, np.ndarray] | str]:
-    """Ids and labels of chats that are cut into pieces."""
-    tokenizer, ids_of = processor.tokenizer, placeholder_ids(processor)
-    counts = {modality: getattr(processor, f"num_{modality}_tokens") for modality in ids_of}
-    if num_image_tokens is not None:
-        counts["image"] = num_image_tokens
-    visuals = {modality: np.full(counts[modality], token_id, np.int64) for modality, token_id in ids_of.items()}
-    pieces = [piece for own in cut if not isinstance(own, str) for piece in own]
-    is_partial = [piece.learned not in ((), ((0, len(piece.text)),)) for piece in pieces]
-    encoded = None
-    if pieces:
-        encoded = tokenizer(
-            [piece.text for piece in pieces],
-            add_special_tokens=False,
-            return_attention_mask=False,
-            return_offsets_mapping=any(is_partial),
-        )
-    beginning = _beginning(tokenizer) if tokenizer.bos_token is not None else []
-    results: list[tuple[np.ndarray, np.ndarray] | str] = []
-    number = 0
-    for own in cut:
-        if isinstance(own, str):
-            results.append(own)
-            continue
-        assert encoded is not None
-        starts_by_itself = bool(beginning) and own[0].text.startswith(tokenizer.bos_token)
-        ids, labels = [np.asarray([] if starts_by_itself else beginning, np.int64)], []
-        labels.append(np.full_like(ids[0], IGNORED))
-        for piece in own:
-            if piece.visual is not None:
-                ids.append(visuals[piece.visual])
-                labels.append(np.full_like(ids[-1], IGNORED))
-            tokens = np.asarray(encoded["input_ids"][number], np.int64)
-            if is_partial[number]:
-                learned = _overlapping(encoded["offset_mapping"][number], piece.learned)
-            else:
-                learned = np.full(len(tokens), bool(piece.learned))
-            ids.append(tokens)
-            labels.append(np.where(learned, tokens, IGNORED))
-            number += 1
-        results.append((np.concatenate(ids), np.concatenate(labels)))
+        placeholder = processor.placeholders.get(visuals[0]) or processor.placeholders["video"]
+        caption = "".join(part["text"] for part in answers[0])
+        [(ids, _)] = _tokenize_whole(processor, [(f"{placeholder}{caption}\n", [])])
+        is_caption = np.cumsum(np.isin(ids, list(counts))) > 0
+        is_caption &= ~np.isin(ids, list(counts))
+        results.append(_expand(ids, is_caption, counts))
     return results
 
 
-def _beginning(tokenizer: Any) -> list[int]:
-    """The token that begins every text, if this tokenizer puts one there."""
-    ids = tokenizer("")["input_ids"]
-    return ids[:1] if ids[:1] == [tokenizer.bos_token_id] else []
+def _tokenize_answers_apart(
+    processor: Any, texts: list[tuple[str, list[tuple[int, int]]]]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Ids of texts, and which of them belong to the answers, whose spans in characters are given; all are tokenized in one go."""
+    pieces: list[str] = []
+    is_answer: list[bool] = []
+    ends: list[int] = []
+    for text, answers in texts:
+        position = 0
+        for first, last in answers:
+            pieces += [text[position:first], text[first:last]]
+            is_answer += [False, True]
+            position = last
+        pieces.append(text[position:])
+        is_answer.append(False)
+        ends.append(len(pieces))
+    if not pieces:
+        return
+    encoded = processor.tokenizer(pieces, add_special_tokens=False, return_attention_mask=False)["input_ids"]
+    for start, end in zip([0, *ends], ends, strict=False):
+        ids = np.concatenate([np.asarray(piece, np.int64) for piece in encoded[start:end]])
+        yield ids, np.repeat(is_answer[start:end], [len(piece) for piece in encoded[start:end]])
+
+
+def _tokenize_whole(
+    processor: Any, texts: list[tuple[str, list[tuple[int, int]]]]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """As [`_tokenize_answers_apart`], but texts are only split at placeholders, and begin as the tokenizer begins a text."""
+    ids_of = {token: getattr(processor, f"{modality}_token_id") for modality, token in processor.placeholders.items()}
+    tokenizer = TokenizerOfPieces(processor.tokenizer, ids_of)
+    bos = tokenizer.bos_token
+    for text, answers in texts:
+        encoded = tokenizer(
+            text, add_special_tokens=bos is None or not text.startswith(bos), return_offsets_mapping=True
+        )
+        yield np.asarray(encoded["input_ids"], np.int64), _overlapping(encoded["offset_mapping"], answers)
+
+
+def _token_counts(processor: Any, num_image_tokens: int | None) -> dict[int, int]:
+    """How many visual tokens each placeholder stands for, by its id."""
+    counts = {modality: getattr(processor, f"num_{modality}_tokens") for modality in placeholder_ids(processor)}
+    if num_image_tokens is not None:
+        counts["image"] = num_image_tokens
+    return {token_id: counts[modality] for modality, token_id in placeholder_ids(processor).items()}
+
+
+def _expand(ids: np.ndarray, is_learned: np.ndarray, counts: dict[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Ids and labels with as many placeholders as there are visual tokens."""
+    repeats = np.ones_like(ids)
+    for token_id, count in counts.items():
+        repeats[ids == token_id] = count
+    return np.repeat(ids, repeats), np.repeat(np.where(is_learned, ids, IGNORED), repeats)
 
 
 def _overlapping(offsets: list[tuple[int, int]], spans: Iterable[tuple[int, int]]) -> np.ndarray:
@@ -193,6 +173,8 @@ def _find_problems(processor: Any, chats: list[list[dict[str, Any]]]) -> Iterato
     tokens = {*processor.tokenizer.get_added_vocab(), *processor.placeholders.values()}
     control_tokens = re.compile("|".join(map(re.escape, tokens)))
     modalities = tuple(placeholder_ids(processor))
+    if modalities == ("video",):
+        modalities = ("image", "video")  # an image is a video of one frame
     return (_misplaced(control_tokens, modalities, chat) for chat in chats)
 
 

@@ -53,7 +53,9 @@ class DataCollator:
     Returns:
         `dict[str, torch.Tensor]`: `input_ids`, `attention_mask` and `labels`, int64 of shape `(batch_size, length)`, padded on
         the right; `logits_to_keep`, the positions n that predict a label, and `shift_labels`, `(batch_size, n)`, what they
-        predict; `pixel_values`, `pixel_values_videos` and `context_pixel_values_videos` where there are visuals.
+        predict; `pixel_values`, `pixel_values_videos` and `context_pixel_values_videos` where there are visuals. To a model that takes
+        videos alone, an image is a video of one frame; its videos of different lengths come as all frames joined, `(num_frames, 3,
+        height, width)`, with `num_frames_per_video`, int64 of shape `(num_videos,)`.
 
     Raises:
         ValueError: on a sample that cannot be used, where that is not to be reported.
@@ -100,7 +102,7 @@ class DataCollator:
             "input_ids": pad_sequence(ids, batch_first=True, padding_value=padding_id or 0),
             "attention_mask": pad_sequence([torch.ones_like(own) for own in ids], batch_first=True),
             "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
-            **{key: torch.cat(value) for key, value in pixels.items()},
+            **_join(pixels),
         }
         following = batch["labels"][:, 1:]
         kept = (following != IGNORED).any(0).nonzero().flatten()
@@ -134,22 +136,23 @@ class DataCollator:
     def _read_visuals(self, messages: list[dict[str, Any]]) -> dict[str, list[torch.Tensor]] | str:
         """Pixels by the names that the model gives them; or, if one cannot be read, why."""
         pixels: dict[str, list[torch.Tensor]] = {}
-        for kind, read in (("image", self._read_image), ("video", self._read_video)):
-            for source in visuals_of(messages, kind):
-                try:
-                    visual = read(source)
-                except _MEDIA_ERRORS as error:
-                    where = (
-                        f"{shorten(source)}: " if isinstance(source, str) and shorten(source) not in str(error) else ""
-                    )
-                    return where + (str(error).rstrip(".") or type(error).__name__)
-                for key, value in visual.items():
-                    pixels.setdefault(key, []).append(value)
+        read = {"image": self._read_image, "video": self._read_video}
+        visuals = [part for message in messages for part in message["content"] if part["type"] != "text"]
+        for part in visuals:
+            kind = part["type"]
+            source = part[kind]
+            try:
+                visual = read[kind](source)
+            except _MEDIA_ERRORS as error:
+                where = f"{shorten(source)}: " if isinstance(source, str) and shorten(source) not in str(error) else ""
+                return where + (str(error).rstrip(".") or type(error).__name__)
+            for key, value in visual.items():
+                pixels.setdefault(key, []).append(value)
         return pixels
 
     def _read_image(self, source: Any) -> dict[str, torch.Tensor]:
         image = read_image(source, getattr(self.processor, "untrusted_input", None))
-        if self.num_frame_tokens is None:
+        if not self._images_are_videos:
             processor = self.processor.image_processor
             image = _pad_to_square(image, processor.image_mean) if self.pad_images else image
             return {"pixel_values": processor(images=[image], return_tensors="pt")["pixel_values"]}
@@ -164,6 +167,10 @@ class DataCollator:
             )
         return dict(self.processor.video_processor([source], return_tensors="pt"))
 
+    @property
+    def _images_are_videos(self) -> bool:
+        return self.num_frame_tokens is not None or "image" not in placeholder_ids(self.processor)
+
     def _stand_in(
         self, messages: list[dict[str, Any]], text: tuple[np.ndarray, np.ndarray] | str
     ) -> tuple[tuple[np.ndarray, np.ndarray], dict[str, list[torch.Tensor]]]:
@@ -175,22 +182,36 @@ class DataCollator:
             assert not isinstance(text, str)
         ids, labels = text
         num_images, num_videos = (len(visuals_of(messages, kind)) for kind in ("image", "video"))
-        shapes: dict[str, tuple[int, ...]] = {}
-        if num_images and self.num_frame_tokens is None:
-            shapes["pixel_values"] = (num_images, *_pixel_shape(self.processor.image_processor))
+        pixels: dict[str, list[torch.Tensor]] = {}
+        if num_images and self._images_are_videos:
+            shape = _pixel_shape(self.processor.video_processor)
+            pixels["pixel_values_videos"] = [torch.zeros(num_images, 1, *shape)]
         elif num_images:
-            shapes["pixel_values_videos"] = (num_images, 1, *_pixel_shape(self.processor.video_processor))
+            pixels["pixel_values"] = [torch.zeros(num_images, *_pixel_shape(self.processor.image_processor))]
         if num_videos and self.num_frame_tokens is None:
             video_processor = self.processor.video_processor
+            video_shape = (num_videos, video_processor.num_frames or 1, *_pixel_shape(video_processor))
             for key in video_processor.model_input_names:
-                shapes[key] = (num_videos, video_processor.num_frames, *_pixel_shape(video_processor))
-        pixels = {key: [torch.zeros(shape)] for key, shape in shapes.items()}
+                pixels.setdefault(key, []).append(torch.zeros(video_shape))
         return (ids, np.full_like(labels, IGNORED)), pixels
 
 
 def _pixel_shape(processor: Any) -> tuple[int, int, int]:
     """Channels, height and width of an image or frame that this processor has prepared."""
-    return 3, processor.crop_size["height"], processor.crop_size["width"]
+    size = processor.crop_size or processor.size
+    return 3, size["height"], size["width"]
+
+
+def _join(pixels: dict[str, list[torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """The pixels of a batch. Videos of different lengths, (n, F, 3, H, W) each, become (frames, 3, H, W)."""
+    joined = {}
+    for name, values in pixels.items():
+        if name == "pixel_values_videos" and len({videos.shape[1] for videos in values}) > 1:
+            lengths = [videos.shape[1] for videos in values for _ in videos]
+            joined["num_frames_per_video"] = torch.tensor(lengths)
+            values = [videos.flatten(0, 1) for videos in values]
+        joined[name] = torch.cat(values)
+    return joined
 
 
 def _pad_to_square(image: Image.Image, mean: list[float]) -> Image.Image:
