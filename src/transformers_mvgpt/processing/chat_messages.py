@@ -4,10 +4,10 @@
 import dataclasses
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..video.limits import shorten
-from .video_inputs import VideoWithOptions
 
 
 # What a part of a chat may say of its video; the names are those of the video processor's options.
@@ -24,6 +24,22 @@ _OTHER_NAMES = {
 }
 _SOURCES = {"image": ("image", "url", "path", "base64"), "video": ("video", "url", "path")}
 _ROLES = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True)
+class VideoWithOptions:
+    """
+    A video with options of its own, such as the part of a chat that says how many frames of it are wanted.
+
+    Args:
+        video: The video, in any form; or an image, which is a video of one frame.
+        options (`dict`): Of the video processor.
+        is_image (`bool`): Whether it is an image.
+    """
+
+    video: Any
+    options: dict[str, Any] = field(default_factory=dict)
+    is_image: bool = False
 
 
 def split_batch(conversation: Any) -> tuple[list[Any], bool]:
@@ -192,6 +208,10 @@ def _normalize_part(
                 f"{name} must have its address as '{kind}_url': {{'url': ...}}, got {shorten(repr(source))}."
             )
     known = ("text", *modalities)
+    if kind == "video" and "image" in modalities and kind not in modalities:
+        raise ValueError(
+            f"{name} is a video, and this model takes images: pass frames of the video as images, or use a model for videos."
+        )
     if kind not in known:
         raise ValueError(
             f"{name} has the type {shorten(repr(kind))}: use {', '.join(map(repr, known[:-1]))} or {known[-1]!r}."

@@ -88,6 +88,10 @@ class VideoTextToTextPipeline(Pipeline):
             options[name] = value
         if return_full_text is not None and return_tensors is not None:
             raise ValueError("`return_full_text` and `return_tensors` exclude each other: pass one of them.")
+        if return_selected_frames and not hasattr(self.model.config, "num_selected_frames"):
+            raise ValueError(
+                f"A {type(self.model).__name__} selects no frames, it looks at all that it is given: leave `return_selected_frames` out."
+            )
 
         preprocess = {
             **processor_kwargs,
@@ -268,21 +272,20 @@ class VideoTextToTextPipeline(Pipeline):
         for name, padding in (("input_ids", self.tokenizer.pad_token_id or 0), ("attention_mask", 0)):
             rows = [sample[name][0] for sample in samples]
             batch[name] = pad_sequence(rows, batch_first=True, padding_value=padding, padding_side="left")
-        for name in ("pixel_values", *self._video_inputs()):
-            if visuals := [visual for sample in samples for visual in sample.get(name, ())]:
-                batch[name] = pad_sequence(visuals, batch_first=True)  # videos of fewer frames get zero frames
+        if images := [image for sample in samples for image in sample.get("pixel_values", ())]:
+            batch["pixel_values"] = torch.stack(images)
+        if (video_processor := getattr(self.processor, "video_processor", None)) is not None:
+            batch |= video_processor.join(samples)
         return batch
-
-    def _video_inputs(self) -> list[str]:
-        """What the model calls the pixels of videos."""
-        video_processor = getattr(self.processor, "video_processor", None)
-        return [] if video_processor is None else list(video_processor.model_input_names)
 
     def _select_frames(self, batch: dict[str, Any], metadata: list[list[VideoMetadata]]) -> list[list[dict[str, Any]]]:
         """Which frames of which videos each sample selects. Puts encoded videos into the batch instead of pixels."""
-        streams = {name: batch.pop(name) for name in self._video_inputs() if name in batch}
+        video_processor = getattr(self.processor, "video_processor", None)
+        streams = {} if video_processor is None else video_processor.video_inputs(batch)
         if not streams:
             return [[] for _ in metadata]
+        for name in streams:
+            del batch[name]
         features = self.model.get_video_features(**streams, return_dict=True)
         batch["mm_encoder_outputs"] = {"video": features}
         selections = zip(features.selected_frames.tolist(), features.frame_scores.tolist(), strict=True)

@@ -6,8 +6,8 @@ from typing import Any
 from transformers import CLIPImageProcessor, PreTrainedConfig
 from transformers.processing_utils import ProcessingKwargs
 
+from .video_language_processor import VideoLanguageProcessor
 from .video_processing_mvgpt import MobileVideoGPTVideoProcessor, MobileVideoGPTVideoProcessorKwargs
-from .vision_language_processor import VisionLanguageProcessor
 
 
 # ChatML with Qwen2's system prompt. A visual stands where it was put, followed by a newline; the published models were
@@ -53,7 +53,7 @@ class MobileVideoGPTProcessorKwargs(ProcessingKwargs, total=False):
     videos_kwargs: MobileVideoGPTVideoProcessorKwargs
 
 
-class MobileVideoGPTProcessor(VisionLanguageProcessor):
+class MobileVideoGPTProcessor(VideoLanguageProcessor):
     r"""
     Makes the inputs of a Mobile-VideoGPT model from text, images and videos: one `<|image_pad|>` or `<|video_pad|>` in
     the text becomes as many as the model makes visual tokens of it. Batches are padded on the left, if the tokenizer was not made

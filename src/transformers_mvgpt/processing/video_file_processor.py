@@ -3,7 +3,7 @@
 
 import operator
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from ..video.video_decoding import decode_streams
 from ..video.video_metadata import FrameTransform, describe_given_frames
 from .image_inputs import read_image
 from .option_types import checked_options
+from .pipeline_video_text import VideoTextToTextPipeline  # noqa: F401  what is imported here is saved with the processor
 from .saved_with_code import SavedWithCode
 from .video_inputs import channel_layout, flatten_videos, frames_to_array, is_source
 
@@ -29,6 +30,8 @@ from .video_inputs import channel_layout, flatten_videos, frames_to_array, is_so
 # What a processor may ask for, whatever a repository's file says.
 MAX_NUM_FRAMES = 10_000
 MAX_SIDE = 8192
+# Beside the joined frames of videos that are of different lengths, how many frames each has.
+NUM_FRAMES = "num_frames_per_video"
 
 
 class VideoSegmentKwargs(VideosKwargs, total=False):
@@ -56,15 +59,19 @@ class VideoSegmentKwargs(VideosKwargs, total=False):
 class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
     """
     Reads the frames that `sample_frames` chooses, of videos in any form, and makes pixels of them, one frame at a time. A family
-    has `sample_frames`, `frame_streams`, and `stream_statistics` if it has several streams. Sampled videos that are shorter than `num_frames` are followed by zero frames, and so
-    are the shorter ones of a batch.
+    has `sample_frames`, `frame_streams`, and `stream_statistics` if it has several streams.
 
     Attributes:
+        fills_up (`bool`):
+            Whether sampled videos that are shorter than `num_frames` are followed by zero frames, and so are the shorter ones of a batch.
+            Where not, the frames of videos of different lengths are joined to `(num_frames_of_all, 3, height, width)`, with
+            `num_frames_per_video` of shape `(num_videos,)`.
         untrusted_input ([`UntrustedInput`], *optional*):
             The limits on files and addresses where a call has none. Never saved, and refused in a file.
     """
 
     valid_kwargs = VideoSegmentKwargs
+    fills_up = True
     do_sample_frames = True
     start_seconds = None
     end_seconds = None
@@ -131,24 +138,56 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
             with explain_memory_errors(partial(_describe, video)):
                 streams, metadata = self._read_video(video, metadata, sample_indices_fn, options)
                 streams = self._normalize(streams, options)
-                if do_sample_frames and sampling["fps"] is None:
+                if self.fills_up and do_sample_frames and sampling["fps"] is None:
                     streams = _fill_up(streams, sampling["num_frames"] or self.num_frames, options["untrusted_input"])
                 read.append((streams, metadata))
         with explain_memory_errors(lambda: f"A batch of {len(videos)} videos"):
-            return self._features(read, return_tensors, return_metadata)
-
-    def _features(
-        self, read: list[tuple[list[torch.Tensor], VideoMetadata]], return_tensors: Any, return_metadata: bool
-    ) -> BatchFeature:
-        """One batch of what was read; each video takes its part of the memory with it."""
-        features = BatchFeature()
-        length = max(len(streams[0]) for streams, _ in read)
-        for number, name in enumerate(self.model_input_names):
-            pixels = [_pad(streams[number], length) for streams, _ in read]
-            features[name] = pixels[0][None] if return_tensors == "pt" and len(pixels) == 1 else pixels
+            features = BatchFeature(self._batch([streams for streams, _ in read], return_tensors))
         if return_metadata:
             features["video_metadata"] = [metadata for _, metadata in read]
         return features.convert_to_tensors(return_tensors, skip_tensor_conversion=["video_metadata"])
+
+    def video_inputs(self, features: Mapping[str, Any]) -> dict[str, Any]:
+        """What the model takes of these features: its inputs for videos, by name."""
+        return {name: features[name] for name in (*self.model_input_names, NUM_FRAMES) if name in features}
+
+    def join(self, features: Iterable[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        """
+        The videos of several calls, as those of one call.
+
+        Args:
+            features (`Iterable[Mapping[str, torch.Tensor]]`):
+                What the calls returned with `return_tensors="pt"`. Those without videos are passed over.
+
+        Returns:
+            `dict[str, torch.Tensor]`: the model's inputs for videos, by name; empty if there are no videos.
+        """
+        videos: list[list[torch.Tensor]] = []
+        for one in features:
+            if self.model_input_names[0] in one:
+                pixels = [one[name] for name in self.model_input_names]
+                counts = one.get(NUM_FRAMES)
+                split = pixels if counts is None else [stream.split(counts.tolist()) for stream in pixels]
+                videos += [list(streams) for streams in zip(*split, strict=True)]
+        return self._batch(videos, "pt") if videos else {}
+
+    def _batch(self, videos: list[list[torch.Tensor]], return_tensors: Any) -> dict[str, Any]:
+        """The streams of each video, (n, ...), as the model takes those of all."""
+        lengths = [len(streams[0]) for streams in videos]
+        is_joined = not self.fills_up and len(set(lengths)) > 1
+        batch: dict[str, Any] = {}
+        for number, name in enumerate(self.model_input_names):
+            pixels = [streams[number] for streams in videos]
+            if is_joined:
+                batch[name] = torch.cat(pixels)
+            elif return_tensors == "pt" and len(pixels) == 1:
+                batch[name] = pixels[0][None]
+            else:
+                pixels = [_pad(stream, max(lengths)) for stream in pixels]
+                batch[name] = torch.stack(pixels) if return_tensors == "pt" else pixels
+        if is_joined:
+            batch[NUM_FRAMES] = torch.tensor(lengths) if return_tensors == "pt" else lengths
+        return batch
 
     def frame_streams(self, frame: torch.Tensor, options: dict[str, Any]) -> tuple[torch.Tensor, ...]:
         """

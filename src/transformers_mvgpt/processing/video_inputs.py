@@ -2,7 +2,6 @@
 """The forms in which videos are handed over, brought to a flat list with one entry per video."""
 
 import os
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,23 +11,10 @@ from transformers.image_utils import ChannelDimension, is_valid_image
 
 from ..video.limits import shorten
 from ..video.pictures import to_rgb_array
+from .chat_messages import VideoWithOptions
 
 
 _CHANNELS = {1, 3, 4}
-
-
-@dataclass(frozen=True)
-class VideoWithOptions:
-    """
-    A video with options of its own, such as the part of a chat that says how many frames of it are wanted.
-
-    Args:
-        video: The video, in any form.
-        options (`dict`): Of the video processor.
-    """
-
-    video: Any
-    options: dict[str, Any] = field(default_factory=dict)
 
 
 def flatten_videos(videos: Any) -> list[Any]:
