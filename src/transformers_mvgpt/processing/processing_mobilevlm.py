@@ -34,9 +34,9 @@ CHAT_TEMPLATE = """\
     {%- if message.role == 'system' -%}
         {{- ns.text -}}
     {%- elif message.role == 'assistant' -%}
-        {{- ' ASSISTANT: ' -}}
+        {{- ' ASSISTANT:' -}}
         {%- generation -%}
-            {{- ns.text + eos_token -}}
+            {{- ' ' + ns.text + eos_token -}}
         {%- endgeneration -%}
     {%- else -%}
         {%- if loop.first or loop.previtem.role != 'assistant' -%}

@@ -1,0 +1,48 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Native folders of tiny models of the families that read images alone, or videos alone."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from piece_processors import llama_tokenizer
+from release_layout import make_tokenizer
+
+
+WIDTH = 32
+IMAGE_SIZE = 32
+NUM_QUERIES = 4  # visual tokens of a video
+_LAYERS = {"hidden_size": WIDTH, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+_ENCODER = {**_LAYERS, "image_size": IMAGE_SIZE, "patch_size": 8}
+
+
+def write_mobilevlm(folder: Path, **config: Any) -> Path:
+    """A MobileVLM V2 of 4 visual tokens, whose `<image>` is the first id that its tokenizer does not use."""
+    from transformers_mvgpt import MobileVLMConfig, MobileVLMForConditionalGeneration, MobileVLMProcessor
+
+    tokenizer = llama_tokenizer()
+    text = {"model_type": "llama", **_LAYERS, "vocab_size": len(tokenizer), "bos_token_id": 1, "eos_token_id": 2}
+    settings = {"image_token_id": len(tokenizer), "image_grid_size": 2, **config}
+    made = MobileVLMConfig(vision_config=_ENCODER, text_config=text, **settings)
+    return _write(folder, MobileVLMForConditionalGeneration, made, MobileVLMProcessor.from_config(made, tokenizer))
+
+
+def write_tinyllava(folder: Path, **config: Any) -> Path:
+    """A TinyLLaVA-Video of 4 visual tokens, whose `<image>` is the first id that its tokenizer does not use."""
+    from transformers_mvgpt import TinyLlavaVideoConfig, TinyLlavaVideoForConditionalGeneration, TinyLlavaVideoProcessor
+
+    tokenizer = make_tokenizer()
+    tokenizer.eos_token = "<|endoftext|>"
+    text = {"model_type": "qwen2", **_LAYERS, "num_key_value_heads": 2, "vocab_size": len(tokenizer)}
+    settings = {"num_queries": NUM_QUERIES, "num_groups": 2, "num_resampler_layers": 1, "num_frames": 2, **config}
+    settings = {"video_token_id": len(tokenizer), **settings}
+    made = TinyLlavaVideoConfig(vision_config=_ENCODER, text_config=text, **settings)
+    return _write(folder, TinyLlavaVideoForConditionalGeneration, made, TinyLlavaVideoProcessor.from_config(made, tokenizer))
+
+
+def _write(folder: Path, model_class: Any, config: Any, processor: Any) -> Path:
+    torch.manual_seed(0)
+    model_class(config).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
