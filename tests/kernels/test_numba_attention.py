@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""The compiled attention of a prefill, against float64 and PyTorch's own."""
+"""The compiled attention of a prefill and of image encoders, against float64 and PyTorch's own."""
 
 import copy
 
@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from tiny_models import tiny_language_model
 from transformers_mvgpt.compat.cache_name import CACHE_NAME
-from transformers_mvgpt.kernels import gates_language_model, numba_intrinsics, prefill, prefill_attention
-from transformers_mvgpt.kernels.prefill_attention import CompiledAttention
+from transformers_mvgpt.kernels import compiled_functional, gates_language_model, numba_intrinsics, prefill
+from transformers_mvgpt.kernels.compiled_functional import CompiledFunctional
 
 
 pytest.importorskip("numba")
@@ -26,8 +26,8 @@ def suitable_cpu(monkeypatch):
 @pytest.fixture
 def calls(monkeypatch):
     """The shapes of queries that came to the compiled attention."""
-    shapes, attend = [], prefill_attention.attend
-    monkeypatch.setattr(prefill_attention, "attend", lambda q, *rest: shapes.append(q.shape) or attend(q, *rest))
+    shapes, attend = [], compiled_functional.attend
+    monkeypatch.setattr(compiled_functional, "attend", lambda q, *rest: shapes.append(q.shape) or attend(q, *rest))
     return shapes
 
 
@@ -48,7 +48,7 @@ def make_mask(num_queries, num_keys, num_padded):
 
 @torch.no_grad()
 def attend(*tensors, **options):
-    with CompiledAttention():
+    with CompiledFunctional():
         return F.scaled_dot_product_attention(*tensors, **options)
 
 
@@ -62,6 +62,7 @@ def errors_of_both(tensors, **options):
 
 
 @pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("is_causal", [True, False], ids=["causal", "all keys"])
 @pytest.mark.parametrize(
     "sizes",
     [
@@ -69,14 +70,16 @@ def errors_of_both(tensors, **options):
         {"num_queries": 131, "heads": (14, 2), "width": 64, "batch": 2},
         {"num_queries": 1100, "heads": (3, 1)},
         {"num_queries": 64, "heads": (2, 2), "width": 128},
+        {"num_queries": 68, "heads": (2, 2), "width": 72},
+        {"num_queries": 64, "heads": (1, 1), "width": 2},
         {"num_queries": 65, "num_keys": 90},
         {"num_queries": 90, "num_keys": 65},
     ],
     ids=str,
 )
-def test_as_exact_as_sdpa(sizes, calls):
+def test_as_exact_as_sdpa(sizes, is_causal, calls):
     tensors = make_inputs(**sizes)
-    found, plain = errors_of_both(tensors, is_causal=True, enable_gqa=True, scale=0.3)
+    found, plain = errors_of_both(tensors, is_causal=is_causal, enable_gqa=True, scale=0.3)
     assert calls == [tensors[0].shape]
     assert found < 1.2 * plain
 
@@ -114,7 +117,6 @@ def test_large_scores():
 
 
 OTHERS = {
-    "no mask": {"is_causal": False},
     "dropout": {"dropout_p": 0.1},
     "a negative scale": {"scale": -1.0},
     "a float mask": {"is_causal": False, "attn_mask": torch.zeros(1, 1, 70, 70, dtype=torch.bfloat16)},
@@ -128,7 +130,7 @@ def test_other_attentions_are_pytorchs(options, calls):
     assert calls == []
 
 
-@pytest.mark.parametrize("sizes", [{"num_queries": 63}, {"width": 48}, {"width": 576}], ids=str)
+@pytest.mark.parametrize("sizes", [{"num_queries": 63}, {"width": 33}, {"width": 576}], ids=str)
 def test_other_shapes_are_pytorchs(sizes, calls):
     attend(*make_inputs(**sizes), is_causal=True, enable_gqa=True)
     assert calls == []
@@ -137,7 +139,7 @@ def test_other_shapes_are_pytorchs(sizes, calls):
 def test_other_tensors_and_cpus_are_pytorchs(calls, monkeypatch):
     tensors, options = make_inputs(), {"is_causal": True, "enable_gqa": True}
     attend(*(tensor.float() for tensor in tensors), **options)
-    with CompiledAttention():
+    with CompiledFunctional():
         F.scaled_dot_product_attention(*tensors, **options)  # with gradients
     monkeypatch.setattr(gates_language_model, "has_tile_products", lambda: True)
     attend(*tensors, **options)

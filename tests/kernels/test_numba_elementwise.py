@@ -1,15 +1,17 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Compiled parts of a transformer's layers, against the operations of PyTorch that they stand for."""
 
+import math
+
 import pytest
 import torch
-from torch.nn.functional import silu
+from torch.nn.functional import gelu, silu
 from transformers.activations import QuickGELUActivation
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 
 from transformers_mvgpt.kernels import gates, numba_elementwise
 from transformers_mvgpt.kernels.fast_paths import FastPaths
-from transformers_mvgpt.kernels.numba_elementwise import add_and_normalize, quick_gelu, silu_times
+from transformers_mvgpt.kernels.numba_elementwise import add_and_normalize, gelu_tanh, quick_gelu, silu_times
 from transformers_mvgpt.modeling.modeling_videomamba import VideoMambaRMSNorm
 
 
@@ -98,6 +100,18 @@ def test_silu_times(shape, dtype):
     found = silu_times(gate, up)
     assert found is gate
     assert_same(found, expected)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_gelu_tanh(shape, dtype):
+    x, halves = make(shape, dtype, 2), make((*shape, 2), dtype)[..., 0]  # the second is not contiguous
+    for values in (x, halves):
+        exact = values.double()
+        # PyTorch's loses the digits of negative values, also in float64
+        sigmoids = (math.sqrt(8 / math.pi) * (exact + 0.044715 * exact**3)).sigmoid()
+        assert_same(gelu_tanh(values), (exact * sigmoids).to(dtype))
+        torch.testing.assert_close(exact * sigmoids, gelu(exact, approximate="tanh"), rtol=1e-6, atol=1e-15)
 
 
 @torch.no_grad()

@@ -325,14 +325,17 @@ def run_image_layers(
     layers: Sequence[nn.Module], hidden_states: torch.Tensor, *, plain: Callable[[torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
     """
-    `plain(hidden_states)`, which calls the layers of CLIP's image encoder one after the other.
+    `plain(hidden_states)`, which calls the layers of CLIP's or SigLIP's image encoder one after the other.
 
     Args:
-        layers (`Sequence[CLIPEncoderLayer]`): after [`use_quick_gelu`].
+        layers (`Sequence[CLIPEncoderLayer | SiglipEncoderLayer]`): CLIP's after [`use_quick_gelu`].
         hidden_states (`torch.Tensor` of shape `(S, L, h)`): what the first of them takes.
     """
     if fast is not None and fast.may_run_image_layers(layers, hidden_states, QuickGELU):
         return fast.run_image_layers(layers, hidden_states)
+    if fast is not None and fast.may_compile_image_layers(layers, hidden_states):
+        with fast.CompiledFunctional():
+            return plain(hidden_states)
     return plain(hidden_states)
 
 

@@ -6,12 +6,14 @@ where this file says `fast = None` and nothing more, the files below are not nee
 
 from typing import ClassVar
 
+from .compiled_functional import CompiledFunctional
 from .decode_step import decode_step
 from .gates import (
     check_scan,
     fastest_scan,
     gains_from_row_products,
     may_activate,
+    may_compile_image_layers,
     may_normalize,
     may_run_image_layers,
     may_score_frames,
@@ -78,9 +80,11 @@ class FastPaths:
     # CLIP's activation
     may_activate = staticmethod(may_activate)
     quick_gelu = staticmethod(quick_gelu)
-    # CLIP's layers
+    # CLIP's layers, and what those of image encoders call
     may_run_image_layers = staticmethod(may_run_image_layers)
     run_image_layers = staticmethod(run_image_layers)
+    may_compile_image_layers = staticmethod(may_compile_image_layers)
+    CompiledFunctional = CompiledFunctional
     # frame scoring
     may_score_frames = staticmethod(may_score_frames)
     score_frames = staticmethod(score_frames)

@@ -156,6 +156,17 @@ def may_run_image_layers(layers: Iterable[Any], hidden_states: torch.Tensor, act
     return are_there
 
 
+def may_compile_image_layers(layers: Iterable[Any], hidden_states: torch.Tensor) -> bool:
+    """
+    Whether functions that an image encoder's layers call can be compiled on CPU, each where it has a gate that allows it.
+
+    Args:
+        layers (`Iterable[nn.Module]`): CLIP's or SigLIP's.
+    """
+    # in training, what is checkpointed runs without gradients at first, and must give the same then
+    return may_be_compiled(hidden_states) and not any(layer.training for layer in layers)
+
+
 def _is_plain_layer_norm(norm: Any, dtype: torch.dtype, device: torch.device) -> bool:
     return (
         is_plain(norm, nn.LayerNorm)

@@ -25,7 +25,7 @@ from .gates import (
 )
 from .numba_attention import WIDEST_HEAD
 from .numba_decode_step import LAYER_WEIGHTS
-from .numba_intrinsics import TILE_COLUMNS, has_bfloat16_products, has_tile_products
+from .numba_intrinsics import has_bfloat16_products, has_tile_products
 
 
 class Parts(NamedTuple):
@@ -196,22 +196,19 @@ def may_attend(
     enable_gqa: bool = False,
 ) -> bool:
     """
-    Whether the compiled attention does what `scaled_dot_product_attention` does within a compiled prefill, and is faster: for
-    several tokens in bfloat16, on CPUs where PyTorch's is slow.
+    Whether the compiled attention does what `scaled_dot_product_attention` does within a prefill or an image encoder, and is
+    faster: for several tokens in bfloat16, on CPUs where PyTorch's is slow.
     """
     tensors = (query, key, value)
     if not all(type(one) is torch.Tensor and one.ndim == 4 and one.dtype == torch.bfloat16 for one in tensors):
         return False
     (batch, num_heads, num_queries, width), (_, num_key_heads, num_keys, _) = query.shape, key.shape
-    if attn_mask is None:
-        is_known_mask = is_causal
-    else:
-        is_known_mask = (
-            not is_causal
-            and type(attn_mask) is torch.Tensor
-            and attn_mask.dtype == torch.bool
-            and attn_mask.shape in ((batch, 1, num_queries, num_keys), (1, 1, num_queries, num_keys))
-        )
+    is_known_mask = attn_mask is None or (
+        not is_causal
+        and type(attn_mask) is torch.Tensor
+        and attn_mask.dtype == torch.bool
+        and attn_mask.shape in ((batch, 1, num_queries, num_keys), (1, 1, num_queries, num_keys))
+    )
     return (
         is_known_mask
         and may_be_compiled(query)
@@ -219,7 +216,7 @@ def may_attend(
         and num_keys > 0
         and (num_heads == num_key_heads or (enable_gqa and num_key_heads > 0 and num_heads % num_key_heads == 0))
         and num_queries >= _FEWEST_QUERIES
-        and width % TILE_COLUMNS == 0
+        and width % 2 == 0
         and 0 < width <= WIDEST_HEAD
         and dropout_p == 0
         and (scale is None or scale > 0)

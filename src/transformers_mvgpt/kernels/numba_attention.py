@@ -1,12 +1,12 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-The causal attention of a prefill in bfloat16, compiled by numba for CPUs with AVX512-BF16. PyTorch's takes there three times as
-long as its linear layers would for as many products.
+The attention of a prefill, and of an image encoder, in bfloat16, compiled by numba for CPUs with AVX512-BF16. PyTorch's takes
+there three times as long as its linear layers would for as many products.
 
 All query heads of a key head are rows of one matrix. A block of queries meets a block of keys after the other: scores in float32,
 their softmax as far as it is known, rounded to bfloat16 as PyTorch does it, and its product with the values in float32.
 
-Symbols in the shape comments: B prompts, L queries, S keys, H heads, G heads of keys and values, D width of a head.
+Symbols in the shape comments: B prompts or images, L queries, S keys, H heads, G heads of keys and values, D width of a head.
 """
 
 import numpy as np
@@ -21,23 +21,28 @@ WIDEST_HEAD = LEFT_ROW_BYTES // 2 // TILE_COLUMNS * TILE_COLUMNS
 _ROWS = 84  # of a block of queries, at least: so many fit into the second cache, with keys and scores
 _KEYS = 512  # of a block
 _SCORES = _KEYS + TILE_COLUMNS  # from a row of scores to the next
+_PARTS_PER_THREAD = 16  # so that none waits long for another, and memory is not asked for too often
 _LEFT_ROW = LEFT_ROW_BYTES // 2
 _LOWEST = np.float32(-1e30)
 
 
 def attend(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scaling: float
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float,
+    is_causal: bool,
 ) -> torch.Tensor:
     """
     What `scaled_dot_product_attention` returns for bfloat16, each token for itself.
 
     Args:
-        query (`torch.Tensor` of shape `(B, H, L, D)`): bfloat16, as are key and value. D is a multiple of 32, at most
-            `WIDEST_HEAD`.
+        query (`torch.Tensor` of shape `(B, H, L, D)`): bfloat16, as are key and value. D is even, at most `WIDEST_HEAD`.
         key, value (`torch.Tensor` of shape `(B, G, S, D)`): H is a multiple of G.
-        mask (`torch.Tensor` of shape `(B, 1, L, S)`, *optional*): bool, true where a query sees a key. Without it, each sees
-            the key of its own place and those before.
+        mask (`torch.Tensor` of shape `(B, 1, L, S)`, *optional*): bool, true where a query sees a key.
         scaling (`float`): of the products of queries and keys.
+        is_causal (`bool`): without a mask, whether each query sees the key of its own place and those before, or all keys.
 
     Returns:
         `torch.Tensor` of shape `(B, L, H, D)`: 0 for a query that sees nothing.
@@ -45,9 +50,11 @@ def attend(
     batch, num_heads, num_queries, width = query.shape
     num_key_heads, num_keys = key.shape[1], key.shape[2]
     num_pairs = -(-num_keys // TILE_COLUMNS) * TILE_COLUMNS // 2
+    # of the last tile of values, columns may be left over
+    widths = width, -(-width // TILE_COLUMNS) * TILE_COLUMNS
     # torch's memory begins at a line of the cache
     keys, values = (
-        torch.empty(batch, num_key_heads, num_pairs * width, dtype=torch.int32, device="cpu") for _ in "kv"
+        torch.empty(batch, num_key_heads, num_pairs * columns, dtype=torch.int32, device="cpu") for columns in widths
     )
     result = query.new_empty(batch, num_queries, num_heads, width)
     mask = torch.empty(0, 0, 0, dtype=torch.bool, device="cpu") if mask is None else mask[:, 0].expand(batch, -1, -1)
@@ -59,18 +66,21 @@ def attend(
     heads_per_key = num_heads // num_key_heads
     block = -(-_ROWS // (heads_per_key * TILE_ROWS)) * TILE_ROWS
     arrays = sources[0], *packed, visible, shared_array(result)
-    factor = np.float32(scaling) * LOG2_E
+    factor, sees_all = np.float32(scaling) * LOG2_E, not is_causal
 
-    def attend_block(part: tuple[int, int, int]) -> None:
+    def attend_blocks(part: tuple[int, int, range]) -> None:
+        sample, head, firsts = part
         rows = block * heads_per_key
         left = torch.empty(2, rows, _LEFT_ROW, dtype=torch.int16, device="cpu").numpy().view(np.uint16)
         scores = torch.empty(rows, _SCORES, dtype=torch.float32, device="cpu").numpy()
-        sums = torch.zeros(rows, width, dtype=torch.float32, device="cpu").numpy()
-        _compiled._attend(*arrays, left, scores, sums, *part, block, num_keys, factor)
+        sums = torch.empty(rows, widths[1], dtype=torch.float32, device="cpu").numpy()
+        for first in firsts:
+            _compiled._attend(*arrays, left, scores, sums, sample, head, first, block, num_keys, factor, sees_all)
 
     # those of many keys first
     firsts = range(0, num_queries, block)[::-1]
-    share_work(attend_block, [(*head, first) for first in firsts for head in heads])
+    size = -(-len(firsts) * len(heads) // (_PARTS_PER_THREAD * torch.get_num_threads()))
+    share_work(attend_blocks, [(*head, firsts[k : k + size]) for k in range(0, len(firsts), size) for head in heads])
     return result
 
 
@@ -89,11 +99,11 @@ def _pack(key, value, packed_keys, packed_values, sample, head):
                 word = np.uint32(low) | np.uint32(high) << np.uint32(16)
             keys[start + pair * TILE_COLUMNS] = np.int32(word)
     for pair in range(num_pairs):
-        for column in range(width):
+        for column in range(values.size // num_pairs):
             word = np.uint32(0)
-            if 2 * pair < num_keys:
+            if 2 * pair < num_keys and column < width:
                 word = np.uint32(value[sample, head, 2 * pair, column])
-            if 2 * pair + 1 < num_keys:
+            if 2 * pair + 1 < num_keys and column < width:
                 word |= np.uint32(value[sample, head, 2 * pair + 1, column]) << np.uint32(16)
             place = (column // TILE_COLUMNS * num_pairs + pair) * TILE_COLUMNS + column % TILE_COLUMNS
             values[place] = np.int32(word)
@@ -164,11 +174,15 @@ def _attend(
     block,
     num_keys,
     factor,
+    sees_all,
 ):
-    """A block of queries, from `first` on, of the heads of a key head. All of `left` (2, rows, _LEFT_ROW) is written here."""
+    """
+    A block of queries, from `first` on, of the heads of a key head. All that is read of `left` (2, rows, _LEFT_ROW), `scores` and
+    `sums` is written here.
+    """
     num_queries, num_heads, width = query.shape[1:]
     keys, values = packed_keys[sample, key_head], packed_values[sample, key_head]
-    num_rows, heads_per_key = len(sums), num_heads // packed_keys.shape[1]
+    (num_rows, all_columns), heads_per_key = sums.shape, num_heads // packed_keys.shape[1]
     all_pairs, half = keys.size // width, width // 2
     last = min(first + block, num_queries)
     queries, weights = left[0], left[1]
@@ -177,7 +191,7 @@ def _attend(
         for k in range(width):
             queries[row, k] = query[sample, token, head, k] if token < last else np.uint16(0)
 
-    end = min(last, num_keys)
+    end = num_keys if sees_all else min(last, num_keys)
     if visible.size > 0:
         end = 0
         for token in range(first, last):
@@ -186,6 +200,7 @@ def _attend(
                 seen -= 1
             end = max(end, seen)
 
+    sums[:] = np.float32(0)
     all_visible, compared = np.empty(0, np.uint8), np.empty(_KEYS, np.float32)
     highest, totals = np.full(num_rows, _LOWEST), np.zeros(num_rows, np.float32)
     row_bytes = 4 * _SCORES
@@ -203,7 +218,7 @@ def _attend(
         for row in range(num_rows):
             token = first + row % block
             seen = 0 if token >= last else count
-            if visible.size == 0:
+            if visible.size == 0 and not sees_all:
                 seen = min(seen, token + 1 - start)
             seen = max(seen, 0)
             if seen > 0:
@@ -212,15 +227,15 @@ def _attend(
                 highest[row], total = _soften(scores[row], weights[row, :seen], of_row, before, factor, compared)
                 shrink = exp2((before - highest[row]) * factor)
                 totals[row] = totals[row] * shrink + total
-                for k in range(width):
+                for k in range(all_columns):
                     sums[row, k] *= shrink
             for k in range(seen, 2 * num_pairs):
                 weights[row, k] = np.uint16(0)
-        for column in range(0, width, TILE_COLUMNS):
+        for column in range(0, all_columns, TILE_COLUMNS):
             right = values.ctypes.data + 4 * (column * all_pairs + start // 2 * TILE_COLUMNS)
             for row in range(0, num_rows, TILE_ROWS):
-                place = sums.ctypes.data + 4 * (row * width + column)
-                add_product(weights.ctypes.data + row * LEFT_ROW_BYTES, right, num_pairs, place, 4 * width)
+                place = sums.ctypes.data + 4 * (row * all_columns + column)
+                add_product(weights.ctypes.data + row * LEFT_ROW_BYTES, right, num_pairs, place, 4 * all_columns)
 
     for row in range(num_rows):
         token, head = first + row % block, key_head * heads_per_key + row // block

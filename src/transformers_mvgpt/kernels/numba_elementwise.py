@@ -8,6 +8,8 @@ Results are rounded to bfloat16 where transformers' modules do it.
 Symbols in the shape comments: T tokens, W values of a token.
 """
 
+import math
+
 import numpy as np
 import torch
 
@@ -17,6 +19,7 @@ from .threads import share_work
 
 
 _PARTS_PER_THREAD = 4  # so that none waits long for another that was interrupted
+_TANH_SCALE, _TANH_CUBE = np.float32(2 * math.sqrt(2 / math.pi)), np.float32(0.044715)
 _MOST_VALUES_ALONE = 1 << 17  # other threads would come when these are done
 
 
@@ -67,6 +70,20 @@ def quick_gelu(x: torch.Tensor) -> torch.Tensor:
     result = torch.empty_like(x)
     arrays = _by_token(x), _by_token(result)
     _share_tokens("_quick_gelu", arrays, len(arrays[0]))
+    return result
+
+
+def gelu_tanh(x: torch.Tensor) -> torch.Tensor:
+    """
+    x * sigmoid(2 u) with u = sqrt(2 / pi) (x + 0.044715 x^3), SigLIP's activation: the GELU with a hyperbolic tangent.
+
+    Args:
+        x (`torch.Tensor` of shape `(..., W)`): float32 or bfloat16.
+    """
+    x = x.contiguous()
+    result = torch.empty_like(x)
+    arrays = _by_token(x), _by_token(result)
+    _share_tokens("_gelu_tanh", arrays, len(arrays[0]))
     return result
 
 
@@ -147,9 +164,18 @@ def _quick_gelu(x, result, first, last):
         _write(result, token, values)
 
 
+def _gelu_tanh(x, result, first, last):
+    values = np.empty(x.shape[1], np.float32)
+    for token in range(first, last):
+        for k in range(values.size):
+            value = widen(x[token, k])
+            values[k] = value * sigmoid(_TANH_SCALE * value * (np.float32(1) + _TANH_CUBE * value * value))
+        _write(result, token, values)
+
+
 # "reassoc": a sum runs in as many parts as a vector register has
 _compiled = CompiledFunctions(
-    (_normalize, _silu_times, _quick_gelu),
+    (_normalize, _silu_times, _quick_gelu, _gelu_tanh),
     (_rounded, _write),
     fastmath={"contract", "nsz", "reassoc"},
     inline="always",

@@ -16,11 +16,11 @@ from transformers.masking_utils import create_causal_mask
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from ..compat.cache_name import CACHE_NAME
+from .compiled_functional import CompiledFunctional
 from .gates import suits_triton
 from .gates_language_model import begins_unpadded, may_keep_last_token
 from .numba_elementwise import add_and_normalize as add_and_normalize_on_cpu
 from .numba_elementwise import silu_times as silu_times_on_cpu
-from .prefill_attention import CompiledAttention
 from .triton_elementwise import add_and_normalize as add_and_normalize_with_triton
 from .triton_elementwise import silu_times as silu_times_with_triton
 from .triton_prefill import compute_prompts, fill_cache
@@ -86,7 +86,7 @@ def _run_layers(
 ) -> torch.Tensor:
     """The layers with attentions as they are, (B, L, h) -> (B, L or 1, h)."""
     silu_times = silu_times_with_triton if suits_triton(inputs_embeds.device) else silu_times_on_cpu
-    attention_mode = CompiledAttention() if inputs_embeds.device.type == "cpu" else nullcontext()
+    attention_mode = CompiledFunctional() if inputs_embeds.device.type == "cpu" else nullcontext()
     hidden = inputs_embeds.clone(memory_format=torch.contiguous_format)
     normed = _add_and_normalize(hidden, None, language_model.layers[0].input_layernorm)
     norms = [*(layer.input_layernorm for layer in language_model.layers[1:]), language_model.norm]
