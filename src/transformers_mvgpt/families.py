@@ -19,18 +19,22 @@ from transformers.video_processing_utils import BaseVideoProcessor
 from . import published_models
 from .modeling.configuration_mobilevlm import MobileVLMConfig
 from .modeling.configuration_mvgpt import MobileVideoGPTConfig, MobileVideoGPTReleaseConfig
+from .modeling.configuration_tinyllava import TinyLlavaVideoConfig, TinyLlavaVideoReleaseConfig
 from .modeling.configuration_videomamba import VideoMambaConfig
 from .modeling.missing_encoders import Encoder
 from .modeling.modeling_mobilevlm import MobileVLMForConditionalGeneration, MobileVLMModel
 from .modeling.modeling_mvgpt import MobileVideoGPTForConditionalGeneration, MobileVideoGPTModel
+from .modeling.modeling_tinyllava import TinyLlavaVideoForConditionalGeneration, TinyLlavaVideoModel
 from .modeling.modeling_videomamba import VideoMambaModel
 from .modeling.vision_language_model import VisionLanguageForConditionalGeneration, VisionLanguageModel
 from .processing.image_processing_mobilevlm import MobileVLMImageProcessor, MobileVLMImageProcessorPil
 from .processing.processing_mobilevlm import MobileVLMProcessor
 from .processing.processing_mvgpt import MobileVideoGPTProcessor
+from .processing.processing_tinyllava import TinyLlavaVideoProcessor
 from .processing.video_processing_mvgpt import MobileVideoGPTVideoProcessor
+from .processing.video_processing_tinyllava import TinyLlavaVideoVideoProcessor
 from .published_models import PublishedModels
-from .training.stage_records import MOBILE_VIDEOGPT, MOBILEVLM, Stage
+from .training.stage_records import MOBILE_VIDEOGPT, MOBILEVLM, TINYLLAVA_VIDEO, Stage
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,26 @@ FAMILIES = (
         summary="CLIP sees an image, of which the language model gets {config.num_image_tokens} tokens.",
         tags=("mobilevlm",),
         published=published_models.MOBILEVLM,
+    ),
+    Family(
+        name="TinyLLaVA-Video",
+        config_class=TinyLlavaVideoConfig,
+        base_model_class=TinyLlavaVideoModel,
+        model_class=TinyLlavaVideoForConditionalGeneration,
+        processor_class=TinyLlavaVideoProcessor,
+        video_processor_class=TinyLlavaVideoVideoProcessor,
+        image_processor_classes={},
+        tokenizer_class=Qwen2Tokenizer,
+        release_config_classes=(TinyLlavaVideoReleaseConfig,),
+        language_model_types=("qwen2", "phi"),
+        parts={},
+        stages=TINYLLAVA_VIDEO,
+        paper="2501.15513",
+        summary="SigLIP sees the frames of a video; a {config.resampler_type} resampler makes {config.num_queries} visual tokens of "
+        "all of them\ntogether, however many there are.",
+        tags=("tinyllava-video",),
+        published=published_models.TINYLLAVA_VIDEO,
+        sampling="evenly spread over the video",
     ),
 )
 

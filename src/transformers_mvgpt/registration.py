@@ -45,7 +45,8 @@ def register_family(family: Family) -> None:
     AutoModelForImageTextToText.register(config_class, family.model_class)
     AutoModelForMultimodalLM.register(config_class, family.model_class)
     AutoTokenizer.register(config_class, tokenizer_class=family.tokenizer_class)
-    AutoImageProcessor.register(config_class, image_processor_classes=dict(family.image_processor_classes))
+    if family.image_processor_classes:
+        AutoImageProcessor.register(config_class, image_processor_classes=dict(family.image_processor_classes))
     if family.video_processor_class is not None:
         AutoVideoProcessor.register(config_class, family.video_processor_class)
     AutoProcessor.register(config_class, family.processor_class)

@@ -15,7 +15,8 @@ import torch
 from transformers.video_utils import VideoMetadata
 
 from transformers_mvgpt import MobileVideoGPTVideoProcessor
-from transformers_mvgpt.video.frame_sampling_mvgpt import has_constant_rate, sample_frame_indices
+from transformers_mvgpt.video.frame_sampling_mvgpt import sample_frame_indices
+from transformers_mvgpt.video.frame_times import has_constant_rate
 from transformers_mvgpt.video.video_decoding import SampledVideoMetadata, decode_video
 from video_files import read_marks, sample, write_gif, write_marked_video
 

@@ -3,9 +3,11 @@
 
 from .configuration_mobilevlm import MobileVLMConfig
 from .configuration_mvgpt import MobileVideoGPTConfig
+from .configuration_tinyllava import TinyLlavaVideoConfig
 from .configuration_videomamba import VideoMambaConfig
 from .modeling_mobilevlm import MobileVLMForConditionalGeneration, MobileVLMModel
 from .modeling_mvgpt import MobileVideoGPTForConditionalGeneration, MobileVideoGPTModel
+from .modeling_tinyllava import TinyLlavaVideoForConditionalGeneration, TinyLlavaVideoModel
 from .modeling_videomamba import VideoMambaModel
 
 
@@ -16,6 +18,9 @@ __all__ = [
     "MobileVideoGPTConfig",
     "MobileVideoGPTForConditionalGeneration",
     "MobileVideoGPTModel",
+    "TinyLlavaVideoConfig",
+    "TinyLlavaVideoForConditionalGeneration",
+    "TinyLlavaVideoModel",
     "VideoMambaConfig",
     "VideoMambaModel",
 ]

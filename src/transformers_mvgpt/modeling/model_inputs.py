@@ -5,6 +5,8 @@ import torch
 from torch.nn import functional as F
 from transformers import PreTrainedConfig
 
+from .config_rules import short
+
 
 def placeholder_ids(config: PreTrainedConfig) -> dict[str, int]:
     """The token that stands for a visual, by modality."""
@@ -99,3 +101,40 @@ def fill_videos(
         return frames, context
     padding = (0, 0) * 3 + (0, config.num_frames - given)
     return F.pad(frames, padding), F.pad(context, padding)
+
+
+def join_frames(
+    pixel_values_videos: torch.Tensor, num_frames_per_video: torch.Tensor | None, size: int
+) -> tuple[torch.Tensor, list[int]]:
+    """
+    Args:
+        pixel_values_videos (`torch.Tensor`):
+            `(num_videos, num_frames, 3, size, size)`, or the frames of all videos one after the other, `(num_all_frames, 3, size, size)`.
+        num_frames_per_video (`torch.Tensor` of shape `(num_videos,)`, *optional*): frames of each video, in the second form.
+        size (`int`): height and width that the encoder takes.
+
+    Returns:
+        `tuple[torch.Tensor, list[int]]`: the frames in the second form, and how many each video has.
+
+    Raises:
+        ValueError: if a shape or dtype does not fit.
+    """
+    if num_frames_per_video is None:
+        if pixel_values_videos.ndim == 4:
+            raise ValueError(
+                f"`pixel_values_videos` has the shape {tuple(pixel_values_videos.shape)}, the frames of all videos one after the "
+                "other: pass `num_frames_per_video` too, as the processor returns it, or one more dimension for the videos."
+            )
+        check_pixels("pixel_values_videos", pixel_values_videos, size, "num_videos", "num_frames")
+        num_videos, num_frames = pixel_values_videos.shape[:2]
+        if num_frames == 0:
+            raise ValueError("`pixel_values_videos` has 0 frames per video: pass at least one.")
+        return pixel_values_videos.flatten(0, 1), [num_frames] * num_videos
+    check_pixels("pixel_values_videos", pixel_values_videos, size, "num_all_frames")
+    counts = [int(count) for count in num_frames_per_video.flatten().tolist()]
+    if min(counts, default=0) < 1 or sum(counts) != len(pixel_values_videos):
+        raise ValueError(
+            f"`num_frames_per_video` ({short(counts)}) must have at least one frame for each video and "
+            f"{len(pixel_values_videos)} in all, as `pixel_values_videos` has."
+        )
+    return pixel_values_videos, counts

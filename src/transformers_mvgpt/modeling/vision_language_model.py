@@ -46,6 +46,10 @@ from .outputs import VisionLanguageCausalLMOutputWithPast, VisionLanguageModelOu
 from .placeholder_filling import fill_placeholders
 
 
+# Types of language models whose head has a bias.
+_WITH_HEAD_BIAS = {"phi"}
+
+
 class VisionLanguagePreTrainedModel(SavedLikeOtherFiles, PreTrainedModelWithEncoders):
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
@@ -246,7 +250,8 @@ class VisionLanguageForConditionalGeneration(VisionLanguagePreTrainedModel, Gene
     def __init__(self, config: PreTrainedConfig):
         super().__init__(config)
         self.model = self.base_model_class(config)
-        self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        text = config.text_config
+        self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=text.model_type in _WITH_HEAD_BIAS)
         self.post_init()
 
     def get_output_embeddings(self) -> nn.Module:

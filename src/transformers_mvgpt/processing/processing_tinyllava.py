@@ -1,0 +1,139 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Text and videos to the inputs of TinyLLaVA-Video."""
+
+from typing import Any
+
+from transformers import PreTrainedConfig
+from transformers.processing_utils import ProcessingKwargs
+
+from .video_processing_tinyllava import TinyLlavaVideoVideoProcessor, TinyLlavaVideoVideoProcessorKwargs
+from .vision_language_processor import VisionLanguageProcessor
+
+
+# What the published models were trained with, one line but for the newlines behind a visual and before a suffix. Visuals stand in front of
+# the question, wherever they were put in a message. With the variable `think`, questions have the suffix of TinyLLaVA-Video-R1.
+CHAT_TEMPLATE = """\
+{%- set system = 'A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and \
+polite answers to the user\\'s questions.' -%}
+{%- if messages[0].role == 'system' -%}
+    {%- set ns = namespace(text='') -%}
+    {%- if messages[0].content is string -%}
+        {%- set ns.text = messages[0].content -%}
+    {%- else -%}
+        {%- for part in messages[0].content or [] -%}
+            {%- set ns.text = ns.text + part.text -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- set system = ns.text | trim -%}
+{%- endif -%}
+{%- if system -%}
+    {{- system + ' ' -}}
+{%- endif -%}
+{%- for message in messages -%}
+    {%- set ns = namespace(text='', visuals='') -%}
+    {%- if message.content is string -%}
+        {%- set ns.text = message.content -%}
+    {%- else -%}
+        {%- for part in message.content or [] -%}
+            {%- if part.type == 'video' or part.type == 'image' -%}
+                {%- set ns.visuals = ns.visuals + '<image>\\n' -%}
+            {%- elif part.type == 'text' -%}
+                {%- set ns.text = ns.text + part.text -%}
+            {%- else -%}
+                {{- raise_exception("Unknown content type '" ~ part.type ~ "': use 'text', 'image' or 'video'.") -}}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- if message.role == 'user' -%}
+        {{- 'USER: ' + ns.visuals + ns.text | trim -}}
+        {%- if think is defined and think -%}
+            {{- '\\nOutput the thinking process in <think> </think> and final answer (option) in <answer> </answer> tags.' -}}
+        {%- endif -%}
+    {%- elif message.role == 'assistant' -%}
+        {{- ' ASSISTANT:' -}}
+        {%- generation -%}
+            {{- ' ' + ns.text | trim + '<|endoftext|>' -}}
+        {%- endgeneration -%}
+    {%- elif not loop.first -%}
+        {{- raise_exception("A message of the role '" ~ message.role ~ "' may only be the first one.") -}}
+    {%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+    {{- ' ASSISTANT:' -}}
+{%- endif -%}
+"""
+
+
+class TinyLlavaVideoProcessorKwargs(ProcessingKwargs, total=False):
+    videos_kwargs: TinyLlavaVideoVideoProcessorKwargs
+
+
+class TinyLlavaVideoProcessor(VisionLanguageProcessor):
+    r"""
+    Makes the inputs of a TinyLLaVA-Video model from text and videos: one `<image>` in the text stands for a video, or for an image as a
+    video of one frame, and becomes as many as the model makes visual tokens of it. The text around it is tokenized in pieces, as the
+    published models were trained. Batches are padded on the left, if the tokenizer was not made with another `padding_side`.
+
+    Args:
+        video_processor ([`TinyLlavaVideoVideoProcessor`]):
+            For videos.
+        tokenizer ([`PreTrainedTokenizerBase`]):
+            Of the language model. `<image>` is added to it where it lacks it.
+        chat_template (`str`, *optional*):
+            Jinja template of a conversation; the published models' by default. With its variable `think`, a question has the suffix of
+            TinyLLaVA-Video-R1, whose answer [`answer_of`] reads.
+        num_video_tokens (`int`, defaults to 512):
+            Visual tokens that the model makes of a video.
+        video_token_id (`int`, *optional*):
+            The model's id of `<image>`; the tokenizer's by default.
+
+    Example:
+
+    ```python
+    >>> from transformers import AutoProcessor
+    >>> import transformers_mvgpt
+
+    >>> processor = AutoProcessor.from_pretrained("Zhang199/TinyLLaVA-Video-Qwen2.5-3B-Group-16-512")
+    >>> content = [{"type": "video", "path": "clip.mp4"}, {"type": "text", "text": "What is happening?"}]
+    >>> inputs = processor.apply_chat_template(
+    ...     [{"role": "user", "content": content}],
+    ...     add_generation_prompt=True,
+    ...     tokenize=True,
+    ...     return_dict=True,
+    ...     return_tensors="pt",
+    ...     processor_kwargs={"start_seconds": 2, "end_seconds": 7.5},
+    ... )
+    >>> sorted(inputs)
+    ['attention_mask', 'input_ids', 'pixel_values_videos']
+    ```"""
+
+    valid_processor_kwargs = TinyLlavaVideoProcessorKwargs
+    placeholders = {"video": "<image>"}
+    splits_at_placeholders = True
+
+    def __init__(
+        self, video_processor=None, tokenizer=None, chat_template=None, num_video_tokens=512, video_token_id=None
+    ):
+        super().__init__(
+            video_processor,
+            tokenizer,
+            chat_template=chat_template or CHAT_TEMPLATE,
+            num_tokens={"video": num_video_tokens},
+            token_ids={"video": video_token_id},
+        )
+
+    @classmethod
+    def from_config(cls, config: PreTrainedConfig, tokenizer: Any) -> "TinyLlavaVideoProcessor":
+        """The processor of a model with this config ([`TinyLlavaVideoConfig`]), for checkpoints that have none."""
+        side = config.vision_config.image_size
+        return cls(
+            video_processor=TinyLlavaVideoVideoProcessor(
+                num_frames=config.num_frames, max_frames=config.max_frames, size={"height": side, "width": side}
+            ),
+            tokenizer=tokenizer,
+            num_video_tokens=config.num_video_tokens,
+            video_token_id=config.video_token_id,
+        )
+
+
+__all__ = ["TinyLlavaVideoProcessor"]
