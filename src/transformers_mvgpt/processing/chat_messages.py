@@ -11,7 +11,7 @@ from ..video.limits import shorten
 
 
 # What a part of a chat may say of its video; the names are those of the video processor's options.
-PART_OPTIONS = ("num_frames", "fps", "start_seconds", "end_seconds", "sampling")
+PART_OPTIONS = ("num_frames", "max_frames", "fps", "start_seconds", "end_seconds", "sampling")
 
 # What other models call these.
 _OTHER_NAMES = {

@@ -6,8 +6,8 @@ from typing import Any
 from transformers import PreTrainedConfig
 from transformers.processing_utils import ProcessingKwargs
 
+from .video_language_processor import VideoLanguageProcessor
 from .video_processing_tinyllava import TinyLlavaVideoVideoProcessor, TinyLlavaVideoVideoProcessorKwargs
-from .vision_language_processor import VisionLanguageProcessor
 
 
 # What the published models were trained with, one line but for the newlines behind a visual and before a suffix. Visuals stand in front of
@@ -68,7 +68,7 @@ class TinyLlavaVideoProcessorKwargs(ProcessingKwargs, total=False):
     videos_kwargs: TinyLlavaVideoVideoProcessorKwargs
 
 
-class TinyLlavaVideoProcessor(VisionLanguageProcessor):
+class TinyLlavaVideoProcessor(VideoLanguageProcessor):
     r"""
     Makes the inputs of a TinyLLaVA-Video model from text and videos: one `<image>` in the text stands for a video, or for an image as a
     video of one frame, and becomes as many as the model makes visual tokens of it. The text around it is tokenized in pieces, as the

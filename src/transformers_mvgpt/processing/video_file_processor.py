@@ -20,6 +20,7 @@ from ..video.limits import UntrustedInput, shorten
 from ..video.memory_errors import explain_memory_errors
 from ..video.video_decoding import decode_streams
 from ..video.video_metadata import FrameTransform, describe_given_frames
+from .chat_messages import PART_OPTIONS
 from .image_inputs import read_image
 from .option_types import checked_options
 from .pipeline_video_text import VideoTextToTextPipeline  # noqa: F401  what is imported here is saved with the processor
@@ -87,7 +88,8 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
                 "key, and pass the limits to the call."
             )
         super().__init__(**kwargs)
-        check_sizes(num_frames=getattr(self, "num_frames", None), size=self.size, crop_size=self.crop_size)
+        numbers = {name: getattr(self, name, None) for name in ("num_frames", "max_frames")}
+        check_sizes(numbers, size=self.size, crop_size=self.crop_size)
 
     def to_dict(self) -> dict[str, Any]:
         return {name: value for name, value in super().to_dict().items() if name != "untrusted_input"}
@@ -114,9 +116,7 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         options: dict[str, Any] = {
             name: getattr(self, name, None) for name in self.valid_kwargs.__annotations__
         } | kwargs
-        sampling = {
-            name: options.pop(name) for name in ("num_frames", "fps", "start_seconds", "end_seconds", "sampling")
-        }
+        sampling = {name: options.pop(name) for name in PART_OPTIONS if name in options}
         do_sample_frames = options.pop("do_sample_frames")
         sample_indices_fn = partial(self.sample_frames, **sampling) if do_sample_frames else None
         videos = flatten_videos(videos)
@@ -130,7 +130,8 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         return_tensors, return_metadata = options.pop("return_tensors"), options.pop("return_metadata")
         options = self._standardize_kwargs(**options)
         self._validate_preprocess_kwargs(**options)
-        check_sizes(num_frames=sampling["num_frames"], size=options["size"], crop_size=options["crop_size"])
+        numbers = {name: sampling.get(name) for name in ("num_frames", "max_frames")}
+        check_sizes(numbers, size=options["size"], crop_size=options["crop_size"])
         options["untrusted_input"] = options["untrusted_input"] or UntrustedInput()
 
         read = []
@@ -265,12 +266,12 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         return tuple(self._normalize(streams, options)) if pixels.is_meta else streams
 
 
-def check_sizes(num_frames: int | None, size: SizeDict | None, crop_size: SizeDict | None) -> None:
+def check_sizes(numbers: Mapping[str, int | None], size: SizeDict | None, crop_size: SizeDict | None) -> None:
     """
     Raises:
         ValueError: if a number of frames or the side of a picture that a processor makes is absurd.
     """
-    limits = {"num_frames": (num_frames, MAX_NUM_FRAMES)}
+    limits = {name: (number, MAX_NUM_FRAMES) for name, number in numbers.items()}
     for name, sizes in {"size": size, "crop_size": crop_size}.items():
         for side, value in dict(sizes or {}).items():
             limits[f"{name}['{side}']"] = (value, MAX_SIDE)
