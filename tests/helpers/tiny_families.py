@@ -30,7 +30,11 @@ def write_mobilevlm(folder: Path, **config: Any) -> Path:
 
 def write_tinyllava(folder: Path, **config: Any) -> Path:
     """A TinyLLaVA-Video of 4 visual tokens, whose `<image>` is the first id that its tokenizer does not use."""
-    from transformers_mvgpt import TinyLlavaVideoConfig, TinyLlavaVideoForConditionalGeneration, TinyLlavaVideoProcessor
+    from transformers_mvgpt import (
+        TinyLlavaVideoConfig,
+        TinyLlavaVideoForConditionalGeneration,
+        TinyLlavaVideoProcessor,
+    )
 
     tokenizer = make_tokenizer()
     tokenizer.eos_token = "<|endoftext|>"
@@ -38,7 +42,9 @@ def write_tinyllava(folder: Path, **config: Any) -> Path:
     settings = {"num_queries": NUM_QUERIES, "num_groups": 2, "num_resampler_layers": 1, "num_frames": 2, **config}
     settings = {"video_token_id": len(tokenizer), **settings}
     made = TinyLlavaVideoConfig(vision_config=_ENCODER, text_config=text, **settings)
-    return _write(folder, TinyLlavaVideoForConditionalGeneration, made, TinyLlavaVideoProcessor.from_config(made, tokenizer))
+    return _write(
+        folder, TinyLlavaVideoForConditionalGeneration, made, TinyLlavaVideoProcessor.from_config(made, tokenizer)
+    )
 
 
 def _write(folder: Path, model_class: Any, config: Any, processor: Any) -> Path:

@@ -9,9 +9,9 @@ from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
 
 from ..processing.image_inputs import read_image
+from ..processing.video_file_processor import MAX_NUM_FRAMES
 from ..video.limits import shorten
 from .chat_encoding import IGNORED, encode_captions, encode_chats, placeholder_ids
-from .messages import visuals_of
 
 
 # What decoders raise for files that are missing, damaged, or so large that they must be an attack.
@@ -82,27 +82,26 @@ class DataCollator:
         chats = [sample["messages"] for sample in samples]
         texts = self._encode(chats)
         sequences: list[tuple[torch.Tensor, torch.Tensor]] = []
-        pixels: dict[str, list[torch.Tensor]] = {}
+        visuals: list[dict[str, torch.Tensor]] = []
         for sample, text in zip(samples, texts, strict=True):
             name = sample.get("name", "a sample")
-            visuals = self._read_visuals(sample["messages"]) if not isinstance(text, str) else text
-            if isinstance(visuals, str):
-                self._report(f"{name} cannot be used: {visuals}", problems)
-                text, visuals = self._stand_in(sample["messages"], text)
+            own = self._read_visuals(sample["messages"]) if not isinstance(text, str) else text
+            if isinstance(own, str):
+                self._report(f"{name} cannot be used: {own}", problems)
+                text, own = self._stand_in(sample["messages"], text)
             sequence = torch.from_numpy(text[0]), torch.from_numpy(text[1])
             if self.max_length is not None and len(sequence[0]) > self.max_length:
                 sequence = self._cut(name, *sequence, self.max_length, problems)
             sequences.append(sequence)
-            for key, value in visuals.items():
-                pixels.setdefault(key, []).extend(value)
+            visuals += own
 
-        ids, labels = [own[0] for own in sequences], [own[1] for own in sequences]
+        ids, labels = [pair[0] for pair in sequences], [pair[1] for pair in sequences]
         padding_id = self.processor.tokenizer.pad_token_id
         batch: dict[str, Any] = {
             "input_ids": pad_sequence(ids, batch_first=True, padding_value=padding_id or 0),
-            "attention_mask": pad_sequence([torch.ones_like(own) for own in ids], batch_first=True),
+            "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
             "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
-            **_join(pixels),
+            **self._join(visuals),
         }
         following = batch["labels"][:, 1:]
         kept = (following != IGNORED).any(0).nonzero().flatten()
@@ -133,22 +132,19 @@ class DataCollator:
         problems.append(f"{what}: its end is cut off")
         return ids[:max_length], labels[:max_length]
 
-    def _read_visuals(self, messages: list[dict[str, Any]]) -> dict[str, list[torch.Tensor]] | str:
-        """Pixels by the names that the model gives them; or, if one cannot be read, why."""
-        pixels: dict[str, list[torch.Tensor]] = {}
+    def _read_visuals(self, messages: list[dict[str, Any]]) -> list[dict[str, torch.Tensor]] | str:
+        """The pixels of each visual, by the names that the model gives them; or, if one cannot be read, why."""
+        visuals = []
         read = {"image": self._read_image, "video": self._read_video}
-        visuals = [part for message in messages for part in message["content"] if part["type"] != "text"]
-        for part in visuals:
+        for part in (part for message in messages for part in message["content"] if part["type"] != "text"):
             kind = part["type"]
             source = part[kind]
             try:
-                visual = read[kind](source)
+                visuals.append(read[kind](source))
             except _MEDIA_ERRORS as error:
                 where = f"{shorten(source)}: " if isinstance(source, str) and shorten(source) not in str(error) else ""
                 return where + (str(error).rstrip(".") or type(error).__name__)
-            for key, value in visual.items():
-                pixels.setdefault(key, []).append(value)
-        return pixels
+        return visuals
 
     def _read_image(self, source: Any) -> dict[str, torch.Tensor]:
         image = read_image(source, getattr(self.processor, "untrusted_input", None))
@@ -165,15 +161,28 @@ class DataCollator:
             raise ValueError(
                 "this stage is trained on images, and it is a video: train on it in the stage 'instruction'"
             )
-        return dict(self.processor.video_processor([source], return_tensors="pt"))
+        processor = self.processor.video_processor
+        # the cap on a video at one frame per second is for answers alone
+        options = {"max_frames": MAX_NUM_FRAMES} if "max_frames" in processor.valid_kwargs.__annotations__ else {}
+        return dict(processor([source], return_tensors="pt", **options))
 
     @property
     def _images_are_videos(self) -> bool:
         return self.num_frame_tokens is not None or "image" not in placeholder_ids(self.processor)
 
+    def _join(self, visuals: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+        """The pixels of a batch."""
+        names = {name for pixels in visuals for name in pixels}
+        if "pixel_values_videos" in names and self.num_frame_tokens is None:
+            joined = self.processor.video_processor.join(visuals)
+            names -= joined.keys()
+        else:
+            joined = {}
+        return joined | {name: torch.cat([pixels[name] for pixels in visuals if name in pixels]) for name in names}
+
     def _stand_in(
         self, messages: list[dict[str, Any]], text: tuple[np.ndarray, np.ndarray] | str
-    ) -> tuple[tuple[np.ndarray, np.ndarray], dict[str, list[torch.Tensor]]]:
+    ) -> tuple[tuple[np.ndarray, np.ndarray], list[dict[str, torch.Tensor]]]:
         """Zeros of the right kinds, so that all processes still run the same parts of the model."""
         if isinstance(text, str):
             visuals = [part for message in messages for part in message["content"] if part["type"] != "text"]
@@ -181,37 +190,25 @@ class DataCollator:
             [text] = self._encode([empty])
             assert not isinstance(text, str)
         ids, labels = text
-        num_images, num_videos = (len(visuals_of(messages, kind)) for kind in ("image", "video"))
-        pixels: dict[str, list[torch.Tensor]] = {}
-        if num_images and self._images_are_videos:
-            shape = _pixel_shape(self.processor.video_processor)
-            pixels["pixel_values_videos"] = [torch.zeros(num_images, 1, *shape)]
-        elif num_images:
-            pixels["pixel_values"] = [torch.zeros(num_images, *_pixel_shape(self.processor.image_processor))]
-        if num_videos and self.num_frame_tokens is None:
-            video_processor = self.processor.video_processor
-            video_shape = (num_videos, video_processor.num_frames or 1, *_pixel_shape(video_processor))
-            for key in video_processor.model_input_names:
-                pixels.setdefault(key, []).append(torch.zeros(video_shape))
-        return (ids, np.full_like(labels, IGNORED)), pixels
+        kinds = [part["type"] for message in messages for part in message["content"] if part["type"] != "text"]
+        return (ids, np.full_like(labels, IGNORED)), [self._blank(kind) for kind in kinds]
+
+    def _blank(self, kind: str) -> dict[str, torch.Tensor]:
+        """An image or a video of zeros."""
+        if kind == "image" and not self._images_are_videos:
+            return {"pixel_values": torch.zeros(1, *_pixel_shape(self.processor.image_processor))}
+        processor = self.processor.video_processor
+        shape = _pixel_shape(processor)
+        if self.num_frame_tokens is not None:
+            return {"pixel_values_videos": torch.zeros(1, 1, *shape)}
+        num_frames = processor.num_frames or 1 if kind == "video" else 1
+        return {name: torch.zeros(1, num_frames, *shape) for name in processor.model_input_names}
 
 
 def _pixel_shape(processor: Any) -> tuple[int, int, int]:
     """Channels, height and width of an image or frame that this processor has prepared."""
     size = processor.crop_size or processor.size
     return 3, size["height"], size["width"]
-
-
-def _join(pixels: dict[str, list[torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """The pixels of a batch. Videos of different lengths, (n, F, 3, H, W) each, become (frames, 3, H, W)."""
-    joined = {}
-    for name, values in pixels.items():
-        if name == "pixel_values_videos" and len({videos.shape[1] for videos in values}) > 1:
-            lengths = [videos.shape[1] for videos in values for _ in videos]
-            joined["num_frames_per_video"] = torch.tensor(lengths)
-            values = [videos.flatten(0, 1) for videos in values]
-        joined[name] = torch.cat(values)
-    return joined
 
 
 def _pad_to_square(image: Image.Image, mean: list[float]) -> Image.Image:
