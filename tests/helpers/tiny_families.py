@@ -49,6 +49,6 @@ def write_tinyllava(folder: Path, **config: Any) -> Path:
 
 def _write(folder: Path, model_class: Any, config: Any, processor: Any) -> Path:
     torch.manual_seed(0)
-    model_class(config).save_pretrained(folder)
+    model_class(config).save_pretrained(folder, save_original_format=False)
     processor.save_pretrained(folder)
     return folder
