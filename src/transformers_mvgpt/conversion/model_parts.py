@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from transformers import AutoTokenizer, GenerationConfig, PreTrainedConfig, ProcessorMixin
+from transformers import GenerationConfig, PreTrainedConfig, ProcessorMixin
 from transformers.utils import CONFIG_NAME, PROCESSOR_NAME, cached_file
 
 from ..families import FAMILIES, Family, family_of
 from ..modeling.vision_language_model import placeholder_ids
+from ..processing.sentencepiece_files import load_tokenizer
 from ..video.limits import shorten
 from .weight_files import read_json
 
@@ -52,7 +53,9 @@ def read_parts(base: str, config: PreTrainedConfig, is_language_model: bool = Fa
         if cached_file(base, PROCESSOR_NAME, _raise_exceptions_for_missing_entries=False):
             processor = family.processor_class.from_pretrained(base)
         else:
-            tokenizer = AutoTokenizer.from_pretrained(base, padding_side="left")
+            tokenizer = load_tokenizer(base, padding_side="left")
+            if is_language_model:
+                _choose_placeholders(config, family, tokenizer)
             processor = family.processor_class.from_config(config, tokenizer)
     except (ImportError, OSError, ValueError):
         raise
@@ -62,14 +65,19 @@ def read_parts(base: str, config: PreTrainedConfig, is_language_model: bool = Fa
         ) from error
     for modality, expected in placeholder_ids(config).items():
         name = f"{modality}_token_id"
-        if is_language_model:
-            setattr(config, name, getattr(processor, name))
-        elif getattr(processor, name) != expected:
+        if getattr(processor, name) != expected:
             raise ValueError(
                 f"`{name}` is {expected} in the config of {base}, but {getattr(processor, name)} in its tokenizer."
             )
     _forget_origin(config, processor)
     return Parts(family, config, processor, load_generation_config(base), is_language_model)
+
+
+def _choose_placeholders(config: PreTrainedConfig, family: Family, tokenizer: Any) -> None:
+    """Sets the ids of placeholders to the tokenizer's, or to those that they get when they are added to it."""
+    vocabulary = tokenizer.get_vocab()
+    for modality, token in family.processor_class.placeholders.items():
+        setattr(config, f"{modality}_token_id", vocabulary.get(token, len(vocabulary)))
 
 
 def around_language_model(

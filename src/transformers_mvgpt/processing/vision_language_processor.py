@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
+from transformers import AutoConfig, PreTrainedConfig
 from transformers.processing_utils import MultiModalData
 
 from ..video.limits import UntrustedInput
@@ -17,6 +17,7 @@ from .image_inputs import read_images
 from .option_types import checked_options
 from .processor_files import check_json_files
 from .saved_with_code import SavedWithCode
+from .sentencepiece_files import load_tokenizer
 from .text_pieces import TokenizerOfPieces, add_placeholders
 
 
@@ -103,7 +104,7 @@ class VisionLanguageProcessor(SavedWithCode, ChatPrompts):
             return processor
         hub_options = {name: kwargs[name] for name in _HUB_OPTIONS & kwargs.keys()}
         config = AutoConfig.from_pretrained(pretrained_model_name_or_path, **hub_options)
-        tokenizer = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **{"padding_side": "left", **kwargs})
+        tokenizer = load_tokenizer(pretrained_model_name_or_path, **{"padding_side": "left", **kwargs})
         return cls.from_config(config, tokenizer)
 
     def __call__(
