@@ -185,6 +185,11 @@ FAMILIES = (
         tags=("tinyllava-video",),
         published=published_models.TINYLLAVA_VIDEO,
         sampling="evenly spread over the video",
+        release_folders={
+            "language_model": "language_model.",
+            "vision_tower": "vision_tower._vision_tower.",
+            "connector": "connector._connector.",
+        },
     ),
 )
 

@@ -74,7 +74,8 @@ def test_names_go_back_and_forth(kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "form"), [(LDP, "bin"), (LDPV2, "shards"), (GROUP, "shards"), (NAIVE, "bin"), (GROUP, "folders"), (PHI, "folders")]
+    ("kind", "form"),
+    [(LDP, "bin"), (LDPV2, "shards"), (GROUP, "shards"), (NAIVE, "bin"), (GROUP, "folders"), (PHI, "folders")],
 )
 def test_forms_are_converted_to_a_native_folder(tmp_path, kind, form):
     release = write_published(tmp_path / "release", kind, form=form)
@@ -97,7 +98,9 @@ def test_forms_are_converted_to_a_native_folder(tmp_path, kind, form):
 @pytest.mark.parametrize("kind", [LDP, GROUP])
 def test_leftovers_are_ignored(tmp_path, kind):
     more = {name: torch.arange(8) for name in LEFTOVERS[kind]}
-    unused = {"n_embd": 4096, "n_head": 16, "padded_vocab_size": 32000} if kind == LDP else {"resampler_hidden_size": 9}
+    unused = (
+        {"n_embd": 4096, "n_head": 16, "padded_vocab_size": 32000} if kind == LDP else {"resampler_hidden_size": 9}
+    )
     release = write_published(tmp_path / "release", kind, more=more, **unused)
     model, info = AutoModelForImageTextToText.from_pretrained(release, output_loading_info=True)
     assert_complete(model, kind)
@@ -177,7 +180,8 @@ def test_folders_of_an_author_are_not_followed(tmp_path, monkeypatch, place):
 
 def test_names_in_the_config_of_tinyllava_video_are_not_looked_up(tmp_path):
     nowhere = dict.fromkeys(
-        ("llm_model_name_or_path", "tokenizer_name_or_path", "vision_model_name_or_path", "cache_dir"), "/mnt/author/models"
+        ("llm_model_name_or_path", "tokenizer_name_or_path", "vision_model_name_or_path", "cache_dir"),
+        "/mnt/author/models",
     )
     release = write_published(tmp_path / "release", GROUP, **nowhere)
     assert_complete(AutoModelForImageTextToText.from_pretrained(release), GROUP)

@@ -21,7 +21,13 @@ DATA = Path(__file__).parents[1] / "data"
 LDP, LDPV2, GROUP, NAIVE, PHI = "ldpnet", "ldpnetv2", "group", "naive", "phi"
 KINDS = (LDP, LDPV2, GROUP, NAIVE, PHI)
 # `model_type` in these models
-MODEL_TYPES = {LDP: "mobilevlm", LDPV2: "mobilevlm", GROUP: "tinyllava_video", NAIVE: "tinyllava_video", PHI: "tinyllava_video"}
+MODEL_TYPES = {
+    LDP: "mobilevlm",
+    LDPV2: "mobilevlm",
+    GROUP: "tinyllava_video",
+    NAIVE: "tinyllava_video",
+    PHI: "tinyllava_video",
+}
 ENCODER_PREFIXES = {
     "mobilevlm": "model.vision_tower.vision_tower.vision_model.",
     "tinyllava_video": "vision_tower._vision_tower.vision_model.",
