@@ -51,7 +51,11 @@ def check_target(target: Path, source: str, overwrite: bool, is_own: Callable[[P
     model_type = read_json(str(config_file)).get("model_type") if config_file in files else None
     known = [family.model_type for family in FAMILIES]
     if foreign or model_type not in known:
-        what = f"it holds {', '.join(foreign[:3])}" if foreign else f"it holds no {' or '.join(f'{name} model' for name in known)}"
+        what = (
+            f"it holds {', '.join(foreign[:3])}"
+            if foreign
+            else f"it holds no {' or '.join(f'{name} model' for name in known)}"
+        )
         raise FileExistsError(
             f"{target} was not made by a conversion and is not replaced ({what}): choose another folder."
         )
