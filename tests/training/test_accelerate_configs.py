@@ -2,7 +2,9 @@
 """accelerate understands the configurations that come with the package, down to the plugins that it makes of them."""
 
 import pytest
+from transformers import AutoModelForImageTextToText
 
+from tiny_families import write_mobilevlm, write_tinyllava
 from tiny_models import tiny_model
 from transformers_mvgpt.training.recipe import SHIPPED_RECIPES
 
@@ -40,22 +42,28 @@ def test_no_key_is_unknown(file):
     assert {*config.fsdp_config, *config.deepspeed_config} <= known.keys()
 
 
-def test_fsdp(monkeypatch):
-    environment = launched("fsdp", monkeypatch)
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("fsdp", "video_tower.layers"),
+        ("fsdp_mobilevlm", None),
+        ("fsdp_tinyllava-video", None),
+    ],
+)
+def test_fsdp(monkeypatch, tmp_path, name, other):
+    environment = launched(name, monkeypatch)
     assert environment["ACCELERATE_USE_FSDP"] == "true"
     assert environment["ACCELERATE_MIXED_PRECISION"] == "bf16"
     plugin = FullyShardedDataParallelPlugin()
     assert (plugin.fsdp_version, plugin.reshard_after_forward) == (2, True)
     assert plugin.state_dict_type.name == "FULL_STATE_DICT"
-    model = tiny_model()
+    write = {"fsdp": None, "fsdp_mobilevlm": write_mobilevlm, "fsdp_tinyllava-video": write_tinyllava}[name]
+    model = tiny_model() if write is None else AutoModelForImageTextToText.from_pretrained(write(tmp_path))
     plugin.set_auto_wrap_policy(model)  # looks for the layers in the model
     layers = plugin.auto_wrap_policy.keywords["transformer_layer_cls"]
     wrapped = [name for name, module in model.named_modules() if type(module) in layers]
-    assert {name.rpartition(".")[0] for name in wrapped} == {
-        "model.language_model.layers",
-        "model.vision_tower.encoder.layers",
-        "model.video_tower.layers",
-    }
+    expected = {"language_model.layers", "vision_tower.encoder.layers", other} - {None}
+    assert {name.rpartition(".")[0] for name in wrapped} == {f"model.{layers}" for layers in expected}
 
 
 @pytest.mark.parametrize("stage", [2, 3])

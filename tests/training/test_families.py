@@ -13,8 +13,11 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCall
 
 from tiny_families import NUM_QUERIES, write_mobilevlm, write_tinyllava
 from training_data import Recorder, picture, tiny_recipe, write_json
-from transformers_mvgpt.training import DataCollator, InstructionDataset, merge, run
+from transformers_mvgpt.conversion.loading import load_model
+from transformers_mvgpt.training import DataCollator, InstructionDataset, VisionLanguageTrainer, merge, run
+from transformers_mvgpt.training.arguments import training_arguments
 from transformers_mvgpt.training.chat_encoding import IGNORED
+from transformers_mvgpt.training.stages import prepare_model
 from video_files import write_video
 
 
@@ -180,6 +183,32 @@ def test_gradient_checkpointing_changes_nothing(tmp_path, models, images, clips,
     assert gradients[0].keys() == gradients[1].keys()
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-4, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("family", "lora"),
+    [("mobilevlm v1", None), ("mobilevlm v2", {"r": 2}), ("tinyllava", {"r": 2}), ("tinyllava naive", None)],
+)
+def test_projector_that_a_batch_does_not_need_has_a_gradient_of_zeros_under_deepspeed(tmp_path, models, family, lora):
+    loaded = load_model(str(models[family]), {}, dtype=torch.float32)
+    recipe = tiny_recipe("instruction", models[family], "data", tmp_path, lora=lora)
+    trainer = VisionLanguageTrainer(
+        prepare_model(loaded.model, recipe), training_arguments(recipe, tmp_path), DataCollator(loaded.processor)
+    )
+    for is_enabled in (False, True):
+        trainer.is_deepspeed_enabled = is_enabled
+        batch = trainer.data_collator([say("Is it?", "it.")])
+        trainer.compute_loss(
+            trainer.model.train(), {name: batch[name] for name in batch if name != "names"}
+        ).backward()
+        gradients = [
+            p.grad for name, p in trainer.model.named_parameters() if p.requires_grad and "_projector." in name
+        ]
+        assert gradients
+        if is_enabled:
+            assert all(gradient is not None and not gradient.any() for gradient in gradients)
+        else:
+            assert not any(gradient is not None for gradient in gradients)
 
 
 class TestText:

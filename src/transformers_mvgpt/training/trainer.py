@@ -15,7 +15,7 @@ from transformers.utils import logging
 
 from ..compat.safetensors_files import full_disk_is_named, usual_file_mode
 from ..families import family_of
-from ..modeling.projector_pooled import PooledProjector
+from ..modeling.resampler_tinyllava import Resampler
 from ..processing.out_of_memory import explain_out_of_memory
 from .chat_encoding import IGNORED
 from .checkpoints import list_checkpoints
@@ -27,6 +27,7 @@ from .sampler import GroupedSampler, check_strategy
 logger = logging.get_logger(__name__)
 
 PROBLEMS_FILE = "problems.jsonl"
+_NUM_TOKENS = 16  # a square, as projectors of images want it
 
 
 def count_problems(folder: str | os.PathLike) -> int:
@@ -224,10 +225,10 @@ class VisionLanguageTrainer(Trainer):
         if not (self.is_deepspeed_enabled and model.training):
             return result
         # without one, ZeRO-3 would take its last gradient once more
-        for projector in model.modules():
-            if isinstance(projector, PooledProjector) and projector.linear_1.weight.requires_grad:
-                nothing = projector.linear_1.weight.new_zeros(1, 1, projector.linear_1.in_features)
-                zero = 0 * projector(nothing).sum()
+        names = family_of(self.model.config).projectors
+        for name, projector in model.named_modules():
+            if name.rpartition(".")[2] in names and any(weight.requires_grad for weight in projector.parameters()):
+                zero = 0 * projector(_no_features(projector)).sum()
                 result = (result[0] + zero, *result[1:]) if isinstance(result, tuple) else result + zero
         return result
 
@@ -281,3 +282,11 @@ class VisionLanguageTrainer(Trainer):
         """Only the state of the trainer is written later: where that is whole, so is the checkpoint."""
         super()._save_rng_state(output_dir)
         self.accelerator.wait_for_everyone()
+
+
+def _no_features(projector: torch.nn.Module) -> torch.Tensor:
+    """A few features of zeros: `(1, num_tokens, input_size)`, and for a resampler, which takes one video, `(num_tokens, input_size)`."""
+    modules = list(projector.modules())  # with LoRA, peft has wrapped it
+    linear = next(module for module in modules if isinstance(module, torch.nn.Linear))
+    features = linear.weight.new_zeros(_NUM_TOKENS, linear.in_features)
+    return features if any(isinstance(module, Resampler) for module in modules) else features[None]
