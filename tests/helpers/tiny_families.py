@@ -4,10 +4,9 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from piece_processors import llama_tokenizer
 from release_layout import make_tokenizer
+from tiny_models import with_seeded_weights
 
 
 WIDTH = 32
@@ -48,7 +47,6 @@ def write_tinyllava(folder: Path, **config: Any) -> Path:
 
 
 def _write(folder: Path, model_class: Any, config: Any, processor: Any) -> Path:
-    torch.manual_seed(0)
-    model_class(config).save_pretrained(folder, save_original_format=False)
+    with_seeded_weights(model_class(config)).save_pretrained(folder, save_original_format=False)
     processor.save_pretrained(folder)
     return folder

@@ -1,6 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-Many questions about one video. All prompts begin alike, and nearly all of a prompt is its beginning:
+Many questions about one visual. All prompts begin alike, and nearly all of a prompt is its beginning:
 
     system prompt | visual tokens | question | answer
     ------------------------------
@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from transformers import DynamicCache, GenerationConfig, PreTrainedModel
 from transformers.generation import GenerationMode
+from transformers.image_utils import is_valid_image
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from ..compat.cache_name import CACHE_NAME
-from ..modeling.outputs import VideoFeatures
+from ..processing.video_inputs import is_single_video
 from ..processing.vision_language_processor import VisionLanguageProcessor
-from .messages import place_video
+from .messages import place_visual
 
 
 _MAX_NEW_TOKENS = 1024  # as in the pipeline
@@ -33,8 +34,9 @@ _NOT_TAKEN = {
 
 class VideoChat:
     r"""
-    Answers questions about one video. It is decoded and encoded once, and what the language model makes of it is kept:
-    for a question, only its own tokens go through it.
+    Answers questions about one video, or with a model that takes images alone, about one image or frames that belong
+    together. It is decoded and encoded once, and what the language model makes of it is kept: for a question, only its own
+    tokens go through it.
 
     An answer depends on nothing but the arguments of [`ask`]: it is the one that `model.generate` gives to the same chat
     with the video in front of its first question.
@@ -45,12 +47,15 @@ class VideoChat:
         processor ([`VisionLanguageProcessor`]):
             Its processor.
         video:
-            A video in any form that the processor takes, or one that `model.get_video_features` has encoded.
+            A video in any form that the processor takes, or one that `model.get_video_features` has encoded. With a model
+            that takes images alone, an image, a list of images that are shown behind each other, or what
+            `model.get_image_features` has made of them.
         processor_kwargs:
             Options of the processor, such as `start_seconds` and `end_seconds`.
 
     Attributes:
-        video ([`VideoFeatures`]): The encoded video.
+        video ([`VideoFeatures`] or [`~modeling_outputs.BaseModelOutputWithPooling`]): The encoded video or images.
+        modality (`str`): Which of both it is, `"video"` or `"image"`.
 
     Raises:
         ValueError, OSError: if the video cannot be read, is not one video or was encoded by another model.
@@ -75,11 +80,12 @@ class VideoChat:
     ) -> None:
         self.model = model
         self.processor = processor
+        self.modality = "video" if "video" in processor.placeholders else "image"
         if isinstance(video, BaseModelOutputWithPooling):
             if processor_kwargs:
                 raise ValueError(
-                    f"{', '.join(map(repr, sorted(processor_kwargs)))} cannot be applied to a video that is encoded "
-                    "already: give the options to the processor when it is encoded, or pass the video itself."
+                    f"{', '.join(map(repr, sorted(processor_kwargs)))} cannot be applied to a {self.modality} that is "
+                    f"encoded already: give the options to the processor when it is encoded, or pass the {self.modality} itself."
                 )
             self.video = video
         else:
@@ -113,13 +119,13 @@ class VideoChat:
         if refused := sorted((_NOT_TAKEN | pixels) & generate_kwargs.keys()):
             raise ValueError(
                 f"`ask` does not take {', '.join(map(repr, refused))}: it makes the prompt and the cache itself and "
-                "returns one answer. Use `model.generate` with `mm_encoder_outputs={'video': chat.video}` instead."
+                f"returns one answer. Use `model.generate` with `mm_encoder_outputs={{{self.modality!r}: chat.video}}` instead."
             )
         input_ids = self._tokenize(question)
         config, inputs = self._resolve_options(generate_kwargs)
         if config.get_generation_mode(inputs.get("assistant_model")) == GenerationMode.ASSISTED_GENERATION:
             # in this mode, transformers reads the whole prompt, whatever is in the cache
-            inputs["mm_encoder_outputs"] = {"video": self.video}
+            inputs["mm_encoder_outputs"] = {self.modality: self.video}
         else:
             cache = self._prefill_prefix(input_ids)
             cache.batch_repeat_interleave(config.num_beams or 1)
@@ -130,39 +136,51 @@ class VideoChat:
         return self.processor.decode(sequences[0, input_ids.shape[1] :], skip_special_tokens=True)
 
     @torch.no_grad()
-    def _encode(self, video: Any, processor_kwargs: dict[str, Any]) -> VideoFeatures:
+    def _encode(self, visual: Any, processor_kwargs: dict[str, Any]) -> BaseModelOutputWithPooling:
+        # an image is one, and no video that is too short, for a model that makes a video of one frame of it
+        is_image = self.modality == "image" or ("image" not in self.processor.placeholders and _is_image(visual))
         inputs = self.processor(
-            text=self.processor.video_token, videos=[video], **{**processor_kwargs, "return_tensors": "pt"}
+            text=self.processor.placeholders[self.modality],
+            **{"images" if is_image else "videos": [visual]},
+            **{**processor_kwargs, "return_tensors": "pt"},
         )
-        streams = {name: inputs[name] for name in self.processor.video_processor.model_input_names}
-        streams = {name: pixels.to(self.model.device, self.model.dtype) for name, pixels in streams.items()}
-        return self.model.get_video_features(**streams, return_dict=True)
+        names = [name for name in self.model.pixel_inputs[self.modality] if name in inputs]
+        pixels = inputs.to(self.model.device, self.model.dtype)
+        encode = getattr(self.model, f"get_{self.modality}_features")
+        return encode(**{name: pixels[name] for name in names}, return_dict=True)
 
     def _check_visual_tokens(self) -> None:
         visual_tokens = self.video.pooler_output
         shape = None if visual_tokens is None else tuple(visual_tokens.shape)
-        expected = (1, self.processor.num_video_tokens, self.model.config.text_config.hidden_size)
+        num_tokens = getattr(self.processor, f"num_{self.modality}_tokens")
+        # images may belong together
+        num_visuals = shape[0] if self.modality == "image" and shape else 1
+        expected = (num_visuals, num_tokens, self.model.config.text_config.hidden_size)
         if shape != expected:
             raise ValueError(
-                f"The encoded video has visual tokens (`pooler_output`) of shape {shape}, but one video of this model and "
-                f"processor has {expected}: encode one video, with this model's `get_video_features`."
+                f"The encoded {self.modality} has visual tokens (`pooler_output`) of shape {shape}, but one {self.modality} of this "
+                f"model and processor has {expected}: encode one {self.modality}, with this model's "
+                f"`get_{self.modality}_features`."
             )
 
     def _tokenize(self, question: str | list[dict[str, Any]]) -> torch.Tensor:
         """The ids (1, L) of the prompt, as the processor makes them."""
-        ids = self.processor.encode_chat(place_video(question))
+        num_visuals, num_tokens, _ = self.video.pooler_output.shape
+        ids = self.processor.encode_chat(
+            place_visual(question, self.modality), num_tokens={self.modality: num_visuals * num_tokens}
+        )
         return torch.tensor([ids], device=self.model.device)
 
     def _prefill_prefix(self, input_ids: torch.Tensor) -> DynamicCache:
-        """A copy of the keys and values of the prompt up to the video's last visual token, which `generate` may write to."""
-        is_visual = input_ids[0] == self.processor.video_token_id
+        """A copy of the keys and values of the prompt up to the last visual token, which `generate` may write to."""
+        is_visual = input_ids[0] == getattr(self.processor, f"{self.modality}_token_id")
         prefix_ids = input_ids[:, : int(is_visual.nonzero()[-1]) + 1]
         prefix = (prefix_ids.device, prefix_ids[0].tolist())
         if prefix != self._prefix:  # the first question, or another system prompt
             cache = DynamicCache(config=self.model.config.text_config)
             self.model(
                 input_ids=prefix_ids,
-                mm_encoder_outputs={"video": self.video},
+                mm_encoder_outputs={self.modality: self.video},
                 use_cache=True,
                 logits_to_keep=1,
                 **{CACHE_NAME: cache},
@@ -181,3 +199,7 @@ class VideoChat:
         if config.max_new_tokens is None and config.max_length is None:
             config.max_new_tokens = _MAX_NEW_TOKENS
         return config, others
+
+
+def _is_image(visual: Any) -> bool:
+    return is_valid_image(visual) and getattr(visual, "ndim", 3) == 3 and not is_single_video(visual)

@@ -1,22 +1,36 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""`mvgpt ask`: a question about a video."""
+"""`mvgpt ask`: a question about a video, or with a model of images about an image."""
 
 import os
 import re
 import sys
-from typing import Annotated, Any, Literal
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from .limits import LimitOption, parse_limits
 
 
+if TYPE_CHECKING:
+    from ..video.limits import UntrustedInput
+
+# Options of the pipeline that say how a video is read.
+_OF_VIDEOS = ("start_seconds", "end_seconds", "sampling", "video_backend")
+
+
 def ask(
-    video: Annotated[str, typer.Argument(metavar="VIDEO", help="Path or address of a video, or a folder of frames.")],
+    video: Annotated[
+        str,
+        typer.Argument(
+            metavar="VIDEO",
+            help="Path or address of a video, or a folder of frames; of an image, with a model that takes images alone.",
+        ),
+    ],
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="What to ask about it.")],
     model: Annotated[str, typer.Option("--model", "-m", help="Folder, or repository on the Hugging Face Hub.")],
     image: Annotated[
-        list[str] | None, typer.Option(help="Path or address of an image to show before the video; may be repeated.")
+        list[str] | None, typer.Option(help="Path or address of an image to show before it; may be repeated.")
     ] = None,
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
     start_seconds: Annotated[float | None, typer.Option(min=0, help="Start of the segment to look at.")] = None,
@@ -43,7 +57,7 @@ def ask(
     ] = False,
     limit: LimitOption = None,
 ) -> None:
-    """Answer a question about a video. The answer goes to stdout, and nothing else does."""
+    """Answer a question about a video or image. The answer goes to stdout, and nothing else does."""
     from transformers import TextStreamer, pipeline
 
     from ..processing.chat_messages import check_question
@@ -60,8 +74,6 @@ def ask(
         check_image(path)
     check_model(model)
     check_device(device)
-    pipe = pipeline("video-text-to-text", model=model, device=device, dtype=dtype)
-    pipe.processor.untrusted_input = limits
     options: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,
         "start_seconds": start_seconds,
@@ -71,10 +83,13 @@ def ask(
         "return_selected_frames": show_frames or None,
     }
     options = {name: value for name, value in options.items() if value is not None}
+    visuals = visuals_for(model, video, image or [], options, limits)
+    pipe = pipeline("video-text-to-text", model=model, device=device, dtype=dtype)
+    pipe.processor.untrusted_input = limits
     is_watched = sys.stdout.isatty()
     if is_watched:
         options["streamer"] = TextStreamer(pipe.processor.tokenizer, skip_prompt=True, skip_special_tokens=True)
-    [answer] = pipe({"images": image or [], "video": video, "text": question}, **options)
+    [answer] = pipe({**visuals, "text": question}, **options)
     if not is_watched:
         typer.echo(answer["generated_text"])
     for line in frame_lines(answer.get("selected_frames", [])):
@@ -125,6 +140,50 @@ def check_model(model: str) -> None:
             f"{missing}, and no repository of this name in the cache, which is all there is to look at offline (HF_HUB_OFFLINE). "
             "Check the name, or go online."
         )
+
+
+def visuals_for(
+    model: str, video: str, images: list[str], options: Collection[str], limits: "UntrustedInput"
+) -> dict[str, Any]:
+    """
+    What the pipeline is given to look at.
+
+    Args:
+        model (`str`): the model's folder or repository.
+        video (`str`), images (`list[str]`): paths or addresses.
+        options (`Collection[str]`): names of the pipeline's options that are used.
+        limits ([`UntrustedInput`]): the limits on files and addresses.
+
+    Raises:
+        ValueError: if the model does not take them.
+    """
+    from ..conversion.loading import read_config
+    from ..families import FAMILIES
+    from ..processing.image_inputs import read_image
+    from ..video.limits import shorten
+
+    config = read_config(model)
+    family = next((family for family in FAMILIES if config.model_type in family.model_types), None)
+    if family is None:  # not of this package; its processor says what it takes
+        return {"images": images, "video": video}
+    if "return_selected_frames" in options and not hasattr(config, "num_selected_frames"):
+        raise ValueError(
+            f"{family.name} selects no frames, it looks at all that it is given: leave `--show-frames` out."
+        )
+    if family.video_processor_class is not None:
+        return {"images": images, "video": video}
+    if unused := [name for name in options if name in _OF_VIDEOS]:
+        raise ValueError(
+            f"{family.name} takes images, no videos: leave `--{unused[0].replace('_', '-')}` out, or use a model for videos."
+        )
+    try:
+        image = read_image(video, limits)
+    except ValueError as error:
+        raise ValueError(
+            f"{family.name} takes images, no videos: pass an image as VIDEO, others with `--image`, or use a model for videos. "
+            f"{shorten(str(error))}"
+        ) from error
+    return {"images": [*images, image]}
 
 
 def check_device(device: str | None) -> None:

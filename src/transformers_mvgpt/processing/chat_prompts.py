@@ -2,7 +2,7 @@
 """Chats to prompts and token ids: what the processors of all families do."""
 
 import copy
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from transformers.processing_utils import ProcessorMixin
@@ -115,9 +115,22 @@ class ChatPrompts(ProcessorMixin):
             inputs.convert_to_tensors(None if return_tensors == "auto" else return_tensors)
         return inputs
 
-    def encode_chat(self, chat: list[dict[str, Any]], add_generation_prompt: bool = True) -> list[int]:
+    def encode_chat(
+        self,
+        chat: list[dict[str, Any]],
+        add_generation_prompt: bool = True,
+        num_tokens: Mapping[str, int] | None = None,
+    ) -> list[int]:
         """
         The ids of a chat with its placeholders expanded, as [`apply_chat_template`] makes them, for visuals that are encoded already.
+
+        Args:
+            chat (`list[dict]`):
+                The chat.
+            add_generation_prompt (`bool`, defaults to `True`):
+                Whether an answer is to follow.
+            num_tokens (`Mapping[str, int]`, *optional*):
+                Visual tokens behind each placeholder, by modality, where they are not those of one visual.
 
         Raises:
             ValueError: as [`apply_chat_template`].
@@ -128,7 +141,8 @@ class ChatPrompts(ProcessorMixin):
             template, chats, add_generation_prompt=add_generation_prompt, **self.tokenizer.special_tokens_map
         )
         for modality, token in self.placeholders.items():
-            prompt = prompt.replace(token, token * getattr(self, f"num_{modality}_tokens"))
+            count = (num_tokens or {}).get(modality, getattr(self, f"num_{modality}_tokens"))
+            prompt = prompt.replace(token, token * count)
         bos = self.tokenizer.bos_token
         return self._of_prompts(tokenizer)(prompt, add_special_tokens=bos is None or not prompt.startswith(bos))[
             "input_ids"

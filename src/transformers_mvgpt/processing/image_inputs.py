@@ -68,22 +68,23 @@ def read_image(image: Any, untrusted_input: UntrustedInput | None = None) -> Any
     container = source.container()
     if container not in ("picture", "mp4", "unknown"):  # AVIF and HEIF are kinds of MP4
         raise ValueError(f"{source.title} is a video. Pass it as one, or an image.")
-    with source.open() as file, explain_memory_errors(lambda: source.title), _named_errors(source.title):
+    what = "a video, or an image that Pillow cannot read" if container == "mp4" else "damaged, cut short or no image"
+    with source.open() as file, explain_memory_errors(lambda: source.title), _named_errors(source.title, what):
         picture = open_picture(file, source.title, limits)
         turn_upright(picture)
         return to_rgb(picture)
 
 
 @contextlib.contextmanager
-def _named_errors(title: str) -> Any:
+def _named_errors(title: str, what: str = "damaged, cut short or no image") -> Any:
     try:
         yield
     except UnusablePicture:
         raise
     except PILLOW_ERRORS as error:
         raise ValueError(
-            f"{title} could not be read: {shorten(str(error)).rstrip('.') or type(error).__name__}. It is damaged, cut short or no "
-            "image. Check that it opens elsewhere."
+            f"{title} could not be read: {shorten(str(error)).rstrip('.') or type(error).__name__}. It is {what}. "
+            "Check that it opens elsewhere."
         ) from error
 
 

@@ -175,7 +175,7 @@ class VideoTextToTextPipeline(Pipeline):
         raw_prompt: bool = False,
         **processor_kwargs,
     ) -> dict[str, Any]:
-        options = {**processor_kwargs, "return_metadata": True}
+        options = processor_kwargs | ({"return_metadata": True} if hasattr(self.processor, "video_processor") else {})
         if isinstance(inputs, (list, tuple)) and inputs and is_valid_message(inputs[0]):
             inputs = Chat(inputs)  # from a dataset
         if isinstance(inputs, Chat):

@@ -1,0 +1,114 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""`VideoChat` with the families whose models take images alone, or videos alone."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from chats import PICTURE, PIXELS, WHAT, WHERE, ask, film
+from tiny_families import write_mobilevlm, write_tinyllava
+from transformers_mvgpt import VideoChat, load_video_features, save_video_features
+from transformers_mvgpt.modeling.outputs import VideoFeatures
+
+
+LENGTH = {"max_new_tokens": 6}
+FRAMES = [np.array(PICTURE), 255 - np.array(PICTURE), np.array(PICTURE.rotate(180))]
+WRITERS = {"mobilevlm": write_mobilevlm, "tinyllava": partial(write_tinyllava, num_queries=256)}
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory) -> dict[str, tuple[Any, Any]]:
+    folders = {name: write(tmp_path_factory.mktemp(name)) for name, write in WRITERS.items()}
+    return {
+        name: (AutoModelForImageTextToText.from_pretrained(folder), AutoProcessor.from_pretrained(folder))
+        for name, folder in folders.items()
+    }
+
+
+def picture(image: Any) -> dict[str, Any]:
+    return {"type": "image", "image": image}
+
+
+# by name: family, what the chat is about, and the same as a part of a message
+VISUALS = {
+    "image": ("mobilevlm", PICTURE, picture(PICTURE)),
+    "frames": ("mobilevlm", FRAMES, picture(FRAMES)),
+    "array_of_frames": ("mobilevlm", np.stack(FRAMES), picture(FRAMES)),
+    "video": ("tinyllava", PIXELS, film(PIXELS)),
+    "image_of_a_video_model": ("tinyllava", PICTURE, picture(PICTURE)),
+}
+
+
+def fresh_answer(model: Any, processor: Any, messages: list[dict[str, Any]], **options: Any) -> str:
+    """Without a `VideoChat`."""
+    inputs = processor.apply_chat_template(
+        messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+    )
+    ids = model.generate(**inputs, **LENGTH, **options)[0, inputs["input_ids"].shape[1] :]
+    return processor.decode(ids, skip_special_tokens=True)
+
+
+@pytest.mark.parametrize("name", VISUALS)
+def test_answers_are_those_of_fresh_calls(loaded, name):
+    family, visual, part = VISUALS[name]
+    model, processor = loaded[family]
+    chat = VideoChat(model, processor, visual)
+    expected = {question: fresh_answer(model, processor, ask(question, part)) for question in (WHAT, WHERE)}
+    for question in (WHAT, WHERE, WHAT):
+        assert chat.ask(question, **LENGTH) == expected[question]
+
+
+def test_what_is_encoded(loaded):
+    chats = {name: VideoChat(*loaded[family], visual) for name, (family, visual, _) in VISUALS.items()}
+    shapes = {name: tuple(chat.video.pooler_output.shape) for name, chat in chats.items()}
+    assert shapes == {
+        "image": (1, 4, 32),
+        "frames": (3, 4, 32),
+        "array_of_frames": (3, 4, 32),
+        "video": (1, 256, 32),
+        "image_of_a_video_model": (1, 256, 32),
+    }
+    assert chats["video"].video.last_hidden_state.shape[0] == 2  # frames sampled
+    assert chats["image_of_a_video_model"].video.last_hidden_state.shape[0] == 1
+    assert [chats[name].modality for name in ("image", "video")] == ["image", "video"]
+
+
+@pytest.mark.parametrize("name", ["frames", "video"])
+def test_encoded_visuals_in_files(loaded, tmp_path, name):
+    family, visual, _ = VISUALS[name]
+    chat, path = VideoChat(*loaded[family], visual), tmp_path / "visual.safetensors"
+    save_video_features(chat.video, path)
+    features = load_video_features(path)
+    assert type(features) is (VideoFeatures if name == "video" else BaseModelOutputWithPooling)
+    assert torch.equal(features.pooler_output, chat.video.pooler_output)
+    assert VideoChat(*loaded[family], features).ask(WHAT, **LENGTH) == chat.ask(WHAT, **LENGTH)
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    assert metadata["num_videos" if name == "video" else "num_images"] == str(len(chat.video.pooler_output))
+
+
+def test_visual_of_another_model(loaded):
+    image = VideoChat(*loaded["mobilevlm"], PICTURE).video
+    with pytest.raises(
+        ValueError, match=r"The encoded video has visual tokens \(`pooler_output`\) of shape \(1, 4, 32\)"
+    ):
+        VideoChat(*loaded["tinyllava"], image)
+
+
+def test_other_visuals_in_a_question(loaded):
+    chat = VideoChat(*loaded["mobilevlm"], PICTURE)
+    with pytest.raises(ValueError, match="the image is given once, to `VideoChat`, and there are no other visuals"):
+        chat.ask(ask(WHAT, picture(PICTURE)))
+    with pytest.raises(ValueError, match=r"`model.generate` with `mm_encoder_outputs=\{'image': chat.video\}`"):
+        chat.ask(WHAT, pixel_values=None)
+
+
+def test_video_for_a_model_of_images(loaded, clip):
+    with pytest.raises(ValueError, match="It is a video, or an image that Pillow cannot read"):
+        VideoChat(*loaded["mobilevlm"], str(clip("h264.mp4")))
