@@ -46,6 +46,12 @@ def test_assemble(tmp_path, options):
     assert str(AutoModelForImageTextToText.from_pretrained(start).dtype) == "torch.bfloat16"
 
 
+def test_family_that_does_not_fit_is_one_line(tmp_path, options):
+    result = run(tmp_path / "start", {**options, "--family": "mobilevlm"})
+    assert result.exit_code == 1
+    assert "is a qwen2 model, not a language model of the type llama" in result.stderr.splitlines()[-1]
+
+
 def test_missing_encoder_is_one_line(tmp_path, options):
     result = run(tmp_path / "start", {**options, "--video-encoder": "no/where"})
     assert result.exit_code == 1

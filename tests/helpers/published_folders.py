@@ -158,6 +158,26 @@ def write_image_encoder(folder: Path, model_type: str, with_text: bool = True) -
     return folder
 
 
+def write_language_model(folder: Path, kind: str) -> Path:
+    """What is the language model of a published checkpoint, as its own repository has it."""
+    folder.mkdir()
+    config = published_config(kind)
+    if MODEL_TYPES[kind] == "mobilevlm":
+        config = {name: value for name, value in config.items() if "mm_" not in name and name != "vision_config"}
+        config = {**config, "model_type": "llama"}
+    else:
+        config = config["text_config"]
+    (folder / "config.json").write_text(json.dumps(config))
+    (llama_tokenizer() if MODEL_TYPES[kind] == "mobilevlm" else make_tokenizer()).save_pretrained(folder)
+    weights = {
+        name.removeprefix("language_model."): tensor
+        for name, tensor in published_weights(kind).items()
+        if not any(part in name for part in ("vision_tower", "connector", "mm_projector"))
+    }
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
 @cache
 def _layout(name: str) -> dict[str, Any]:
     return json.loads((DATA / f"{name}.json").read_text("utf-8"))

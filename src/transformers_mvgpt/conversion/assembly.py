@@ -115,7 +115,10 @@ def _load_parts(
         raise ValueError(f"`{min(unknown)}_encoder` was given, but {family.name} has no {min(unknown)} encoder.")
     known = _config_fields(family)
     if wrong := sorted(own_fields.keys() - set(known)):
-        raise ValueError(f"`config` has {', '.join(wrong)}, but only {', '.join(known)} may be given.")
+        raise ValueError(
+            f"`config` has {', '.join(wrong)}, but only {', '.join(known)} may be given of {family.name}: `family` (`--family`) says "
+            "another one."
+        )
     encoders = {modality: encoder.published_source for modality, encoder in family.encoders.items()} | given
     config = around_language_model(family, language_model, _with_encoder_configs(family, encoders, own_fields))
     weights = as_part_of_a_model(found.checkpoint).read()
