@@ -23,6 +23,7 @@ from .config_rules import (
     ROPE,
     SIDE,
     TEXT,
+    TEXT_OR_TEXTS,
     TOKEN_IDS,
     WIDTH,
     Rule,
@@ -51,7 +52,8 @@ ANY_CONFIG_LIMITS = {
         "an object", lambda value: isinstance(value, Mapping) or hasattr(value, "to_dict"), optional=True
     ),
     "transformers_weights": FILE_NAME,
-    "attn_implementation": TEXT,
+    # also one for each config in the config
+    "attn_implementation": TEXT_OR_TEXTS,
     "layer_types": NAMES,
     "rope_parameters": ROPE,
     "rope_scaling": ROPE,

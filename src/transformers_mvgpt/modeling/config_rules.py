@@ -119,6 +119,14 @@ FLAG = Rule("true or false", lambda value: isinstance(value, bool))
 FLAG_OR_NONE = Rule("true, false or null", lambda value: isinstance(value, bool), optional=True)
 OBJECT = Rule("an object", lambda value: isinstance(value, Mapping), optional=True)
 TEXT = Rule("a string", lambda value: isinstance(value, str), optional=True)
+TEXT_OR_TEXTS = Rule(
+    "a string or an object of strings",
+    lambda value: (
+        isinstance(value, str)
+        or (isinstance(value, Mapping) and all(isinstance(item, (str, type(None))) for item in value.values()))
+    ),
+    optional=True,
+)
 NAMES = Rule("a list of names", _is_names, optional=True)
 DTYPE = Rule("the name of a floating point dtype, such as 'bfloat16'", _is_dtype, optional=True)
 TOKEN_IDS = Rule("a token id, a list of them or null", _is_token_ids, optional=True)

@@ -167,7 +167,9 @@ def _normalize_message(
     is_empty = content is None and (not isinstance(message, Mapping) or "content" in message)
     if isinstance(content, (list, tuple)):
         content = [
-            _normalize_part(f"Part {number} of message {name.split()[-1]}", part, modalities, part_options)
+            _normalize_part(
+                f"Part {number} of message {name.split()[-1]}", part, chat_template, modalities, part_options
+            )
             for number, part in enumerate(content)
         ]
     elif is_empty:
@@ -190,7 +192,7 @@ def _is_read(key: Any, chat_template: str) -> bool:
 
 
 def _normalize_part(
-    name: str, part: Any, modalities: Collection[str], part_options: Collection[str]
+    name: str, part: Any, chat_template: str, modalities: Collection[str], part_options: Collection[str]
 ) -> dict[str, Any]:
     fields = _fields(part)
     if fields is None:
@@ -231,8 +233,10 @@ def _normalize_part(
         if given:
             raise ValueError(f"{name} has {', '.join(map(repr, given))} but no video to apply that to.")
         return {"type": kind}
-    [source] = sources.values()
-    return {"type": kind, kind: VideoWithOptions(source, given) if given else source}
+    [(key, source)] = sources.items()
+    # a template that writes an address gets it
+    written = {key: source} if key != kind and isinstance(source, str) and _is_read(key, chat_template) else {}
+    return {"type": kind, kind: VideoWithOptions(source, given) if given else source, **written}
 
 
 def _refuse_unknown(name: str, fields: dict[str, Any], kind: str, known: tuple[str, ...]) -> None:
