@@ -1,5 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 import json
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 from train_demo.small_model import make_config, make_processor
 from transformers_mvgpt.cli.main import app
 from transformers_mvgpt.demo import CHECKPOINT
+from transformers_mvgpt.evaluation.choices import PUBLISHED_SIZES
 
 
 NUM_QUANTIZED = 4 * (4 * 128**2 + 3 * 128 * 384)  # weights of the linear layers of the language model
@@ -82,6 +84,18 @@ def test_bad_options_are_refused_before_anything_is_built():
     result = run(CHECKPOINT, "--quantization", "int2")
     assert result.exit_code == 1
     assert result.stderr == "Error: `quantization` (int2) must be int8 or int4.\n"
+
+
+def test_a_model_of_images_sees_no_video():
+    for option in (["--compare", "smolvlm2-500m"], ["--video", "clip.mp4"]):
+        result = run("mobilevlm-v2-3b", *option)
+        assert result.exit_code == 1
+        assert re.fullmatch(r"Error: `--(compare|video)` .*MobileVLM.*\.\n", result.stderr)
+
+
+def test_help_names_all_sizes():
+    text = re.sub(r"[\s│]+", " ", run("--help").stdout)
+    assert all(size in text for size in PUBLISHED_SIZES)
 
 
 @pytest.mark.parametrize("sizes", ["0", "1,", "1;2", "-1", "eight"])

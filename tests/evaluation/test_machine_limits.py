@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 import time
 
+import pytest
 import torch
 from torch import nn
 
@@ -64,6 +65,15 @@ def test_flops_are_counted_and_nothing_is_touched():
     assert count_flops(layer, lambda twin: twin(torch.empty(4, 8, device="meta"))) == 2 * 4 * 8 * 16
     assert layer.weight is weight
     assert layer.weight.device == CPU
+
+
+def test_weights_are_not_copied_to_be_counted(monkeypatch):
+    layer = nn.BatchNorm2d(8)  # with buffers, too
+    monkeypatch.setattr(nn.Parameter, "__deepcopy__", lambda *_: pytest.fail("a copy"))
+    monkeypatch.setattr(torch.Tensor, "__deepcopy__", lambda *_: pytest.fail("a copy"))
+    devices = []
+    count_flops(layer, lambda twin: devices.extend(tensor.device.type for tensor in twin.state_dict().values()))
+    assert set(devices) == {"meta"}
 
 
 def test_flops_of_attention_count():

@@ -3,21 +3,21 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from tiny_families import write_mobilevlm, write_tinyllava
 from transformers_mvgpt.chat import VideoChat
 from transformers_mvgpt.demo import CHECKPOINT, CLIP
 from transformers_mvgpt.evaluation import batch_speed, speed
 from transformers_mvgpt.evaluation.batch_speed import measure_batches
-from transformers_mvgpt.evaluation.random_models import make_random_model, published_size
+from transformers_mvgpt.evaluation.machine_limits import MachineLimits
 from transformers_mvgpt.evaluation.speed import (
-    QUESTION,
     TokenClock,
     copy_with_same_weights,
     first_token_calls,
-    make_prompt,
     measure_speed,
     without_cuda_graphs,
 )
 from transformers_mvgpt.evaluation.speed_report import draw_speed, seconds_of, speed_table
+from transformers_mvgpt.evaluation.visual_file import VisualFile, default_visual, modality_of
 
 
 PARTS = {
@@ -132,7 +132,7 @@ def test_clock_keeps_the_time_between_tokens(monkeypatch):
 
 def test_prompt_fits_the_model(small, result):
     model, processor = small
-    prompt = make_prompt(processor, model)
+    prompt = VisualFile(model, processor, str(CLIP)).prompt()
     assert prompt.shape == (1, result["num_prompt_tokens"])
     assert (prompt == model.config.video_token_id).sum() == model.config.num_video_tokens
     assert processor.tokenizer.decode(prompt[0]).endswith(
@@ -223,19 +223,51 @@ def test_first_token_of_a_file(small):
     [(name, call)] = first_token_calls(model, processor, str(CLIP)).items()
     assert name == "our_seconds"
     tokens = call()
-    prompt = make_prompt(processor, model)
+    visual = VisualFile(model, processor, str(CLIP))
+    prompt = visual.prompt()
     assert tokens.shape == (1, prompt.shape[1] + 1)
     answer = processor.decode(tokens[0, prompt.shape[1] :])
-    assert VideoChat(model, processor, str(CLIP)).ask(QUESTION, max_new_tokens=1) == answer.strip()
+    assert VideoChat(model, processor, str(CLIP)).ask(visual.question, max_new_tokens=1) == answer.strip()
 
 
-@pytest.mark.parametrize(("name", "num_parameters"), [("0.5b", 656_605_056), ("1.5b", 1_710_275_072)])
-def test_published_sizes(name, num_parameters):
-    model = make_random_model(name, torch.device("meta"), torch.bfloat16)
-    assert sum(parameter.numel() for parameter in model.parameters()) == num_parameters
-    assert model.dtype == torch.bfloat16
+PARTS_OF_FAMILIES = {
+    write_mobilevlm: ("image encoder", "projector"),
+    write_tinyllava: ("image encoder", "resampler"),
+}
 
 
-def test_unknown_size_is_refused():
-    with pytest.raises(ValueError, match=r"There is no published size '7b': take '0.5b' or '1.5b'\."):
-        published_size("7b")
+@pytest.mark.parametrize("write", PARTS_OF_FAMILIES, ids=["MobileVLM", "TinyLLaVA-Video"])
+def test_parts_of_families(write, tmp_path, monkeypatch):
+    """Of models that take images alone, or videos alone."""
+    monkeypatch.setattr(speed, "LimitsMeter", QuickMeter)
+    folder = write(tmp_path / "model")
+    model, processor = AutoModelForImageTextToText.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
+    modality = modality_of(model)
+    result = measure_speed(model, processor, default_visual(modality), runs=1, num_new_tokens=3, batch_sizes=[2])
+    before, after = list(PARTS)[:2], list(PARTS)[7:]
+    assert [part["part"] for part in result["parts"]] == [*before, *PARTS_OF_FAMILIES[write], *after]
+    rooflines = {part["part"]: part["roofline_seconds"] for part in result["parts"]}
+    encoding = sum(rooflines[part] for part in PARTS_OF_FAMILIES[write])
+    assert rooflines["first token"] == pytest.approx(encoding + rooflines["prefill"])
+    # all weights of the language model but the embeddings, with the head and what is cached
+    body, text = model.model.language_model, model.config.text_config
+    weights = count(body) - count(body.embed_tokens) + count(model.lm_head)
+    cache = 2 * 2 * text.hidden_size * result["num_prompt_tokens"]
+    assert rooflines["decode step"] == pytest.approx(4 * (weights + cache))
+    [batch] = result["batches"]
+    assert batch["first_token_seconds"] > 0
+
+
+class QuickMeter:
+    def __init__(self, *_):
+        pass
+
+    def sample(self):
+        pass
+
+    def limits(self):
+        return MachineLimits(1.0, 1.0)
+
+
+def count(module):
+    return sum(parameter.numel() for parameter in module.parameters())

@@ -12,10 +12,16 @@ def bench(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help="Folder, repository, or 0.5b or 1.5b: the published sizes, random weights."
+            metavar="MODEL",
+            help="Folder, repository, or a published size with random weights: 0.5b, 1.5b, mobilevlm-1.7b, mobilevlm-v2-1.7b, "
+            "mobilevlm-v2-3b, tinyllava-video-3b.",
         ),
     ] = "0.5b",
     video: Annotated[Path | None, typer.Option(help="Video file; by default the package's clip.")] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="Image file, for a model that takes no videos; by default a picture of the clip."),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps, ...; a GPU where there is one.")] = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     quantization: Annotated[
@@ -43,7 +49,7 @@ def bench(
         bool, typer.Option("--resume", help="Go on with the file of --out: measure the other models that it lacks.")
     ] = False,
 ) -> None:
-    """Measure the parts of an answer, beside their roofline, and other models on the same frames."""
+    """Measure the parts of an answer about a video or an image, beside their roofline, and other models on the same frames."""
     from ..evaluation.choices import check_baselines, check_dtype, check_quantization_name, parse_batch_sizes
     from .main import with_models
 
@@ -58,7 +64,7 @@ def bench(
         raise ValueError("`--resume` goes on with a file: name it with `--out`.")
     with_models(_run)(
         model,
-        str(video) if video else None,
+        {"video": video, "image": image},
         device,
         dtype,
         quantization,
@@ -75,7 +81,7 @@ def bench(
 
 def _run(
     model: str,
-    video: str | None,
+    files: dict[str, Path | None],
     device: str | None,
     dtype: str,
     quantization: str | None,
@@ -90,31 +96,31 @@ def _run(
 ) -> None:
     import torch
     from tqdm import tqdm
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
-    from .. import demo
     from ..conversion.written_files import check_new_file, write_file
     from ..evaluation.baselines import measure_baselines
+    from ..evaluation.choices import PUBLISHED_SIZES
     from ..evaluation.machine import describe_machine
     from ..evaluation.quantization import check_quantization, quantize_language_model
-    from ..evaluation.random_models import PUBLISHED_SIZES, make_random_model
+    from ..evaluation.random_models import make_processor, make_random_model, published_size
     from ..evaluation.speed import measure_speed
     from ..evaluation.speed_report import draw_speed, read_result, speed_table
-    from ..families import family_of
+    from ..evaluation.visual_file import check_measurable, default_visual
 
     if quantization is not None:
         check_quantization(quantization)
     if out is not None:
         for file in (out, out.with_suffix(".png")):
             check_new_file(file, overwrite or resume)
+    config = published_size(model) if model in PUBLISHED_SIZES else AutoConfig.from_pretrained(model)
+    modality = check_measurable(config, [name for name, file in files.items() if file], baselines)
     place, precision = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")), getattr(torch, dtype)
     if model in PUBLISHED_SIZES:
         network = make_random_model(model, place, precision)
-        # no token of text matters for the time; theirs could not be had without a download
-        tokenizer = AutoProcessor.from_pretrained(demo.CHECKPOINT).tokenizer
-        processor = family_of(network.config).processor_class.from_config(network.config, tokenizer)
-        network.config.image_token_id = processor.image_token_id
-        network.config.video_token_id = processor.video_token_id
+        processor = make_processor(network.config)
+        for name in processor.placeholders:
+            setattr(network.config, f"{name}_token_id", getattr(processor, f"{name}_token_id"))
     else:
         network = AutoModelForImageTextToText.from_pretrained(model, dtype=precision).to(place).eval()
         processor = AutoProcessor.from_pretrained(model)
@@ -122,7 +128,8 @@ def _run(
     if quantization is not None:
         quantize_language_model(network, quantization)
 
-    path = video or str(demo.CLIP)
+    given = files[modality]
+    path = str(given) if given else default_visual(modality)
 
     def keep(result: dict[str, Any]) -> None:
         if out is not None:

@@ -51,7 +51,7 @@ def measure_baselines(
     names: list[str],
     model: VisionLanguageForConditionalGeneration,
     processor: ProcessorMixin,
-    video: str,
+    video: str | bytes,
     *,
     runs: int = 5,
     compiled: bool = False,
@@ -64,7 +64,7 @@ def measure_baselines(
         names (`list[str]`): of baselines.
         model ([`VisionLanguageForConditionalGeneration`]), processor ([`ProcessorMixin`]): ours, where and in which dtype all are to
             be measured.
-        video (`str`): a video file.
+        video (`str` or `bytes`): a video file, or its content.
         runs (`int`), compiled (`bool`): as for [`measure_baseline`].
         on_part (`Callable`): called with the name of each.
 

@@ -21,13 +21,13 @@ def measure_batches(
     num_new_tokens: int = 128,
 ) -> list[dict[str, Any]]:
     """
-    Answers the same prompt about the same video several times at once, as `generate` does it by itself: on a GPU, with the CUDA
+    Answers the same prompt about the same visual several times at once, as `generate` does it by itself: on a GPU, with the CUDA
     graphs that the model records when a shape has come a few times.
 
     Args:
         model ([`VisionLanguageForConditionalGeneration`]): the model, where and in which dtype it is to be measured.
         prompt (`torch.Tensor` of shape `(1, length)`): token ids.
-        pixels (`dict[str, torch.Tensor]`): of the video, `(1, num_frames, 3, height, width)` for each input of the model.
+        pixels (`dict[str, torch.Tensor]`): of one video or image, `(1, ..., 3, height, width)` for each input of the model.
         batch_sizes (`list[int]`): how many at once.
         runs (`int`): of each, after one that is not counted.
         num_new_tokens (`int`): of each answer, at least 2.
@@ -60,9 +60,9 @@ def _measure(
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(model.device)
     prompts = prompt.expand(batch_size, -1).contiguous()
-    videos = {name: stream.expand(batch_size, -1, -1, -1, -1) for name, stream in pixels.items()}
+    visuals = {name: stream.expand(batch_size, *stream.shape[1:]) for name, stream in pixels.items()}
     options = {"do_sample": False, "eos_token_id": model.config.text_config.vocab_size}  # it never comes
-    answer = functools.partial(model.generate, prompts, attention_mask=torch.ones_like(prompts), **videos, **options)
+    answer = functools.partial(model.generate, prompts, attention_mask=torch.ones_like(prompts), **visuals, **options)
     # the short one last: what the first answers compile is not in its time
     warm_ups = RECORDING_CALLS if on_gpu else 1
     seconds = {

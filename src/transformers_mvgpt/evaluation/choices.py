@@ -6,6 +6,14 @@ import re
 
 DTYPES = ("float32", "bfloat16", "float16")
 QUANTIZATIONS = ("int8", "int4")
+PUBLISHED_SIZES = (
+    "0.5b",
+    "1.5b",
+    "mobilevlm-1.7b",
+    "mobilevlm-v2-1.7b",
+    "mobilevlm-v2-3b",
+    "tinyllava-video-3b",
+)
 BASELINE_NAMES = (
     "llava-onevision-0.5b",
     "smolvlm2-500m",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -111,7 +112,7 @@ def synchronize(device: torch.device) -> None:
         getattr(torch, device.type).synchronize()
 
 
-def count_flops(module: torch.nn.Module, call: Callable[[Any], object]) -> int:
+def count_flops(module: nn.Module, call: Callable[[Any], object]) -> int:
     """
     Floating point operations of the matrix products and convolutions of a call. It runs on the meta device, where attention
     is made of matrix products that can be counted; nothing is computed.
@@ -120,8 +121,17 @@ def count_flops(module: torch.nn.Module, call: Callable[[Any], object]) -> int:
         module (`nn.Module`): what to count; it stays as it is.
         call (`Callable`): takes a copy of the module on the meta device, and calls it with tensors there.
     """
+    # weights are not copied, which need not fit into memory twice; quantized ones make their own copies
+    weights = [
+        weight for weight in (*module.parameters(), *module.buffers()) if type(weight) in (Tensor, nn.Parameter)
+    ]
     with torch.device("meta"):
-        twin = copy.deepcopy(module).to("meta")
+        twin = copy.deepcopy(module, {id(weight): _on_meta(weight) for weight in weights}).to("meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         call(twin)
     return counter.get_total_flops()
+
+
+def _on_meta(weight: Tensor) -> Tensor:
+    twin = weight.detach().to("meta")
+    return nn.Parameter(twin, requires_grad=False) if isinstance(weight, nn.Parameter) else twin

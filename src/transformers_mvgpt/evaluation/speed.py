@@ -12,20 +12,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from transformers import BatchFeature, ProcessorMixin
+from transformers import ProcessorMixin
 from transformers.generation.streamers import BaseStreamer
 
 from ..chat import VideoChat
 from ..kernels.graphs_model import recordings
 from ..modeling.vision_language_model import VisionLanguageForConditionalGeneration
-from ..video.video_decoding import decode_video
 from .batch_speed import measure_batches
 from .encoder_speed import measure_encoders
 from .machine_limits import RECORDING_CALLS, LimitsMeter, MachineLimits, count_flops, median_seconds
 from .quantization import stored_bytes
+from .visual_file import VisualFile
 
-
-QUESTION = "What is happening in the video?"
 
 # Called with the part that is measured next.
 OnPart = Callable[[str], None]
@@ -56,7 +54,7 @@ class PartTime:
 def measure_speed(
     model: VisionLanguageForConditionalGeneration,
     processor: ProcessorMixin,
-    video: str,
+    path: str | bytes,
     *,
     runs: int = 5,
     num_new_tokens: int = 16,
@@ -64,14 +62,14 @@ def measure_speed(
     on_part: OnPart | None = None,
 ) -> dict[str, Any]:
     """
-    Measures the parts of an answer about a video file, one after the other. On a GPU, parts up to the prefill, and `first token,
+    Measures the parts of an answer about a video file, or an image file where the model takes no videos, one after the other. On a GPU, parts up to the prefill, and `first token,
     eager`, are measured without CUDA graphs; then one after `cuda_graphs_enable`; what comes after them as it comes, with the graphs
     that the model records by itself.
 
     Args:
         model ([`VisionLanguageForConditionalGeneration`]): the model, where and in which dtype it is to be measured.
         processor ([`ProcessorMixin`]): its processor.
-        video (`str`): a video file.
+        path (`str` or `bytes`): a video file, or an image file, or what is in it.
         runs (`int`): of each part, after one that is not counted.
         num_new_tokens (`int`): of an answer whose decode steps are measured, at least 2.
         batch_sizes (`list[int]`, *optional*): how many videos are also asked about at once, see [`measure_batches`].
@@ -108,25 +106,27 @@ def measure_speed(
 
     def measure(part: str, call: Callable[[], Any], flops: float = 0, warm_ups: int = 1) -> Any:
         begin(part)
-        end(PartTime(part, median_seconds(call, device, runs, warm_ups=warm_ups), flops))
-        return call()
+        result: Any = None
 
-    def pixels_of_file(**options: Any) -> BatchFeature:
-        return processor.video_processor(video, return_tensors="pt", **options).to(device, dtype)
+        def keep_result() -> None:
+            nonlocal result
+            result = None  # two results need not fit into memory
+            result = call()
 
-    video_processor = processor.video_processor
-    frames, _ = measure("decode", lambda: decode_video(video, video_processor.sample_frames))
-    process = functools.partial(video_processor, frames, do_sample_frames=False, return_tensors="pt")
-    features = measure("preprocess", lambda: process().to(device, dtype))
+        end(PartTime(part, median_seconds(keep_result, device, runs, warm_ups=warm_ups), flops))
+        return result
+
+    visual = VisualFile(model, processor, path)
+    decoded = measure("decode", visual.decode)
+    pixels = measure("preprocess", lambda: visual.preprocess(decoded))
     if device.type == "cuda":
-        measure("preprocess on the GPU", lambda: process(device=device).to(device, dtype))
-    pixels = {name: features[name] for name in model.pixel_inputs["video"]}
+        measure("preprocess on the GPU", lambda: visual.preprocess(decoded, device=device))
     eager = without_cuda_graphs(model)
     body, config = eager.model, model.config
     measure_encoders(body, pixels, measure)
 
-    prompt = make_prompt(processor, model).to(device)
-    given = {"video": body.get_video_features(**pixels, return_dict=True)}
+    prompt = visual.prompt()
+    given = {visual.modality: visual.encode(body, pixels)}
     embedded = torch.empty(*prompt.shape, config.text_config.hidden_size, dtype=dtype, device="meta")
     # of the same arithmetic in plain weights: the counter does not know the products of quantized ones
     with torch.device("meta"):
@@ -141,15 +141,15 @@ def measure_speed(
         measure("first token, CUDA graphs enabled", lambda: generate_tokens(eager, prompt, 1, **pixels), whole)
         eager.cuda_graphs_disable()
     measure("first token", lambda: generate_tokens(model, prompt, 1, **pixels), whole, recording_calls)
-    measure("file to first token", lambda: generate_tokens(model, prompt, 1, **pixels_of_file()))
+    measure("file to first token", lambda: generate_tokens(model, prompt, 1, **visual.pixels()))
     if device.type == "cuda":
         measure(
             "file to first token, preprocessed on the GPU",
-            lambda: generate_tokens(model, prompt, 1, **pixels_of_file(device=device)),
+            lambda: generate_tokens(model, prompt, 1, **visual.pixels(device=device)),
         )
 
-    chat = VideoChat(model, processor, given["video"])  # the run that is not counted does the video's prefill
-    measure("second question", lambda: chat.ask(QUESTION, max_new_tokens=1), warm_ups=recording_calls)
+    chat = VideoChat(model, processor, given[visual.modality])  # the run that is not counted does the visual's prefill
+    measure("second question", lambda: chat.ask(visual.question, max_new_tokens=1), warm_ups=recording_calls)
 
     begin("decode step")
     for _ in range(recording_calls - 1):
@@ -204,19 +204,17 @@ def generate_tokens(
 
 
 def first_token_calls(
-    model: VisionLanguageForConditionalGeneration, processor: ProcessorMixin, video: str
+    model: VisionLanguageForConditionalGeneration, processor: ProcessorMixin, path: str | bytes
 ) -> dict[str, Callable[[], torch.Tensor]]:
     """
-    What [`measure_speed`] measures as the first token of a video file: from pixels in memory, through all of the model.
+    What [`measure_speed`] measures as the first token of a file: from pixels in memory, through all of the model.
 
     Returns:
         `dict[str, Callable]`: `our_seconds`, as it comes, after the calls that record CUDA graphs on a GPU; there, also
         `our_eager_seconds`, without them.
     """
-    frames, _ = decode_video(video, processor.video_processor.sample_frames)
-    pixels = processor.video_processor(frames, do_sample_frames=False, return_tensors="pt")
-    prompt = make_prompt(processor, model).to(model.device)
-    inputs = pixels.to(model.device, model.dtype)
+    visual = VisualFile(model, processor, path)
+    inputs, prompt = visual.preprocess(visual.decode()), visual.prompt()
     eager = without_cuda_graphs(model)
     models = {"our_seconds": model} if eager is model else {"our_seconds": model, "our_eager_seconds": eager}
     calls: dict[str, Callable[[], torch.Tensor]] = {
@@ -250,20 +248,13 @@ class TokenClock(BaseStreamer):
         self._last = None
 
 
-def make_prompt(processor: ProcessorMixin, model: VisionLanguageForConditionalGeneration) -> torch.Tensor:
-    """Token ids (1, length) of a question about a video, with as many placeholders as the model makes visual tokens of it."""
-    content = [{"type": "video"}, {"type": "text", "text": QUESTION}]
-    text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    ids = torch.tensor(processor.tokenizer(text, add_special_tokens=False)["input_ids"])
-    is_video = ids == processor.video_token_id
-    repeats = torch.where(is_video, model.config.num_video_tokens, 1)
-    return ids.repeat_interleave(repeats)[None]
-
-
 def _bytes_per_token(model: VisionLanguageForConditionalGeneration, num_cached: int) -> int:
     """What has to be read for a token: the language model's weights, of the embeddings the head's alone, and the cache."""
-    language_model, text = model.model.language_model, model.config.text_config
-    weights = [*language_model.layers.parameters(), *language_model.norm.parameters(), model.lm_head.weight]
+    language_model: Any = model.model.language_model
+    text = model.config.text_config
+    embeddings = language_model.get_input_embeddings().weight
+    weights = [weight for weight in language_model.parameters() if weight is not embeddings]
+    weights += model.lm_head.parameters()
     head_size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     cache = 2 * text.num_hidden_layers * text.num_key_value_heads * head_size * num_cached
     return sum(map(stored_bytes, weights)) + cache * model.lm_head.weight.element_size()
