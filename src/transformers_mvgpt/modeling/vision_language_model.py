@@ -20,6 +20,7 @@ from transformers import (
     LogitsProcessorList,
     PreTrainedConfig,
 )
+from transformers.generation import CandidateGenerator, PromptLookupCandidateGenerator
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
 from transformers.modeling_utils import slice_logits_to_keep
 
@@ -44,6 +45,7 @@ from .missing_encoders import PreTrainedModelWithEncoders
 from .model_inputs import mismatch_message, placeholder_ids
 from .outputs import VisionLanguageCausalLMOutputWithPast, VisionLanguageModelOutputWithPast
 from .placeholder_filling import fill_placeholders
+from .placeholder_logits import DraftsWithoutPlaceholders, tolerate_placeholders
 
 
 # Types of language models whose head has a bias.
@@ -299,10 +301,17 @@ class VisionLanguageForConditionalGeneration(VisionLanguagePreTrainedModel, Gene
     def _get_logits_processor(self, generation_config: GenerationConfig, *args, **kwargs) -> LogitsProcessorList:
         """As [`~GenerationMixin._get_logits_processor`], behind the check of what the model itself says."""
         processors = super()._get_logits_processor(generation_config, *args, **kwargs)
+        processors = LogitsProcessorList(tolerate_placeholders(processor, self.config) for processor in processors)
         logits_check = current_logits_check()
         if logits_check is not None and not generation_config.remove_invalid_values:
             processors.insert(0, logits_check)
         return processors
+
+    def _get_candidate_generator(self, *args, **kwargs) -> CandidateGenerator:
+        generator = super()._get_candidate_generator(*args, **kwargs)
+        if isinstance(generator, PromptLookupCandidateGenerator):
+            return DraftsWithoutPlaceholders(generator, self.config)
+        return generator
 
     def _check_pixel_inputs(self, inputs: dict[str, Any]) -> None:
         """Raises a `ValueError` if inputs that belong together are not all among those of `generate`."""
