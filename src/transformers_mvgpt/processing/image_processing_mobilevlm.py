@@ -7,6 +7,8 @@ import torch
 from transformers import LlavaImageProcessor
 from transformers.models.llava import LlavaImageProcessorPil
 
+from .square_padding import padding_color
+
 
 class MobileVLMImageProcessor(LlavaImageProcessor):
     r"""
@@ -30,7 +32,7 @@ class MobileVLMImageProcessor(LlavaImageProcessor):
     do_pad = True
 
     def pad_to_square(self, images: torch.Tensor, background_color: Any = 0) -> torch.Tensor:
-        return super().pad_to_square(images, _color_of(images, background_color))
+        return super().pad_to_square(images, padding_color(images, background_color))
 
 
 class MobileVLMImageProcessorPil(LlavaImageProcessorPil):
@@ -41,18 +43,7 @@ class MobileVLMImageProcessorPil(LlavaImageProcessorPil):
     do_pad = True
 
     def pad_to_square(self, image: Any, background_color: Any = 0) -> Any:
-        return super().pad_to_square(image, _color_of(image, background_color))
-
-
-def _color_of(image: Any, color: Any) -> Any:
-    """The color for an image, (..., channels, height, width), in its own scale and with as many channels as it has."""
-    num_channels = image.shape[-3]
-    if isinstance(color, int):
-        color = (color,) * num_channels
-    elif len(color) != num_channels:
-        color = (sum(color) // len(color),) * num_channels
-    is_scaled = "float" in str(image.dtype) and image.max() <= 1
-    return tuple(value / 255 for value in color) if is_scaled else color
+        return super().pad_to_square(image, padding_color(image, background_color))
 
 
 __all__ = ["MobileVLMImageProcessor", "MobileVLMImageProcessorPil"]

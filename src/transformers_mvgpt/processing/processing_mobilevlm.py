@@ -7,6 +7,7 @@ from transformers import PreTrainedConfig
 
 from .image_groups import group_images
 from .image_processing_mobilevlm import MobileVLMImageProcessor
+from .square_padding import shrink_large_squares
 from .vision_language_processor import VisionLanguageProcessor
 
 
@@ -138,7 +139,8 @@ class MobileVLMProcessor(VisionLanguageProcessor):
         super().validate_inputs(images=firsts, text=text, videos=videos, audio=audio, **kwargs)
 
     def _process_images(self, images: Any, **kwargs) -> tuple[dict[str, Any], list[str]]:
-        features = self.image_processor([image for group in images for image in group], **kwargs)
+        flat = [image for group in images for image in group]
+        features = self.image_processor(shrink_large_squares(flat, self.image_processor, kwargs), **kwargs)
         return features, [self.replace_image_token(features, 0) * len(group) for group in images]
 
 
