@@ -12,6 +12,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from tiny_families import write_mobilevlm, write_tinyllava
 from training_data import Recorder, tiny_recipe
 from transformers_mvgpt.training import run
 from transformers_mvgpt.training.checkpoints import list_checkpoints
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is d
 
 SCRIPT = Path(__file__).with_name("recorded_run.py")
 CONFIGS = SHIPPED_RECIPES / "accelerate"
+LORA = {"r": 4, "alpha": 8, "dropout": 0.0}
 
 
 def launch(*arguments: str, config: Path = CONFIGS / "cpu.yaml") -> subprocess.CompletedProcess:
@@ -110,9 +112,18 @@ def test_killed_run_of_two_processes_goes_on(tmp_path, release, clips, images):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lora", [None, {"r": 4, "alpha": 8, "dropout": 0.0}], ids=["full", "lora"])
-def test_sharded_model_learns_as_a_whole_one(tmp_path, release, clips, images, lora):
-    config = yaml.safe_load((CONFIGS / "fsdp.yaml").read_text())
+@pytest.mark.parametrize(
+    ("name", "lora"),
+    [("fsdp", None), ("fsdp", LORA), ("fsdp_mobilevlm", None), ("fsdp_tinyllava-video", LORA)],
+    ids=["full", "lora", "mobilevlm", "tinyllava"],
+)
+def test_sharded_model_learns_as_a_whole_one(tmp_path, release, clips, images, name, lora):
+    model, data = {
+        "fsdp": lambda: (release, [clips, images]),
+        "fsdp_mobilevlm": lambda: (write_mobilevlm(tmp_path / "model"), images),
+        "fsdp_tinyllava-video": lambda: (write_tinyllava(tmp_path / "model"), clips),
+    }[name]()
+    config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
     (tmp_path / "fsdp.yaml").write_text(
         yaml.safe_dump({**config, "use_cpu": True, "num_processes": 2, "mixed_precision": "no"})
     )
@@ -120,7 +131,7 @@ def test_sharded_model_learns_as_a_whole_one(tmp_path, release, clips, images, l
     values["trainer"] = {"use_cpu": True, "max_grad_norm": 0}
 
     def recipe(name, batch_size):
-        return tiny_recipe("instruction", release, [clips, images], tmp_path / name, batch_size=batch_size, **values)
+        return tiny_recipe("instruction", model, data, tmp_path / name, batch_size=batch_size, **values)
 
     recorder = Recorder()
     run(recipe("one", 4), callbacks=[recorder])
