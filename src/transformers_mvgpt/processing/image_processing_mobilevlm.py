@@ -7,10 +7,11 @@ import torch
 from transformers import LlavaImageProcessor
 from transformers.models.llava import LlavaImageProcessorPil
 
+from .saved_with_code import SavedWithCode
 from .square_padding import padding_color
 
 
-class MobileVLMImageProcessor(LlavaImageProcessor):
+class MobileVLMImageProcessor(SavedWithCode, LlavaImageProcessor):
     r"""
     Makes `pixel_values` of shape `(num_images, 3, height, width)` and dtype float32: pads an image to a square with the mean color,
     `floor(255 * image_mean)`, the image in the middle; resizes it to `size`; scales it and normalizes it with CLIP's `image_mean`
@@ -35,7 +36,7 @@ class MobileVLMImageProcessor(LlavaImageProcessor):
         return super().pad_to_square(images, padding_color(images, background_color))
 
 
-class MobileVLMImageProcessorPil(LlavaImageProcessorPil):
+class MobileVLMImageProcessorPil(SavedWithCode, LlavaImageProcessorPil):
     """[`MobileVLMImageProcessor`] on Pillow and NumPy."""
 
     size = {"shortest_edge": 336}
