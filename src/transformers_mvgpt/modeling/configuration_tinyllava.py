@@ -1,6 +1,8 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Configuration of TinyLLaVA-Video, and the reading of the published repositories' `config.json`."""
 
+import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,8 +74,8 @@ class TinyLlavaVideoConfig(VisionLanguageConfig):
         num_resampler_layers (`int`, defaults to 3):
             Layers of the resampler.
         num_frames (`int`, *optional*, defaults to 16):
-            Frames that the processor takes of each video; `None` for about one per second, at most `max_frames`. The model takes
-            any number.
+            Frames that the processor takes of each video; `None` for about one per second, at most `max_frames`, as of published
+            checkpoints with `1fps` in their name. The model takes any number.
         max_frames (`int`, defaults to 64):
             Frames at most where they are taken by the second.
         vision_feature_layer (`int`, defaults to -2):
@@ -144,6 +146,16 @@ class TinyLlavaVideoConfig(VisionLanguageConfig):
         self._validate_language_model()
 
     @classmethod
+    def get_config_dict(cls, pretrained_model_name_or_path, **kwargs) -> tuple[dict[str, Any], dict[str, Any]]:
+        name = pretrained_model_name_or_path
+        config_dict, kwargs = super(VisionLanguageConfig, cls).get_config_dict(name, **kwargs)
+        return cls.nested_release_config(_with_sampling(config_dict, name)), kwargs
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs):
+        return super().from_dict(_with_sampling(config_dict, kwargs.get("name_or_path")), **kwargs)
+
+    @classmethod
     def nested_release_config(cls, config_dict: dict[str, Any]) -> dict[str, Any]:
         """
         The native form of a published `config.json`; any other dictionary is returned as it is. Of the published form only the two
@@ -179,6 +191,13 @@ class TinyLlavaVideoConfig(VisionLanguageConfig):
         own = own_fields(TinyLlavaVideoConfig, config_dict)
         own.pop("tie_word_embeddings", None)
         return nested | own | {"vision_model_name_or_path": PUBLISHED_ENCODER}
+
+
+def _with_sampling(config_dict: dict[str, Any], name: str | os.PathLike | None) -> dict[str, Any]:
+    """A published `config.json` does not say how frames are sampled: the name of its repository does, `...-Group-1fps-512`."""
+    if config_dict.get("model_type") == RELEASE_MODEL_TYPE and re.search(r"-1fps-\d+", os.fspath(name or "")):
+        return {"num_frames": None, **config_dict}
+    return config_dict
 
 
 def _resampler_type(connector_type: Any) -> str:

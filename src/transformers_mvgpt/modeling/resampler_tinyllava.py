@@ -25,8 +25,9 @@ from torch.nn import functional as F
 NUM_HEADS = 8
 HEAD_DIM = 64
 
-# Keys of a group that are made at a time
-MAX_KEYS = 4096
+# Keys that are made at a time, and scores of queries with them
+MAX_KEYS = 2048
+MAX_SCORES = 2**22
 # Tokens of a video that are projected once for all layers; those of a longer one, for each layer.
 MAX_KEPT_TOKENS = 16_384
 
@@ -140,17 +141,18 @@ class Resampler(nn.Module):
         return self.linear(tokens)
 
     def _media(self, tokens: torch.Tensor) -> list["MediaOfGroups"]:
-        """The chunks of a video's tokens (L, input_size): as many of the same length together as make up `MAX_KEYS`."""
+        """The chunks of a video's tokens (L, input_size): as many of the same length together as may be keys at a time."""
+        max_keys = max(1, min(MAX_KEYS, MAX_SCORES // (NUM_HEADS * len(self.latents))))
         length, num_longer = divmod(len(tokens), self.num_groups)
         is_kept = len(tokens) <= MAX_KEPT_TOKENS
         media, first = [], 0
         for chunk_length, num_chunks in ((length + 1, num_longer), (length, self.num_groups - num_longer)):
-            at_once = max(1, MAX_KEYS // max(1, chunk_length))
+            at_once = max(1, max_keys // max(1, chunk_length))
             for number in range(0, num_chunks, at_once):
                 num_groups = min(at_once, num_chunks - number)
                 end = first + num_groups * chunk_length
                 chunks = tokens[first:end].reshape(num_groups, chunk_length, tokens.shape[1])
-                media.append(MediaOfGroups(self, chunks, first, is_kept))
+                media.append(MediaOfGroups(self, chunks, first, max_keys, is_kept))
                 first = end
         return media
 
@@ -183,11 +185,12 @@ class MediaOfGroups:
         resampler ([`Resampler`]): projects them.
         chunks (`torch.Tensor` of shape `(g, t, input_size)`): tokens of as many chunks.
         first (`int`): position of the first of them in the video.
+        max_keys (`int`): tokens of a part.
         is_kept (`bool`): whether they are projected once, for all layers.
     """
 
-    def __init__(self, resampler: Resampler, chunks: torch.Tensor, first: int, is_kept: bool):
-        self.num_groups = len(chunks)
+    def __init__(self, resampler: Resampler, chunks: torch.Tensor, first: int, max_keys: int, is_kept: bool):
+        self.num_groups, self._max_keys = len(chunks), max_keys
         self._resampler, self._chunks, self._first = resampler, chunks, first
         self._kept = list(self._project()) if is_kept else None
 
@@ -196,9 +199,9 @@ class MediaOfGroups:
         return self._project() if self._kept is None else self._kept
 
     def _project(self) -> Iterator[torch.Tensor]:
-        length = self._chunks.shape[1]
-        for start in range(0, length, MAX_KEYS):
-            yield self._resampler.project(self._chunks[:, start : start + MAX_KEYS], self._first + start)
+        for start in range(0, self._chunks.shape[1], self._max_keys):
+            part = self._chunks[:, start : start + self._max_keys]
+            yield self._resampler.project(part, self._first + start)
 
 
 class SoftmaxInParts:
@@ -219,7 +222,7 @@ class SoftmaxInParts:
         largest = scores.detach().amax(-1, keepdim=True)
         if self._sums is not None:
             largest = torch.maximum(largest, self._sums[0])
-        weights = (scores - largest).exp()
+        weights = scores.sub_(largest).exp_()
         total = weights.sum(-1, keepdim=True)
         attended = (weights.to(values.dtype) @ values).to(scores.dtype)
         if self._sums is not None:

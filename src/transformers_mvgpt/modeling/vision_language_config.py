@@ -63,7 +63,7 @@ class VisionLanguageConfig(ConfigWithCode):
 
     def reads_weight(self, name: str) -> bool:
         """Whether a model with this config computes anything with the weight of this name."""
-        if re.search(r"\bvision_tower\.post_layernorm\.", name):
+        if re.search(r"\bvision_tower\.(post_layernorm|head)\.", name):
             return False
         layer = re.search(r"\bvision_tower\.encoder\.layers\.(\d+)\.", name)
         return layer is None or int(layer[1]) < self.num_vision_layers
