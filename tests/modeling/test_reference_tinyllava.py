@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText
+from transformers.core_model_loading import revert_weight_conversion
 
 from seeded_weights import draw, seeded_weight
 from transformers_mvgpt.modeling.resampler_tinyllava import position_table
@@ -105,6 +106,17 @@ def test_measured_outputs(models, case):
     )
     assert torch.equal(generated.sequences[:, ids.shape[1] :], MEASURED[f"{case}/generated_ids"].long())
     assert_agrees(torch.stack(generated.logits, dim=1)[..., ::16], case, "generated_logits")
+
+
+@pytest.mark.parametrize("kind", ["group", "naive"])
+def test_published_names_go_out_again(models, kind):
+    layout = json.loads((DATA / f"tinyllava_video_layout_{kind}.json").read_text())
+    weights = models[kind].state_dict()
+    expected = dict(layout["state_dict"])
+    if kind == "naive":  # tied
+        del weights["lm_head.weight"], expected["language_model.lm_head.weight"]
+    weights = revert_weight_conversion(models[kind], weights)
+    assert {name: list(weight.shape) for name, weight in weights.items()} == expected
 
 
 @pytest.mark.parametrize(("num_rows", "step"), [(512, 17), (11648, 277)])

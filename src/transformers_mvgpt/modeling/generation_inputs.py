@@ -60,6 +60,19 @@ def prepare_generation_inputs(
 def _nothing() -> None: ...
 
 
+def _chosen_visuals(pixels: dict[str, torch.Tensor], total: int, chosen: list[int]) -> dict[str, torch.Tensor]:
+    """Of the pixels of `total` visuals, those of the chosen ones. What is of another number of visuals is left as it is."""
+    counts = pixels.get("num_frames_per_video")
+    if counts is None:
+        return {name: value[chosen] if len(value) == total else value for name, value in pixels.items()}
+    if len(counts) != total:
+        return pixels
+    # the frames of all videos are joined
+    videos = pixels["pixel_values_videos"].split(counts.tolist())
+    frames = torch.cat([videos[number] for number in chosen] or [videos[0][:0]])
+    return {"pixel_values_videos": frames, "num_frames_per_video": counts[chosen]}
+
+
 def _check_visuals_are_given(
     config: PreTrainedConfig,
     pixel_inputs: dict[str, tuple[str, ...]],
@@ -126,9 +139,7 @@ def _drop_cached_visuals(
         for count, num_cached in zip(counts, cached, strict=True):
             new += range(total + num_cached, total + count)
             total += count
-        for name in names:
-            if name in inputs and len(inputs[name]) == total:
-                inputs[name] = inputs[name][new]
+        inputs |= _chosen_visuals({name: inputs[name] for name in names if name in inputs}, total, new)
         encoded = inputs["mm_encoder_outputs"].get(modality)
         if encoded is not None and len(encoded.pooler_output) == total:
             tokens = encoded.pooler_output
