@@ -14,7 +14,7 @@ import transformers
 
 import transformers_mvgpt
 from train_demo.ablations import ABLATIONS
-from train_demo.build import SCORES_FILE
+from train_demo.steps import SCORES_FILE
 from transformers_mvgpt.demo import CHECKPOINT
 from transformers_mvgpt.evaluation.report import score_table
 

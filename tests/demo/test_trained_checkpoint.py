@@ -7,7 +7,8 @@ from dataclasses import asdict
 import pytest
 from transformers import pipeline
 
-from train_demo.build import LOG_FILE, PARTS, SCORES_FILE, STAGES, Effort
+from train_demo.build import PARTS, STAGES, Effort
+from train_demo.steps import LOG_FILE, SCORES_FILE
 from transformers_mvgpt.demo import CHECKPOINT, CLIP, CLIP_SEED, drawn_clip
 from transformers_mvgpt.demo.clip_files import write_test_clips
 from transformers_mvgpt.demo.questions import QUESTION_TYPES, TIME_TYPES

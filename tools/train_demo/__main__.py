@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from tqdm import tqdm
 
 from transformers_mvgpt.cli.environment import prepare_environment
 from transformers_mvgpt.cli.training_progress import TrainingProgress
@@ -16,6 +15,7 @@ from transformers_mvgpt.training import load_recipe
 
 from .ablations import run_ablations
 from .build import train_small_model
+from .progress_bars import ProgressBars
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -29,14 +29,9 @@ def train(
     ],
 ) -> None:
     """Train a small model from nothing: draw clips of colored shapes, train all parts, answer the test questions."""
-    bars = _Bars()
-
-    def show(step: str, done: int, total: int, figures: dict[str, float]) -> None:
-        shown = {name: f"{value:.3g}" for name, value in figures.items() if name != "step"}
-        bars.show(step, done, total, shown)
-
+    bars = ProgressBars()
     try:
-        scores = train_small_model(target, work, on_progress=show)
+        scores = train_small_model(target, work, on_progress=bars.report)
     finally:
         bars.close()
     typer.echo(score_table(scores["scores"]), nl=False)
@@ -55,7 +50,7 @@ def ablations(
     ] = None,
 ) -> None:
     """Train the same model with each of its parts exchanged, and score the answers. An interrupted run goes on."""
-    bars = _Bars()
+    bars = ProgressBars()
     try:
         results = run_ablations(
             load_recipe(recipe, overrides or []),
@@ -70,23 +65,6 @@ def ablations(
     (folder / "ablations.md").write_text(score_table(scores), encoding="utf-8")
     draw_scores(scores, folder / "ablations.png")
     typer.echo(score_table(scores), nl=False)
-
-
-class _Bars:
-    """A progress bar for each step."""
-
-    def __init__(self) -> None:
-        self._bars: dict[str, tqdm] = {}
-
-    def show(self, step: str, done: int, total: int, figures: dict[str, str] | None = None) -> None:
-        if step not in self._bars:
-            self._bars[step] = tqdm(desc=step, total=total)
-        self._bars[step].set_postfix(figures or {}, refresh=False)
-        self._bars[step].update(done - self._bars[step].n)
-
-    def close(self) -> None:
-        for bar in self._bars.values():
-            bar.close()
 
 
 if __name__ == "__main__":

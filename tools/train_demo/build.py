@@ -1,17 +1,13 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """A small model of drawn clips, from nothing to its scores. Needs the extra `train`."""
 
-import json
 import os
-import shutil
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainerCallback
 
 from transformers_mvgpt.demo.clip_files import write_test_clips
 from transformers_mvgpt.demo.questions import TIME_TYPES
@@ -19,25 +15,20 @@ from transformers_mvgpt.evaluation import answer_questions, guess_answers, read_
 from transformers_mvgpt.evaluation.machine import describe_machine
 from transformers_mvgpt.modeling import MobileVideoGPTForConditionalGeneration
 from transformers_mvgpt.processing import MobileVideoGPTProcessor
-from transformers_mvgpt.training import load_recipe, run
 
 from .encoder_training import train_encoders
 from .language_training import train_language_model
 from .small_model import make_config, make_processor
+from .steps import DONE, OnProgress, Stopwatch, follow, run_stage, write_model
 from .training_files import write_training_clips, write_training_images
 
 
 RECIPES = Path(__file__).parent / "recipes"
 PARTS = ("encoders", "language_model")
 STAGES = ("video_projector", "image_projector", "instruction")
-LOG_FILE, SCORES_FILE = "training.jsonl", "scores.json"
-_DONE = "done"  # a file that is written when a part is finished
 _SEED = 0
 # Scenes for which the encoders and the language model are shown no clip.
 _FIRST_SCENE = 1_000_000
-
-# Called with what is going on, how much of it is done and how much there is, and figures of it.
-OnProgress = Callable[[str, int, int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -89,10 +80,10 @@ def train_small_model(
     with stopwatch("clips"):
         _draw(work, effort, report)
     start = work / "encoders"
-    if not (start / _DONE).exists():
+    if not (start / DONE).exists():
         with stopwatch("encoders"):
             _train_encoders(work, effort, report)
-    if not (work / "language_model" / _DONE).exists():
+    if not (work / "language_model" / DONE).exists():
         with stopwatch("language_model"):
             _train_language_model(start, work, effort, report)
     start = work / "language_model"
@@ -102,28 +93,8 @@ def train_small_model(
     with stopwatch("test"):
         scores = score_model(start, work / "test" / "questions.jsonl", report)
     scores |= {"effort": asdict(effort), "seconds": stopwatch.seconds, "machine": describe_machine()}
-    _write_model(start, target, work, scores)
+    write_model(start, target, work, PARTS + STAGES, scores)
     return scores
-
-
-class Stopwatch:
-    """Seconds that each part took, kept in a file so that an interrupted run adds up."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
-
-    def __call__(self, part: str) -> "Stopwatch":
-        self.part, self.start = part, time.perf_counter()
-        return self
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *error: Any) -> None:
-        passed = time.perf_counter() - self.start
-        self.seconds[self.part] = round(self.seconds.get(self.part, 0) + passed, 1)
-        self.path.write_text(json.dumps(self.seconds))
 
 
 def _draw(work: Path, effort: Effort, report: OnProgress) -> None:
@@ -142,7 +113,7 @@ def _train_encoders(work: Path, effort: Effort, report: OnProgress) -> None:
     processor = make_processor()
     model = MobileVideoGPTForConditionalGeneration(make_config(processor.tokenizer))
     records = train_encoders(model.model, effort.encoder_steps, first_seed=_FIRST_SCENE)
-    _follow("encoders", records, effort.encoder_steps, model, processor, work, report)
+    follow("encoders", records, effort.encoder_steps, model, processor, work, report)
 
 
 def _train_language_model(start: Path, work: Path, effort: Effort, report: OnProgress) -> None:
@@ -151,47 +122,13 @@ def _train_language_model(start: Path, work: Path, effort: Effort, report: OnPro
     model = MobileVideoGPTForConditionalGeneration.from_pretrained(start)
     steps = effort.still_steps, effort.clip_steps
     records = train_language_model(model, processor, *steps, first_seed=_FIRST_SCENE)
-    _follow("language_model", records, sum(steps), model, processor, work, report)
-
-
-def _follow(
-    part: str,
-    records: Iterable[dict[str, float]],
-    total: int,
-    model: MobileVideoGPTForConditionalGeneration,
-    processor: MobileVideoGPTProcessor,
-    work: Path,
-    report: OnProgress,
-) -> None:
-    """Trains to the end, writes every tenth record as the stages do, and saves the model."""
-    folder = work / part
-    folder.mkdir(exist_ok=True)
-    with open(folder / "loss.jsonl", "w", encoding="utf-8") as log:
-        for record in records:
-            report(part, int(record["step"]), total, record)
-            if record["step"] % 10 == 0 or record["step"] in (1, total):
-                log.write(json.dumps({name: round(value, 4) for name, value in record.items()}) + "\n")
-                log.flush()
-    model.save_pretrained(folder, save_original_format=False)
-    processor.save_pretrained(folder)
-    (folder / _DONE).touch()
+    follow("language_model", records, sum(steps), model, processor, work, report)
 
 
 def _run_stage(stage: str, start: Path, work: Path, effort: Effort, report: OnProgress) -> Path:
     data = work / "clips" / "clips.json" if stage == "instruction" else work / "images" / "images.json"
     overrides = [f"model={start}", f"data={data}", f"output={work / stage}", f"seed={_SEED}", *effort.overrides]
-    return run(load_recipe(RECIPES / f"{stage}.yaml", overrides), callbacks=[_ProgressReport(stage, report)])
-
-
-class _ProgressReport(TrainerCallback):
-    """Reports the steps of a stage, and its loss where it is logged."""
-
-    def __init__(self, stage: str, report: OnProgress):
-        self.stage, self.report = stage, report
-
-    def on_step_end(self, args, state, control, **kwargs):
-        figures = {"loss": state.log_history[-1]["loss"]} if state.log_history else {}
-        self.report(self.stage, state.global_step, state.max_steps, figures)
+    return run_stage(stage, RECIPES / f"{stage}.yaml", overrides, report)
 
 
 def score_model(folder: str | os.PathLike, questions_file: str | os.PathLike, report: OnProgress) -> dict[str, Any]:
@@ -219,15 +156,3 @@ def score_model(folder: str | os.PathLike, questions_file: str | os.PathLike, re
         "time_types": TIME_TYPES,
         "scores": rounded,
     }
-
-
-def _write_model(source: Path, target: Path, work: Path, scores: dict[str, Any]) -> None:
-    target.mkdir(parents=True, exist_ok=True)
-    for file in source.iterdir():
-        if file.suffix in (".json", ".safetensors", ".jinja", ".txt"):
-            shutil.copy(file, target / file.name)
-    with open(target / LOG_FILE, "w", encoding="utf-8") as log:
-        for stage in PARTS + STAGES:
-            for line in (work / stage / "loss.jsonl").read_text(encoding="utf-8").splitlines():
-                log.write(json.dumps({"stage": stage, **json.loads(line)}) + "\n")
-    (target / SCORES_FILE).write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")

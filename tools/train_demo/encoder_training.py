@@ -22,7 +22,7 @@ from .threads import NUM_SHARDS, backward_in_threads, split_rows
 
 _NUM_CLASSES = {"colors": len(COLORS) + 1, "shapes": len(SHAPES) + 1, "deeds": len(DEEDS) + 1}
 _BACKGROUND_WEIGHT = 0.2  # most patches are background
-_POSITION_SCALE = 0.3
+POSITION_SCALE = 0.3
 
 
 class PatchHeads(nn.ModuleDict):
@@ -132,10 +132,10 @@ def _spread_positions(model: MobileVideoGPTModel) -> None:
         model.vision_tower.embeddings.position_embedding.weight,
         model.video_tower.embeddings.pos_embed[0],
     ):
-        table[1:] = _POSITION_SCALE * _sine_positions(grid, table.shape[1])  # after the class token
+        table[1:] = POSITION_SCALE * sine_positions(grid, table.shape[1])  # after the class token
 
 
-def _sine_positions(grid: int, width: int) -> torch.Tensor:
+def sine_positions(grid: int, width: int) -> torch.Tensor:
     """Sines and cosines of row and column at several wavelengths, (grid², width)."""
     rates = 100 ** -(torch.arange(width // 4) / (width // 4))
     rows, columns = torch.meshgrid(torch.arange(grid), torch.arange(grid), indexing="ij")

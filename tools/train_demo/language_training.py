@@ -6,15 +6,11 @@ single pictures first, which are short and need no sense of time, then about cli
 
 import random
 from collections.abc import Iterator
-from functools import partial
-from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from transformers_mvgpt.demo.drawing import draw_frame
 from transformers_mvgpt.demo.questions import Question
@@ -22,16 +18,11 @@ from transformers_mvgpt.demo.scene import make_busy_scene, make_still
 from transformers_mvgpt.modeling import MobileVideoGPTForConditionalGeneration
 from transformers_mvgpt.processing import MobileVideoGPTProcessor
 
-from .muon import Optimizers
+from .chat_training import train_on_chats
 from .patch_labels import FRAME_SIZES
-from .side_by_side import SideBySideCollator
-from .threads import NUM_SHARDS, backward_in_threads, split_rows
 from .training_questions import Subject, make_practice_questions, make_training_questions
 
 
-# Fresh weights of transformers' usual size, 0.02, are too faint for a model this narrow: it is slow to find anything.
-_WEIGHT_SCALE = 0.08
-_RESIDUAL_SHARE = 0.5
 # Of a sequence's questions and answers, in words, which are tokens but for a few; and what the chat template adds to each.
 _MAX_LENGTH = 330
 _TEMPLATE_LENGTH = 9
@@ -69,10 +60,10 @@ class DrawnChats(Dataset):
             visual = {"type": "video", "video": np.stack([draw_frame(scene, time, width, height) for time in times])}
         asked = make_practice_questions(scene, seed) + make_training_questions(scene, seed, 20, about=about)
         rng.shuffle(asked)
-        return {"chats": [_chat(visual, question) for question in _as_many_as_fit(asked)]}
+        return {"chats": [make_chat(visual, question) for question in keep_as_many_as_fit(asked)]}
 
 
-def _as_many_as_fit(questions: list[Question]) -> list[Question]:
+def keep_as_many_as_fit(questions: list[Question]) -> list[Question]:
     """Sequences of like lengths need little padding. Descriptions come first: no other questions say so much."""
     kept, length = [], 0
     for question in sorted(questions, key=lambda question: question.type != "description"):
@@ -83,7 +74,8 @@ def _as_many_as_fit(questions: list[Question]) -> list[Question]:
     return kept
 
 
-def _chat(visual: dict[str, Any], question: Question) -> list[dict[str, Any]]:
+def make_chat(visual: dict[str, Any], question: Question) -> list[dict[str, Any]]:
+    """A question about a visual and its answer, as messages."""
     return [
         {"role": "user", "content": [visual, {"type": "text", "text": question.text}]},
         {"role": "assistant", "content": [{"type": "text", "text": question.answer}]},
@@ -114,61 +106,8 @@ def train_language_model(
     Yields:
         `dict[str, float]`: after each step, its number, the loss, and the share of answers' tokens that are right.
     """
-    language, frozen = [model.model.language_model, model.model.image_projector, model.model.video_projector], []
-    for encoder in (model.model.vision_tower, model.model.video_tower):
-        frozen += [parameter for parameter in encoder.parameters() if parameter.requires_grad]
-    for parameter in frozen:
-        parameter.requires_grad_(False)
-    _strengthen(model)
-    phases = num_still_steps, num_clip_steps
-    num_stills, num_clips = (batch_size * num_steps for num_steps in phases)
+    num_stills, num_clips = (batch_size * num_steps for num_steps in (num_still_steps, num_clip_steps))
     dataset = DrawnChats(first_seed, num_stills, num_clips, model.config.num_frames)
-    loader = DataLoader(
-        dataset,
-        batch_size,
-        num_workers=num_workers,
-        collate_fn=SideBySideCollator(processor),
-        prefetch_factor=4 if num_workers else None,
-    )
-    batches = iter(loader)
-    step = 0
-    model.train()
     # each phase is another task, with a schedule of its own
-    for num_steps in phases:
-        optimizers = Optimizers(
-            language, num_steps, learning_rate=2e-3, muon_learning_rate=3e-3, heads=[model.lm_head]
-        )
-        for batch in islice(batches, num_steps):
-            step += 1
-            num_wanted = (batch["shift_labels"] >= 0).sum()
-            shards = split_rows(batch, NUM_SHARDS, shared=["logits_to_keep"])
-            judge = partial(_judge, model, num_wanted)
-            loss, num_right = backward_in_threads(judge, shards, optimizers.parameters)
-            optimizers.step()
-            yield {"step": step, "loss": loss.item(), "accuracy": (sum(num_right) / num_wanted).item()}
-    model.eval()
-    for parameter in frozen:
-        parameter.requires_grad_(True)
-
-
-def _judge(
-    model: MobileVideoGPTForConditionalGeneration, num_wanted: torch.Tensor, batch: dict[str, torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The loss over `num_wanted` answers' tokens, of which these are some; and how many of these are right."""
-    outputs = model(**batch, num_items_in_batch=num_wanted)
-    return outputs.loss, (outputs.logits.argmax(-1) == batch["shift_labels"]).sum()
-
-
-@torch.no_grad()
-def _strengthen(model: MobileVideoGPTForConditionalGeneration) -> None:
-    """
-    Larger fresh weights; and keys like queries, so that from the start a word attends to what is like it ("Mimetic
-    initialization", Trockman and Kolter, 2023).
-    """
-    for part in model.model.language_model.modules():
-        if isinstance(part, nn.Linear | nn.Embedding):
-            nn.init.normal_(part.weight, std=_WEIGHT_SCALE)
-    for layer in model.model.language_model.layers:
-        layer.self_attn.k_proj.weight.copy_(layer.self_attn.q_proj.weight)
-        layer.self_attn.o_proj.weight.mul_(_RESIDUAL_SHARE)
-        layer.mlp.down_proj.weight.mul_(_RESIDUAL_SHARE)
+    phases = num_still_steps, num_clip_steps
+    return train_on_chats(model, processor, dataset, phases, batch_size=batch_size, num_workers=num_workers)

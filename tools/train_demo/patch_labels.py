@@ -65,7 +65,7 @@ class PatchDataset(Dataset):
 
     def _make_images(self, rng: random.Random) -> dict[str, torch.Tensor]:
         side = rng.choice(_IMAGE_SIDES)
-        crowds = [_make_crowd(rng) for _ in range(self.num_images)]
+        crowds = [make_crowd(rng) for _ in range(self.num_images)]
         drawn = np.stack([draw_frame(crowd, 0.0, side, side) for crowd in crowds])
         features = self.processor(drawn, return_tensors="pt")
         patches = np.stack([self._patches(crowd, 0.0, side, side) for crowd in crowds])
@@ -73,8 +73,8 @@ class PatchDataset(Dataset):
         return {
             "images": features["context_pixel_values_videos"][0],
             "single_frames": features["pixel_values_videos"][0],
-            "image_colors": _label(patches, actors, _color),
-            "image_shapes": _label(patches, actors, _shape),
+            "image_colors": label_patches(patches, actors, color_of),
+            "image_shapes": label_patches(patches, actors, shape_of),
         }
 
     def _make_video(self, scene: Scene, rng: random.Random) -> dict[str, torch.Tensor]:
@@ -93,24 +93,36 @@ class PatchDataset(Dataset):
         actors = [[(actor, time) for actor in scene.actors] for time in times]
         return {
             "frames": self.processor(drawn, return_tensors="pt")["pixel_values_videos"][0],
-            "frame_colors": _label(patches, actors, _color),
-            "frame_shapes": _label(patches, actors, _shape),
-            "frame_deeds": _label(patches, actors, _deed),
+            "frame_colors": label_patches(patches, actors, color_of),
+            "frame_shapes": label_patches(patches, actors, shape_of),
+            "frame_deeds": label_patches(patches, actors, _deed),
         }
 
     def _patches(self, scene: Scene, progress: float, width: int, height: int) -> np.ndarray:
         """1 + index of the actor that is seen in each patch, (P,); `BACKGROUND` or `IGNORED` else."""
-        indices = draw_actor_indices(scene, progress, width, height)
-        rows, columns = (np.arange(self.size) * length // self.size for length in indices.shape)
-        cell = self.size // self.grid
-        cells = indices[rows][:, columns].reshape(self.grid, cell, self.grid, cell)
-        cells = cells.transpose(0, 2, 1, 3).reshape(self.grid**2, -1)  # (P, pixels)
-        shares = np.stack([(cells == index).mean(1) for index in range(len(scene.actors))])  # (actors, P)
-        best, share = shares.argmax(0), shares.max(0)
-        return np.select([share >= _COVERED[1], share < _COVERED[0]], [best + 1, BACKGROUND], IGNORED)
+        return find_actors(draw_actor_indices(scene, progress, width, height), self.size, self.grid)
 
 
-def _make_crowd(rng: random.Random) -> Scene:
+def find_actors(indices: np.ndarray, size: int, grid: int) -> np.ndarray:
+    """
+    Args:
+        indices (`np.ndarray` of shape `(height, width)`): of the actors seen at each pixel, -1 for the background.
+        size (`int`): pixels of the sides that the encoder sees, to which the picture is resized.
+        grid (`int`): patches in a row.
+
+    Returns:
+        `np.ndarray` of shape `(P,)`: 1 + index of the actor that is seen in each patch; `BACKGROUND` or `IGNORED` else.
+    """
+    rows, columns = (np.arange(size) * length // size for length in indices.shape)
+    cell = size // grid
+    cells = indices[rows][:, columns].reshape(grid, cell, grid, cell)
+    cells = cells.transpose(0, 2, 1, 3).reshape(grid**2, -1)  # (P, pixels)
+    shares = np.stack([(cells == index).mean(1) for index in range(indices.max() + 1)] or [np.zeros(grid**2)])
+    best, share = shares.argmax(0), shares.max(0)
+    return np.select([share >= _COVERED[1], share < _COVERED[0]], [best + 1, BACKGROUND], IGNORED)
+
+
+def make_crowd(rng: random.Random) -> Scene:
     """Shapes on a jittered grid, so many that most patches show one."""
     shift = rng.uniform(-0.15, 0.15), rng.uniform(-0.15, 0.15)
     actors = []
@@ -124,7 +136,7 @@ def _make_crowd(rng: random.Random) -> Scene:
     return Scene(tuple(actors), *draw_background(rng))
 
 
-def _label(patches: np.ndarray, actors: list[list[tuple[Actor, float]]], label) -> torch.Tensor:
+def label_patches(patches: np.ndarray, actors: list[list[tuple[Actor, float]]], label) -> torch.Tensor:
     """Patches (frames, P) and the actors of each frame -> labels (frames, P) int64, classes from 1."""
     labels = patches.copy()
     for row, frame_actors in zip(labels, actors, strict=True):
@@ -133,11 +145,13 @@ def _label(patches: np.ndarray, actors: list[list[tuple[Actor, float]]], label) 
     return torch.from_numpy(labels)
 
 
-def _color(actor: Actor, progress: float) -> int:
+def color_of(actor: Actor, progress: float) -> int:
+    """Index of its color then."""
     return COLORS.index(actor.color_at(progress))
 
 
-def _shape(actor: Actor, progress: float) -> int:
+def shape_of(actor: Actor, progress: float) -> int:
+    """Index of its shape."""
     return SHAPES.index(actor.shape)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from transformers_mvgpt.training import DataCollator
-from transformers_mvgpt.training.chat_encoding import IGNORED, encode_chats
+from transformers_mvgpt.training.chat_encoding import IGNORED, encode_chats, placeholder_ids
 
 
 _PADDING = -1
@@ -28,7 +28,7 @@ class SideBySideCollator:
         positions     0 ... v    v+1 ...              v+1 ...
 
     Args:
-        processor ([`MobileVideoGPTProcessor`]): of the model.
+        processor ([`ProcessorMixin`]): of the model.
 
     Returns:
         `dict[str, torch.Tensor]`: as of [`DataCollator`], but `attention_mask` is bool of shape `(batch_size, 1, length,
@@ -74,7 +74,7 @@ class SideBySideCollator:
     def _join(self, chats: list[Any]) -> dict[str, torch.Tensor]:
         """One sequence of encoded chats. `parts` is 0 for what they share and numbers the questions from 1."""
         first_ids = torch.from_numpy(chats[0][0])
-        visual_ids = torch.tensor([self.processor.image_token_id, self.processor.video_token_id])
+        visual_ids = torch.tensor([*placeholder_ids(self.processor).values()])
         shared = int(torch.isin(first_ids, visual_ids).nonzero()[-1]) + 1
         pieces = {
             "input_ids": [first_ids[:shared]],

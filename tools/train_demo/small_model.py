@@ -1,9 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The published architecture in small, with fresh weights, and a tokenizer for the language of the drawn clips."""
 
-import json
-
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Qwen2Tokenizer
 
 from transformers_mvgpt.demo.questions import make_questions
@@ -11,6 +8,7 @@ from transformers_mvgpt.demo.scene import make_scene
 from transformers_mvgpt.modeling import MobileVideoGPTConfig
 from transformers_mvgpt.processing import MobileVideoGPTProcessor
 
+from .trained_tokenizers import train_qwen2_tokenizer
 from .training_questions import MOMENT_QUESTION, describe_moment, make_practice_questions
 
 
@@ -67,24 +65,10 @@ def make_config(tokenizer: Qwen2Tokenizer) -> MobileVideoGPTConfig:
 
 
 def _make_tokenizer() -> Qwen2Tokenizer:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
     texts = ["<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<|im_start|>assistant\n"]
     for seed in range(_NUM_SCENES_FOR_TOKENIZER):
         scene = make_scene(seed)
         asked = make_questions(scene, seed) + make_practice_questions(scene, seed)
         texts += [f"{question.text}\n{question.answer}" for question in asked]
         texts.append(f"{MOMENT_QUESTION}\n{describe_moment(scene, 0.0)}")
-    tokenizer.train_from_iterator(texts, trainer)
-    model = json.loads(tokenizer.to_str())["model"]
-    merges = [tuple(pair) for pair in model["merges"]]
-    return Qwen2Tokenizer(
-        vocab=model["vocab"],
-        merges=merges,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        extra_special_tokens=SPECIAL_TOKENS,
-        padding_side="left",
-    )
+    return train_qwen2_tokenizer(texts, SPECIAL_TOKENS, eos_token="<|im_end|>", pad_token="<|endoftext|>")

@@ -34,10 +34,10 @@ def write_training_clips(folder: str | os.PathLike, seeds: Iterable[int], *, max
         questions = make_training_questions(clip.scene, seed, max_turns)
         turns = [(question.text, question.answer) for question in questions]
         records.append(
-            {"id": f"train-{seed}", "video": f"train-{seed}.mp4", "conversations": _turns("<video>", turns)}
+            {"id": f"train-{seed}", "video": f"train-{seed}.mp4", "conversations": make_turns("<video>", turns)}
         )
         yield len(records)
-    _write_json(folder / "clips.json", records)
+    write_json(folder / "clips.json", records)
 
 
 def write_training_images(folder: str | os.PathLike, seeds: Iterable[int]) -> Iterator[int]:
@@ -54,12 +54,12 @@ def write_training_images(folder: str | os.PathLike, seeds: Iterable[int]) -> It
         scene, side = make_still(seed), random.Random(f"image {seed}").choice((96, 128, 160))
         Image.fromarray(draw_frame(scene, 0.0, side, side)).save(folder / f"{seed}.png")
         turns = [(MOMENT_QUESTION, describe_moment(scene, 0.0))]
-        records.append({"id": str(seed), "image": f"{seed}.png", "conversations": _turns("<image>", turns)})
+        records.append({"id": str(seed), "image": f"{seed}.png", "conversations": make_turns("<image>", turns)})
         yield len(records)
-    _write_json(folder / "images.json", records)
+    write_json(folder / "images.json", records)
 
 
-def _turns(marker: str, turns: list[tuple[str, str]]) -> list[dict[str, str]]:
+def make_turns(marker: str, turns: list[tuple[str, str]]) -> list[dict[str, str]]:
     """Questions and answers in the release's format; the visual stands before the first question."""
     conversation = []
     for index, (question, answer) in enumerate(turns):
@@ -68,5 +68,6 @@ def _turns(marker: str, turns: list[tuple[str, str]]) -> list[dict[str, str]]:
     return conversation
 
 
-def _write_json(path: Path, records: list[dict]) -> None:
+def write_json(path: Path, records: list[dict]) -> None:
+    """Samples as [`InstructionDataset`] reads them."""
     path.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")

@@ -53,7 +53,8 @@ def answer_questions(
     for features, (_, group) in zip(decoded, groups, strict=True):
         texts = [question.question for question in group]
         inputs = _prompts(processor, texts)
-        streams = [features[name] for name in model.pixel_inputs["video"]]
+        # without what only videos of different lengths have
+        streams = [features[name] for name in model.pixel_inputs["video"] if name in features]
         if shuffle_frames:
             order = torch.randperm(streams[0].shape[1], generator=generator)
             streams = [stream[:, order] for stream in streams]
