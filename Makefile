@@ -37,15 +37,18 @@ ablations: $(VENV)/.installed-train
 		build/train-demo/test/questions.jsonl docs/ablations model=build/train-demo/language_model \
 		data=build/train-demo/clips/clips.json output=build/ablations learning_rate=3e-4 projector_learning_rate=1e-3
 
-# `make benchmarks MACHINE=name` on a machine that does nothing else; on a GPU, with DTYPE=bfloat16 BATCH_SIZES=1,8,32.
+# `make benchmarks MACHINE=name` on a machine that does nothing else; on a GPU, with DTYPE=bfloat16 BATCH_SIZES=1,8,32. An interrupted
+# run goes on; what is to be measured anew is removed before. A model of 3B needs 8 GB in bfloat16, and 16 GB in float32.
 DTYPE := float32
-BENCH = HF_HUB_OFFLINE=1 $(BIN)/mvgpt bench --dtype $(DTYPE) $(if $(BATCH_SIZES),--batch-sizes $(BATCH_SIZES))
+RUNS := 5
+SIZES := 1.5b mobilevlm-1.7b mobilevlm-v2-1.7b mobilevlm-v2-3b tinyllava-video-3b
+BENCH = HF_HUB_OFFLINE=1 $(BIN)/mvgpt bench --dtype $(DTYPE) --runs $(RUNS) $(if $(BATCH_SIZES),--batch-sizes $(BATCH_SIZES)) --resume
 BASELINES := llava-onevision-0.5b,smolvlm2-500m,smolvlm2-256m,fastvlm-0.5b,lfm2-vl-450m,qwen3.5-0.8b,internvl3.5-1b
 benchmarks: $(VENV)/.installed-dev
 	test -n "$(MACHINE)" && mkdir -p benchmarks/$(MACHINE)
-	$(BENCH) 0.5b --compare $(BASELINES) --overwrite --out benchmarks/$(MACHINE)/0.5b-$(DTYPE).json
-	$(BENCH) 1.5b --overwrite --out benchmarks/$(MACHINE)/1.5b-$(DTYPE).json
-	$(BENCH) src/transformers_mvgpt/demo/checkpoint --overwrite --out benchmarks/$(MACHINE)/small-$(DTYPE).json
+	$(BENCH) 0.5b --compare $(BASELINES) --out benchmarks/$(MACHINE)/0.5b-$(DTYPE).json
+	for size in $(SIZES); do $(BENCH) $$size --out benchmarks/$(MACHINE)/$$size-$(DTYPE).json || exit 1; done
+	$(BENCH) src/transformers_mvgpt/demo/checkpoint --out benchmarks/$(MACHINE)/small-$(DTYPE).json
 	$(MAKE) benchmark-tables
 
 benchmark-tables: $(VENV)/.installed-dev

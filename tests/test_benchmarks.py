@@ -1,20 +1,26 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""`benchmarks/`: README.md, docs/speed.md and the model cards say what was measured."""
+"""`benchmarks/`: README.md, docs/speed.md, docs/families.md and the model cards say what was measured."""
 
 import json
 
 import pytest
 
 from benchmark_tables import (
+    FAMILIES_PAGE,
+    NAMES,
     README,
     SPEED_PAGE,
     all_tables,
+    family_speed_tables,
     first_token_table,
     read_results,
+    score_tables,
+    size_table,
     speed_records,
     with_tables,
 )
 from transformers_mvgpt.conversion.model_card import SPEED_FILE, read_speed
+from transformers_mvgpt.evaluation.choices import PUBLISHED_SIZES
 
 
 RESULT = {
@@ -24,6 +30,7 @@ RESULT = {
     "quantization": None,
     "parts": [
         {"part": "first token", "seconds": 3.0, "ratio": 1.5},
+        {"part": "file to first token", "seconds": 3.25, "ratio": None},
         {"part": "second question", "seconds": 0.0815, "ratio": None},
         {"part": "decode step", "seconds": 0.02, "ratio": 2.0},
     ],
@@ -47,6 +54,45 @@ def test_pages_say_what_was_measured(page, tables):
     assert with_tables(text, table) == text, "`make benchmark-tables` writes it anew"
 
 
+def test_page_of_families_says_what_was_measured_and_reported():
+    text = FAMILIES_PAGE.read_text("utf-8")
+    tables = size_table(), family_speed_tables(read_results()), score_tables()
+    assert with_tables(text, *tables) == text, "`make benchmark-tables` writes it anew"
+    assert all(table in text for table in tables)
+    assert tuple(NAMES) == PUBLISHED_SIZES
+
+
+def test_sizes():
+    lines = size_table().splitlines()
+    assert len(lines) == 2 + len(PUBLISHED_SIZES)
+    assert "| MobileVLM V2 3B | an image of 336 x 336 | 144 | 3.01 billion |" in lines
+    assert "| TinyLLaVA-Video 3B | 16 frames of 384 x 384 | 512 | 3.63 billion |" in lines
+
+
+def test_speed_of_families():
+    """On machines that have measured several."""
+    others = [{**RESULT, "model": name} for name in ("tinyllava-video-3b", "mobilevlm-v2-3b", "/a/folder")]
+    elsewhere = {**RESULT, "machine": {**RESULT["machine"], "processor": "DEF"}}
+    assert family_speed_tables([*others, RESULT, elsewhere]) == (
+        "On ABC, 2 threads, float32 (Python 3, torch 2, transformers 5), medians of 5 runs:\n"
+        "\n"
+        "| model | first token | file to first token | second question | decode step | memory |\n"
+        "|---|---|---|---|---|---|\n"
+        "| Mobile-VideoGPT 0.5B | 3.0 s | 3.2 s | 81.5 ms | 20 ms | 5.1 GB |\n"
+        "| MobileVLM V2 3B | 3.0 s | 3.2 s | 81.5 ms | 20 ms | 5.1 GB |\n"
+        "| TinyLLaVA-Video 3B | 3.0 s | 3.2 s | 81.5 ms | 20 ms | 5.1 GB |\n"
+    )
+
+
+def test_reported_scores():
+    lines = score_tables().splitlines()
+    header = next(line for line in lines if "MVBench" in line).strip("|").split("|")
+    row = next(line for line in lines if line.startswith("| TinyLLaVA-Video-R1 ")).strip("|").split("|")
+    scores = {name.strip(): cell.strip() for name, cell in zip(header, row, strict=True)}
+    assert (scores["MVBench"], scores["MLVU"], scores["EgoSchema"]) == ("49.5", "52.4", "")
+    assert "| MobileVLM_V2-7B | 62.6 | 74.8 | 62.3 | 85.3 | 1560.7 | 69.2 |" in lines
+
+
 def test_cards_say_what_was_measured():
     assert json.loads(SPEED_FILE.read_text("utf-8")) == speed_records(read_results())
 
@@ -54,7 +100,10 @@ def test_cards_say_what_was_measured():
 def test_tables():
     lines = all_tables([RESULT]).splitlines()
     assert lines[0] == "On ABC, 2 threads, float32 (Python 3, torch 2, transformers 5), medians of 5 runs:"
-    assert "| 0.5B | 3.0 s, 1.50 x its roofline | 81.5 ms | 20 ms, 2.00 x its roofline | 5.1 GB |" in lines
+    assert (
+        "| Mobile-VideoGPT 0.5B | 3.0 s, 1.50 x its roofline | 81.5 ms | 20 ms, 2.00 x its roofline | 5.1 GB |"
+        in lines
+    )
     assert "| other | 12.0 s | 0.25 |" in lines
     text = "before\n<!-- made by `make benchmark-tables` -->\nold\n<!-- end -->\nafter"
     assert with_tables(text, "new\n") == text.replace("old", "new")

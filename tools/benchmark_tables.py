@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-What README.md, docs/speed.md and the model cards say of speed, from what `mvgpt bench` has left in `benchmarks/`. `make
-benchmark-tables` writes it anew.
+What README.md, docs/speed.md, docs/families.md and the model cards say of speed, from what `mvgpt bench` has left in `benchmarks/`.
+`make benchmark-tables` writes it anew.
 """
 
 import json
@@ -10,15 +10,28 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from transformers_mvgpt.conversion.model_card import SPEED_FILE
+from transformers_mvgpt.evaluation.random_models import make_random_model
 from transformers_mvgpt.evaluation.speed_report import baseline_rows, seconds_of
+from transformers_mvgpt.evaluation.visual_file import modality_of
+from transformers_mvgpt.families import FAMILIES
 
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
-README, SPEED_PAGE = ROOT / "README.md", ROOT / "docs" / "speed.md"
-_TABLES = re.compile(r"(?<=made by `make benchmark-tables` -->\n).*?(?=<!-- end -->)", re.DOTALL)
-_NAMES = {"0.5b": "0.5B", "1.5b": "1.5B"}
+README, SPEED_PAGE, FAMILIES_PAGE = ROOT / "README.md", ROOT / "docs" / "speed.md", ROOT / "docs" / "families.md"
+_TABLES = re.compile(r"(made by `make benchmark-tables` -->\n).*?(<!-- end -->)", re.DOTALL)
+# of the published sizes
+NAMES = {
+    "0.5b": "Mobile-VideoGPT 0.5B",
+    "1.5b": "Mobile-VideoGPT 1.5B",
+    "mobilevlm-1.7b": "MobileVLM 1.7B",
+    "mobilevlm-v2-1.7b": "MobileVLM V2 1.7B",
+    "mobilevlm-v2-3b": "MobileVLM V2 3B",
+    "tinyllava-video-3b": "TinyLLaVA-Video 3B",
+}
 _OUR_INPUTS = "224 x 224, 2432 tokens"
 
 
@@ -75,13 +88,13 @@ def all_tables(results: list[dict[str, Any]]) -> str:
             lines += [note, ""]
         lines += ["| model | first token | second question | decode step | memory |", "|---|---|---|---|---|"]
         for result in some:
-            cells = [_NAMES.get(result["model"], "small model")]
+            cells = [NAMES.get(result["model"], "small model")]
             cells += [_part(result, name) for name in ("first token", "second question", "decode step")]
             lines.append(f"| {' | '.join([*cells, _gigabytes(result['peak_memory_bytes'])])} |")
         lines.append("")
         for result in some:
             if batches := result.get("batches"):
-                name = _NAMES.get(result["model"], "small model")
+                name = NAMES.get(result["model"], "small model")
                 lines += [f"| {name}, videos at once | first token | decode steps |", "|---|---|---|"]
                 for batch in batches:
                     seconds, rate = _time(batch["first_token_seconds"]), batch["tokens_per_second"]
@@ -95,9 +108,62 @@ def all_tables(results: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def with_tables(readme: str, tables: str) -> str:
-    """The text of a page with these tables in their place."""
-    return _TABLES.sub(lambda _: tables, readme)
+def size_table() -> str:
+    """Markdown: what each published size sees, and how large it is."""
+    lines = ["| model | sees | visual tokens | parameters |", "|---|---|---|---|"]
+    for name, shown in NAMES.items():
+        model = make_random_model(name, torch.device("meta"), torch.bfloat16)
+        config, modality = model.config, modality_of(model)
+        size = config.vision_config.image_size
+        sees = (
+            f"{config.num_frames} frames of {size} x {size}" if modality == "video" else f"an image of {size} x {size}"
+        )
+        tokens = f"{getattr(config, f'num_{modality}_tokens'):,}"
+        lines.append(f"| {shown} | {sees} | {tokens} | {model.num_parameters() / 1e9:.2f} billion |")
+    return "\n".join([*lines, ""])
+
+
+def family_speed_tables(results: list[dict[str, Any]]) -> str:
+    """Markdown: for each machine that has measured more than one family, its published sizes in the order of `NAMES`."""
+    parts = ("first token", "file to first token", "second question", "decode step")
+    lines = []
+    for machine, group in groupby(results, _machine):
+        measured = {result["model"]: result for result in group if result["model"] in NAMES}
+        if len({NAMES[name].partition(" ")[0] for name in measured}) < 2:
+            continue
+        runs = max(result["runs"] for result in measured.values())
+        lines += [f"On {machine}, medians of {runs} runs:", "", f"| model | {' | '.join(parts)} | memory |"]
+        lines.append("|---" * (len(parts) + 2) + "|")
+        for name in NAMES:
+            if (result := measured.get(name)) is not None:
+                cells = [_time(seconds_of(result, part)) for part in parts]
+                lines.append(f"| {NAMES[name]} | {' | '.join(cells)} | {_gigabytes(result['peak_memory_bytes'])} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def score_tables() -> str:
+    """Markdown: what is reported of the published models, those of videos together, and those of images."""
+    lines = []
+    for task, visuals in (("video-text-to-text", "videos"), ("image-text-to-text", "images")):
+        families = [family for family in FAMILIES if family.task == task]
+        models = [model for family in families for model in family.published.models if model.scores]
+        benchmarks = list(dict.fromkeys(name for model in models for name in model.scores))
+        sources = "; ".join(family.published.scores_source for family in families)
+        lines += [f"Questions about {visuals}, as reported in {sources}:", ""]
+        lines += [f"| | {' | '.join(benchmarks)} |", "|---" * (len(benchmarks) + 1) + "|"]
+        for model in models:
+            name = model.repository.partition("/")[2]
+            cells = [f"{model.scores[benchmark]:.1f}" if benchmark in model.scores else "" for benchmark in benchmarks]
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def with_tables(page: str, *tables: str) -> str:
+    """The text of a page with these tables in their places, one in each."""
+    remaining = iter(tables)
+    return _TABLES.sub(lambda match: match[1] + next(remaining) + match[2], page)
 
 
 def _machine(result: dict[str, Any]) -> str:
@@ -129,5 +195,10 @@ def _gigabytes(num_bytes: int | None) -> str:
 if __name__ == "__main__":
     found = read_results()
     SPEED_FILE.write_text(json.dumps(speed_records(found), indent=2) + "\n", encoding="utf-8")
-    for page, tables in ((README, first_token_table(found)), (SPEED_PAGE, all_tables(found))):
-        page.write_text(with_tables(page.read_text("utf-8"), tables), encoding="utf-8")
+    pages = {
+        README: (first_token_table(found),),
+        SPEED_PAGE: (all_tables(found),),
+        FAMILIES_PAGE: (size_table(), family_speed_tables(found), score_tables()),
+    }
+    for page, tables in pages.items():
+        page.write_text(with_tables(page.read_text("utf-8"), *tables), encoding="utf-8")

@@ -97,10 +97,19 @@ def _scores(names: str, values: str) -> dict[str, float]:
     return {name.strip(): float(value) for name, value in zip(names.split(","), values.split(), strict=True)}
 
 
+_QUESTION_BENCHMARKS = "ActivityNet-QA, EgoSchema, MLVU, MVBench, NExT-QA, PerceptionTest"
 MOBILE_VIDEOGPT = PublishedModels(
     models=(
-        PublishedModel("Amshaker/Mobile-VideoGPT-0.5B", {"text_config.hidden_size": 896}),
-        PublishedModel("Amshaker/Mobile-VideoGPT-1.5B", {"text_config.hidden_size": 1536}),
+        PublishedModel(
+            "Amshaker/Mobile-VideoGPT-0.5B",
+            {"text_config.hidden_size": 896},
+            _scores(_QUESTION_BENCHMARKS, "51.6 31.4 47.9 53.5 65.4 58.7"),
+        ),
+        PublishedModel(
+            "Amshaker/Mobile-VideoGPT-1.5B",
+            {"text_config.hidden_size": 1536},
+            _scores(_QUESTION_BENCHMARKS, "54.4 36.7 48.1 53.6 73.7 65.3"),
+        ),
     ),
     license=License(
         "cc-by-nc-sa-4.0",
@@ -108,6 +117,7 @@ MOBILE_VIDEOGPT = PublishedModels(
         "4.0 by their license file: keep to the\nstricter one, or ask the authors.",
     ),
     datasets=("liuhaotian/LLaVA-CC3M-Pretrain-595K", "lmms-lab/LLaVA-Video-178K"),
+    scores_source="Mobile-VideoGPT (arXiv 2503.21782)",
 )
 
 _IMAGE_BENCHMARKS = "GQA, ScienceQA (images), TextVQA, POPE, MME (perception), MMBench (dev)"

@@ -165,6 +165,9 @@ def test_a_run_goes_on_with_its_file(monkeypatch, tmp_path):
         result = run(*options, names)
         assert result.exit_code == 0, result.stderr
     assert measured == ["ours", "smolvlm2-256m", "lfm2-vl-450m"]
+    with monkeypatch.context() as context:  # where nothing is missing, no model is loaded
+        context.setattr("transformers.AutoModelForImageTextToText.from_pretrained", lambda *_, **__: pytest.fail())
+        assert run(*options, names).stdout == result.stdout
     assert "| smolvlm2-256m | 1000 | 0.50 |" in result.stdout
     result = run(*options, "smolvlm2-256m", "--runs", 2)
     assert result.exit_code == 1

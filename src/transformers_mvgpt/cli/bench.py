@@ -116,6 +116,13 @@ def _run(
     config = published_size(model) if model in PUBLISHED_SIZES else AutoConfig.from_pretrained(model)
     modality = check_measurable(config, [name for name, file in files.items() if file], baselines)
     place, precision = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")), getattr(torch, dtype)
+    known = {"model": model, "quantization": quantization, "runs": runs, "machine": describe_machine(place, precision)}
+    kept = read_result(out, known) if resume and out is not None and out.exists() else None
+    missing = [name for name in baselines if kept is None or name not in kept["baselines"]]
+    if kept is not None and not missing:
+        typer.echo(speed_table(kept), nl=False)
+        return
+
     if model in PUBLISHED_SIZES:
         network = make_random_model(model, place, precision)
         processor = make_processor(network.config)
@@ -124,7 +131,7 @@ def _run(
     else:
         network = AutoModelForImageTextToText.from_pretrained(model, dtype=precision).to(place).eval()
         processor = AutoProcessor.from_pretrained(model)
-    num_parameters = network.num_parameters()
+    known["num_parameters"] = network.num_parameters()
     if quantization is not None:
         quantize_language_model(network, quantization)
 
@@ -140,16 +147,12 @@ def _run(
         def show(part: str) -> None:
             bar.set_postfix_str(part)
 
-        known = {"model": model, "num_parameters": num_parameters, "quantization": quantization, "runs": runs}
-        known["machine"] = describe_machine(place, precision)
-        result: dict[str, Any]
-        if resume and out is not None and out.exists():
+        if kept is not None and out is not None:
             result = read_result(out, known)
         else:
             result = measure_speed(network, processor, path, runs=runs, on_part=show, **options) | known
             result |= {"baselines": {}, "left_out": {}}
             keep(result)
-        missing = [name for name in baselines if name not in result["baselines"]]
         for name, found in measure_baselines(
             missing, network, processor, path, runs=runs, compiled=compiled, on_part=show
         ):
