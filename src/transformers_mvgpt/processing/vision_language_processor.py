@@ -31,7 +31,7 @@ class VisionLanguageProcessor(SavedWithCode, ChatPrompts):
 
     A family names its parts in `__init__`, where transformers looks for them.
 
-    In a chat ([`apply_chat_template`]), what people say is text, whatever it looks like. `processor(text=...)` takes a prompt as it is:
+    In a chat ([`ChatPrompts.apply_chat_template`]), what people say is text, whatever it looks like. `processor(text=...)` takes a prompt as it is:
     control tokens in it are control tokens, and questions of others do not belong there.
 
     Args:
