@@ -5,7 +5,7 @@ from functools import partial
 
 import torch
 
-from transformers_mvgpt.kernels.dispatch import selective_scan
+from transformers_mvgpt.kernels.dispatch_video import selective_scan
 from transformers_mvgpt.kernels.naive_scan import ScanInputs, naive_scan
 
 

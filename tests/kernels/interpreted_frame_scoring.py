@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from transformers_mvgpt.kernels import gates, triton_frame_scoring
-from transformers_mvgpt.kernels.fast_paths import FastPaths
+from transformers_mvgpt.kernels.fast_paths_video import FastVideoPaths
 from transformers_mvgpt.modeling.frame_scoring_mvgpt import score_frames, select_frames
 from triton_runs import DEVICE, IS_INTERPRETED
 
@@ -29,8 +29,8 @@ def on_this_device(monkeypatch):
 
 @pytest.fixture
 def calls(monkeypatch):
-    calls, compute = [], FastPaths.score_frames
-    monkeypatch.setattr(FastPaths, "score_frames", lambda *inputs: calls.append(1) or compute(*inputs))
+    calls, compute = [], FastVideoPaths.score_frames
+    monkeypatch.setattr(FastVideoPaths, "score_frames", lambda *inputs: calls.append(1) or compute(*inputs))
     return calls
 
 

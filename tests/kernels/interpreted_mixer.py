@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from transformers_mvgpt import VideoMambaConfig, VideoMambaModel
-from transformers_mvgpt.kernels import dispatch, gates_video_encoder, triton_mixer, video_layers
+from transformers_mvgpt.kernels import dispatch_video, gates_video_encoder, triton_mixer, video_layers
 from transformers_mvgpt.kernels.triton_mixer import mix
 from triton_runs import DEVICE, IS_INTERPRETED, use_small_blocks
 
@@ -89,7 +89,7 @@ def calls(monkeypatch):
         function = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *arguments: calls.append(call) or function(*arguments))
 
-    count(dispatch.fast, "run_video_layers", "layers")
+    count(dispatch_video.fast, "run_video_layers", "layers")
     count(video_layers, "scan_projected", "mixer")
     count(triton_mixer, "scan_projected", "mixer")
     return calls

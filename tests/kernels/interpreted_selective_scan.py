@@ -21,7 +21,7 @@ from selective_scan_cases import (
 from tiny_models import make_videos, tiny_video_config, with_seeded_weights
 from transformers_mvgpt import VideoMambaModel
 from transformers_mvgpt.kernels import triton_scan, triton_scan_gradients
-from transformers_mvgpt.kernels.dispatch import ScanInputs, selective_scan
+from transformers_mvgpt.kernels.dispatch_video import ScanInputs, selective_scan
 from triton_runs import DEVICE, IS_INTERPRETED, use_small_blocks
 
 

@@ -14,7 +14,7 @@ from tiny_models import make_sample, tiny_model
 from transformers_mvgpt.compat.cache_name import CACHE_NAME
 from transformers_mvgpt.conversion.remote_code import RemoteCode
 from transformers_mvgpt.families import family_of
-from transformers_mvgpt.kernels import dispatch, gates, gates_language_model
+from transformers_mvgpt.kernels import dispatch, dispatch_video, gates, gates_language_model
 from transformers_mvgpt.kernels.dispatch import last_token_only, run_language_model
 
 
@@ -26,8 +26,10 @@ def plain_files() -> dict[str, str]:
 
 def test_files_that_a_plain_export_needs(plain_files):
     kernels = {file.name for file in Path(dispatch.__file__).parent.glob("*.py")}
-    needed = {"dispatch.py", "fast_paths.py", "late_answer.py", "naive_scan.py", "torch_scan.py"}
-    assert kernels & plain_files.keys() == needed
+    needed = {"dispatch.py", "fast_paths.py", "late_answer.py"}
+    video = {"dispatch_video.py", "fast_paths_video.py", "naive_scan.py", "torch_scan.py"}
+    assert kernels & plain_files.keys() == needed | video
+    assert kernels & RemoteCode(family_of("mobilevlm")).code(plain=True).keys() == needed
 
 
 CODE = """
@@ -69,19 +71,21 @@ def test_no_language_model_is_imported_before_it_is_used():
 def test_same_without_fast_paths(monkeypatch):
     model, sample = tiny_model(), make_sample(5, "video:a", 6)
     found = model(**sample).logits
-    monkeypatch.setattr(dispatch, "fast", None)
+    for module in (dispatch, dispatch_video):
+        monkeypatch.setattr(module, "fast", None)
     torch.testing.assert_close(found, model(**sample).logits, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(found[:, -1:], model(**sample, logits_to_keep=1).logits, rtol=1e-4, atol=1e-4)
 
 
 def test_what_is_not_there_is_said(monkeypatch):
-    monkeypatch.setattr(dispatch, "fast", None)
+    for module in (dispatch, dispatch_video):
+        monkeypatch.setattr(module, "fast", None)
     with pytest.raises(ImportError, match="CUDA graphs are not among these files"):
         dispatch.enable_cuda_graphs(tiny_model().model)
     with pytest.raises(ImportError, match="'numba' is not among these files; 'torch' is"):
-        dispatch.scan(dispatch.ScanInputs(*[torch.zeros(1)] * 6), "numba")
+        dispatch_video.scan(dispatch_video.ScanInputs(*[torch.zeros(1)] * 6), "numba")
     with pytest.raises(ValueError, match="must be 'auto', 'torch', 'numba', 'triton' or 'mamba_ssm'"):
-        dispatch.scan(dispatch.ScanInputs(*[torch.zeros(1)] * 6), "cuda")
+        dispatch_video.scan(dispatch_video.ScanInputs(*[torch.zeros(1)] * 6), "cuda")
 
 
 @torch.no_grad()
@@ -123,3 +127,11 @@ def test_inputs_are_checked_before_a_decode_step_writes(monkeypatch):
                 model, check, inputs_embeds=torch.zeros(1, 1, 32), use_cache=True, **{CACHE_NAME: cache}
             )
         assert cache.get_seq_length() == 5
+
+
+def test_repositories_of_other_families_hold_no_kernels_of_videos():
+    names = RemoteCode(family_of("mobilevlm")).code().keys()
+    assert "dispatch.py" in names
+    assert [
+        name for name in names if any(word in name for word in ("mamba", "scan", "mixer", "video", "scoring"))
+    ] == []

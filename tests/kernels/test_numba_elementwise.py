@@ -10,7 +10,7 @@ from transformers.activations import QuickGELUActivation
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 
 from transformers_mvgpt.kernels import gates, numba_elementwise
-from transformers_mvgpt.kernels.fast_paths import FastPaths
+from transformers_mvgpt.kernels.fast_paths_video import FastVideoPaths
 from transformers_mvgpt.kernels.numba_elementwise import add_and_normalize, gelu_tanh, quick_gelu, silu_times
 from transformers_mvgpt.modeling.modeling_videomamba import VideoMambaRMSNorm
 
@@ -74,7 +74,7 @@ def test_norm_of_videomamba(monkeypatch, shape, hidden_dtype, weight_dtype):
     norm.weight.copy_(make(shape[-1:], weight_dtype))
     hidden = make(shape, hidden_dtype, 3)
     calls = []
-    monkeypatch.setattr(FastPaths, "add_and_normalize", lambda *args: calls.append(1) or add_and_normalize(*args))
+    monkeypatch.setattr(FastVideoPaths, "add_and_normalize", lambda *args: calls.append(1) or add_and_normalize(*args))
     before, found = hidden.clone(), norm(hidden)
     assert torch.equal(hidden, before)
     assert len(calls) == (hidden_dtype != torch.float64)

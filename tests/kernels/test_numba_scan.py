@@ -18,7 +18,7 @@ from selective_scan_cases import (
 )
 from tiny_models import VIDEO_SIZE, tiny_video_config
 from transformers_mvgpt import VideoMambaModel
-from transformers_mvgpt.kernels import gates, numba_compile, numba_scan
+from transformers_mvgpt.kernels import gates_video_encoder, numba_compile, numba_scan
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -117,7 +117,7 @@ def test_works_without_a_place_for_the_cache(monkeypatch):
 
 
 def test_without_numba(monkeypatch):
-    monkeypatch.setattr(gates, "has_numba", False)
+    monkeypatch.setattr(gates_video_encoder, "has_numba", False)
     with pytest.raises(ImportError, match="'numba' needs the package numba; 'torch' runs without it"):
         selective_scan_numba(**make_inputs(dtype=torch.float32))
 

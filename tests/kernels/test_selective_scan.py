@@ -19,9 +19,9 @@ from selective_scan_cases import (
 )
 from tiny_models import VIDEO_SIZE, tiny_video_config
 from transformers_mvgpt import VideoMambaModel
-from transformers_mvgpt.kernels import dispatch, gates, mamba_ssm_scan, torch_scan
-from transformers_mvgpt.kernels.dispatch import selective_scan
-from transformers_mvgpt.kernels.fast_paths import FastPaths
+from transformers_mvgpt.kernels import dispatch_video, gates_video_encoder, mamba_ssm_scan, torch_scan
+from transformers_mvgpt.kernels.dispatch_video import selective_scan
+from transformers_mvgpt.kernels.fast_paths_video import FastVideoPaths
 from transformers_mvgpt.kernels.naive_scan import ScanInputs
 from transformers_mvgpt.modeling import modeling_videomamba
 
@@ -277,27 +277,27 @@ def test_cuda_implementation_without_mamba_ssm(monkeypatch):
     ],
 )
 def test_choice_of_the_implementation(monkeypatch, installed, device, dtype, expected):
-    monkeypatch.setattr(gates, "selective_scan_fn", object() if "mamba_ssm" in installed else None)
-    monkeypatch.setattr(gates, "has_numba", "numba" in installed)
-    monkeypatch.setattr(gates, "SUITS_AUTO", "triton" in installed)
+    monkeypatch.setattr(gates_video_encoder, "selective_scan_fn", object() if "mamba_ssm" in installed else None)
+    monkeypatch.setattr(gates_video_encoder, "has_numba", "numba" in installed)
+    monkeypatch.setattr(gates_video_encoder, "SUITS_AUTO", "triton" in installed)
     name_implementations(monkeypatch)
     with FakeTensorMode():  # has CUDA tensors without a GPU
         x = torch.empty(2, 7, 6, device=device, dtype=dtype)
-        assert dispatch.scan(ScanInputs(x, *[None] * 5)) == expected
+        assert dispatch_video.scan(ScanInputs(x, *[None] * 5)) == expected
 
 
 def name_implementations(monkeypatch):
     """Each implementation returns its name instead of a scan."""
-    monkeypatch.setattr(dispatch, "scan_with_torch", lambda inputs: "torch")
-    monkeypatch.setattr(FastPaths, "check_scan", lambda *arguments: None)
-    for name in FastPaths.scans:
-        monkeypatch.setitem(FastPaths.scans, name, lambda inputs, name=name: name)
+    monkeypatch.setattr(dispatch_video, "scan_with_torch", lambda inputs: "torch")
+    monkeypatch.setattr(FastVideoPaths, "check_scan", lambda *arguments: None)
+    for name in FastVideoPaths.scans:
+        monkeypatch.setitem(FastVideoPaths.scans, name, lambda inputs, name=name: name)
 
 
 @pytest.mark.parametrize("name", ["torch", "numba", "triton", "mamba_ssm"])
 def test_implementation_by_name(monkeypatch, name):
     name_implementations(monkeypatch)
-    assert dispatch.scan(ScanInputs(*[torch.empty(2, 7, 6)] * 6), name) == name
+    assert dispatch_video.scan(ScanInputs(*[torch.empty(2, 7, 6)] * 6), name) == name
 
 
 def test_unknown_implementation():
@@ -314,7 +314,7 @@ def test_config_of_a_model_names_the_implementation(monkeypatch, name):
     monkeypatch.setattr(
         modeling_videomamba,
         "scan",
-        lambda inputs, implementation: calls.append(implementation) or dispatch.scan(inputs, "torch"),
+        lambda inputs, implementation: calls.append(implementation) or dispatch_video.scan(inputs, "torch"),
     )
     frames = torch.zeros(1, 1, 3, VIDEO_SIZE, VIDEO_SIZE)
     model(frames)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from transformers_mvgpt.kernels.dispatch import selective_scan
+from transformers_mvgpt.kernels.dispatch_video import selective_scan
 
 
 CHANNELS, TOKENS, STATES = 1152, 1569, 16

@@ -14,14 +14,15 @@ from .code_closure import LICENSE_LINE, import_closure
 from .loading import LoadedModel
 
 
-# The only file of `kernels/` that imports the fast implementations, as it is where they are left out.
-_WITHOUT_FAST_PATHS = {
-    "fast_paths.py": f'''{LICENSE_LINE}
+# The only files of `kernels/` that import the fast implementations, as they are where those are left out.
+_WITHOUT_FAST_PATHS = dict.fromkeys(
+    ("fast_paths.py", "fast_paths_video.py"),
+    f'''{LICENSE_LINE}
 """Nothing stands in for plain PyTorch here: this folder was exported without the faster paths."""
 
 fast = None
-'''
-}
+''',
+)
 
 
 @dataclass(frozen=True)

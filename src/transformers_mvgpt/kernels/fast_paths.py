@@ -4,45 +4,26 @@ All that can stand in for plain PyTorch, and the conditions for it. `dispatch.py
 where this file says `fast = None` and nothing more, the files below are not needed.
 """
 
-from typing import ClassVar
-
 from .compiled_functional import CompiledFunctional
 from .decode_step import decode_step
 from .gates import (
-    check_scan,
-    fastest_scan,
     gains_from_row_products,
     may_activate,
     may_compile_image_layers,
-    may_normalize,
     may_run_image_layers,
-    may_score_frames,
     wants_more_than_logits,
 )
 from .gates_graphs import may_replay_graphs, may_replay_prefill
 from .gates_language_model import may_prefill, needs_last_token_only, weights_for_decode_step
-from .gates_video_encoder import (
-    may_project_patches,
-    may_run_video_layers,
-    mixer_implementation,
-    weights_for_video_layers,
-)
 from .gpu_decode_step import decode_on_gpu, forget_decode_steps
 from .graphs_ahead import Ahead
 from .graphs_model import CudaGraphs, are_graphs_disabled, graphs_of, recordings
 from .graphs_step import GraphedStep
 from .graphs_turns import turns
-from .mamba_ssm_scan import scan_with_mamba_ssm
-from .numba_elementwise import add_and_normalize, quick_gelu
-from .numba_mixer import mix as mix_on_cpu
-from .numba_scan import scan_with_numba
+from .numba_elementwise import quick_gelu
 from .one_row_linear import OneRowProducts
 from .prefill import prefill
-from .triton_frame_scoring import score_frames
 from .triton_image_encoder import run_image_layers
-from .triton_mixer import mix as mix_with_triton
-from .triton_scan import scan_with_triton
-from .video_layers import project_patches, run_video_layers
 
 
 class FastPaths:
@@ -61,22 +42,6 @@ class FastPaths:
     # a linear layer of a single token
     gains_from_row_products = staticmethod(gains_from_row_products)
     OneRowProducts = OneRowProducts
-    # VideoMamba's mixer
-    mixer_implementation = staticmethod(mixer_implementation)
-    mixers: ClassVar = {"numba": mix_on_cpu, "triton": mix_with_triton}
-    # its patches and its layers
-    may_project_patches = staticmethod(may_project_patches)
-    project_patches = staticmethod(project_patches)
-    may_run_video_layers = staticmethod(may_run_video_layers)
-    weights_for_video_layers = staticmethod(weights_for_video_layers)
-    run_video_layers = staticmethod(run_video_layers)
-    # the selective scan
-    fastest_scan = staticmethod(fastest_scan)
-    check_scan = staticmethod(check_scan)
-    scans: ClassVar = {"numba": scan_with_numba, "triton": scan_with_triton, "mamba_ssm": scan_with_mamba_ssm}
-    # VideoMamba's norm
-    may_normalize = staticmethod(may_normalize)
-    add_and_normalize = staticmethod(add_and_normalize)
     # CLIP's activation
     may_activate = staticmethod(may_activate)
     quick_gelu = staticmethod(quick_gelu)
@@ -85,9 +50,6 @@ class FastPaths:
     run_image_layers = staticmethod(run_image_layers)
     may_compile_image_layers = staticmethod(may_compile_image_layers)
     CompiledFunctional = CompiledFunctional
-    # frame scoring
-    may_score_frames = staticmethod(may_score_frames)
-    score_frames = staticmethod(score_frames)
     # CUDA graphs
     recordings = recordings
     CudaGraphs = CudaGraphs

@@ -1,8 +1,8 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
 When a fast path may stand in for plain PyTorch: for which tensors, modules and modes it does the same. All such conditions are
-here and, of a language model, its decode step on a GPU and CUDA graphs, in `gates_language_model.py`, `gates_gpu_decode.py` and
-`gates_graphs.py`. `dispatch.py` asks once for each call. What only shows inside of a call is asked there: whether a linear layer
+here and, of a language model, its decode step on a GPU, CUDA graphs and VideoMamba, in `gates_language_model.py`, `gates_gpu_decode.py`,
+`gates_graphs.py` and `gates_video_encoder.py`. `dispatch.py` asks once for each call. What only shows inside of a call is asked there: whether a linear layer
 has one token, whether the last layer may leave tokens out, whether a compiled step can be recorded.
 """
 
@@ -11,7 +11,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,7 +19,6 @@ from torch.nn.modules import module as nn_module
 from transformers import PreTrainedConfig
 from transformers.utils.output_capturing import capture_outputs
 
-from .mamba_ssm_scan import selective_scan_fn
 from .triton_support import SUITS_AUTO, runs_triton
 
 
@@ -104,26 +103,9 @@ def may_decode_with_triton(device: torch.device) -> bool:
     return suits_triton(device)
 
 
-def may_normalize(hidden_states: torch.Tensor, weight: torch.Tensor, training: bool) -> bool:
-    """Whether `add_and_normalize` can take the place of VideoMamba's norm."""
-    # in training, what is checkpointed runs without gradients at first, and must give the same then
-    is_known = weight.dtype in (torch.float32, torch.bfloat16) and not training
-    return is_known and may_be_compiled(hidden_states)
-
-
 def may_activate(x: torch.Tensor, training: bool) -> bool:
     """Whether `quick_gelu` can take the place of CLIP's activation."""
     return not training and may_be_compiled(x)  # as in the norm
-
-
-def may_score_frames(image_features: torch.Tensor, frames_per_chunk: int) -> bool:
-    """Whether Triton's kernels can score frames: float32 has more digits than their products keep."""
-    return (
-        image_features.dtype != torch.float32
-        and may_run_triton(image_features)
-        and image_features.stride(-1) == 1
-        and image_features.shape[1] % frames_per_chunk == 0
-    )
 
 
 def may_run_image_layers(layers: Iterable[Any], hidden_states: torch.Tensor, activation: type[nn.Module]) -> bool:
@@ -206,43 +188,6 @@ def gains_from_row_products(x: torch.Tensor) -> bool:
         and x[..., 0].numel() == 1
         and not torch.compiler.is_compiling()
     )
-
-
-def fastest_scan(x: torch.Tensor) -> Literal["torch", "numba", "triton", "mamba_ssm"]:
-    """The implementation of the selective scan that `"auto"` means."""
-    if x.dtype == torch.float64:
-        return "torch"
-    if not x.is_cuda:
-        return "numba" if x.device.type == "cpu" and has_numba else "torch"
-    if SUITS_AUTO:
-        return "triton"
-    return "torch" if selective_scan_fn is None else "mamba_ssm"
-
-
-def check_scan(implementation: str, x: torch.Tensor) -> None:
-    """
-    Raises:
-        ImportError: if an implementation of the selective scan is not installed.
-        ValueError: if it cannot take x.
-    """
-    is_float64 = x.dtype == torch.float64
-    if implementation == "numba":
-        if not has_numba:
-            raise ImportError("The implementation 'numba' needs the package numba; 'torch' runs without it.")
-        if x.device.type != "cpu" or is_float64:
-            raise ValueError(
-                f"The implementation 'numba' takes CPU tensors of at most 32 bits, x is of {x.dtype} on {x.device}: "
-                "'torch' takes all."
-            )
-    if implementation == "triton":
-        if not runs_triton(torch.device("cuda")):
-            raise ImportError("The implementation 'triton' needs triton 3.3 or newer; 'torch' runs without it.")
-        if x.device.type == "cpu" and not runs_triton(x.device):
-            raise ValueError("The implementation 'triton' takes tensors on a GPU, x is on cpu: 'torch' takes all.")
-        if is_float64:
-            raise ValueError(
-                f"The implementation 'triton' computes in float32, x is of {x.dtype}: 'torch' keeps the precision."
-            )
 
 
 def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:

@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""When kernels may stand in for VideoMamba's layers, and for the inner part of one of its mixers."""
+"""When kernels may stand in for VideoMamba's scans, mixers, norms and layers, and for frame scoring."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -9,10 +9,65 @@ import torch
 from torch import nn
 from torch.nn.modules import module as nn_module
 
-from .gates import has_numba, is_plain, suits_triton
+from .gates import has_numba, is_plain, may_be_compiled, may_run_triton, suits_triton
+from .mamba_ssm_scan import selective_scan_fn
 from .triton_mixer import DirectionWeights
-from .triton_support import runs_triton
+from .triton_support import SUITS_AUTO, runs_triton
 from .video_layers import LayerWeights
+
+
+def fastest_scan(x: torch.Tensor) -> Literal["torch", "numba", "triton", "mamba_ssm"]:
+    """The implementation of the selective scan that `"auto"` means."""
+    if x.dtype == torch.float64:
+        return "torch"
+    if not x.is_cuda:
+        return "numba" if x.device.type == "cpu" and has_numba else "torch"
+    if SUITS_AUTO:
+        return "triton"
+    return "torch" if selective_scan_fn is None else "mamba_ssm"
+
+
+def check_scan(implementation: str, x: torch.Tensor) -> None:
+    """
+    Raises:
+        ImportError: if an implementation of the selective scan is not installed.
+        ValueError: if it cannot take x.
+    """
+    is_float64 = x.dtype == torch.float64
+    if implementation == "numba":
+        if not has_numba:
+            raise ImportError("The implementation 'numba' needs the package numba; 'torch' runs without it.")
+        if x.device.type != "cpu" or is_float64:
+            raise ValueError(
+                f"The implementation 'numba' takes CPU tensors of at most 32 bits, x is of {x.dtype} on {x.device}: "
+                "'torch' takes all."
+            )
+    if implementation == "triton":
+        if not runs_triton(torch.device("cuda")):
+            raise ImportError("The implementation 'triton' needs triton 3.3 or newer; 'torch' runs without it.")
+        if x.device.type == "cpu" and not runs_triton(x.device):
+            raise ValueError("The implementation 'triton' takes tensors on a GPU, x is on cpu: 'torch' takes all.")
+        if is_float64:
+            raise ValueError(
+                f"The implementation 'triton' computes in float32, x is of {x.dtype}: 'torch' keeps the precision."
+            )
+
+
+def may_normalize(hidden_states: torch.Tensor, weight: torch.Tensor, training: bool) -> bool:
+    """Whether `add_and_normalize` can take the place of VideoMamba's norm."""
+    # in training, what is checkpointed runs without gradients at first, and must give the same then
+    is_known = weight.dtype in (torch.float32, torch.bfloat16) and not training
+    return is_known and may_be_compiled(hidden_states)
+
+
+def may_score_frames(image_features: torch.Tensor, frames_per_chunk: int) -> bool:
+    """Whether Triton's kernels can score frames: float32 has more digits than their products keep."""
+    return (
+        image_features.dtype != torch.float32
+        and may_run_triton(image_features)
+        and image_features.stride(-1) == 1
+        and image_features.shape[1] % frames_per_chunk == 0
+    )
 
 
 def mixer_implementation(mixer: Any, hidden_states: torch.Tensor) -> Literal["numba", "triton"] | None:

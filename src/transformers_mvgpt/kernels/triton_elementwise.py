@@ -11,8 +11,8 @@ Symbols in the shape comments: B samples, L tokens, W values of a token, H heads
 
 import torch
 
+from .triton_activations import sigmoid
 from .triton_launch import Launcher
-from .triton_scan_backward import sigmoid
 from .triton_support import jit, tl
 
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import torch
 
+from .triton_activations import softplus
 from .triton_launch import Launcher
 from .triton_scan import empty_ends, segments_of, walk_both_ways
-from .triton_scan_backward import softplus
 from .triton_support import jit, tl, triton
 
 

@@ -13,8 +13,8 @@ Symbols in the shape comments: K channels of a program, N states per channel. Ev
 # mypy: disable-error-code="assignment"
 # (Triton's loops make tuples longer)
 
+from .triton_activations import sigmoid, softplus
 from .triton_launch import Launcher
-from .triton_scan_backward import sigmoid, softplus
 from .triton_support import jit, tl
 
 

@@ -10,7 +10,7 @@ import math
 import torch
 from transformers.utils.generic import maybe_autocast
 
-from ..kernels.dispatch import attend_to_frames
+from ..kernels.dispatch_video import attend_to_frames
 
 
 @torch.no_grad()

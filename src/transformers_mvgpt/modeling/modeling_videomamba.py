@@ -21,7 +21,7 @@ from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
 from ..compat.safetensors_files import SavedLikeOtherFiles
-from ..kernels.dispatch import ScanInputs, mix, normalize, project_patches, run_video_layers, scan
+from ..kernels.dispatch_video import ScanInputs, mix, normalize, project_patches, run_video_layers, scan
 from .configuration_videomamba import VideoMambaConfig
 from .missing_weights import PreTrainedModelWithAllWeights
 
