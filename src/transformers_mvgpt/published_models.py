@@ -21,11 +21,14 @@ class PublishedModel:
             What its config has, as far as that tells it from others: `{"text_config.hidden_size": 896}`.
         scores (`Mapping[str, float]`):
             What its authors report, by benchmark.
+        paper (`str`, *optional*):
+            Number at arXiv of where they report it, if that is not the family's paper.
     """
 
     repository: str
     fields: Mapping[str, Any]
     scores: Mapping[str, float] = field(default_factory=dict)
+    paper: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,6 @@ class PublishedModels:
             Of their weights.
         datasets (`tuple[str, ...]`):
             Hub ids of what they were trained on.
-        scores_source (`str`):
-            Where their scores stand, for a sentence.
         other_licenses (`Mapping[str, License]`):
             By repository, of those that have another one.
     """
@@ -61,7 +62,6 @@ class PublishedModels:
     models: tuple[PublishedModel, ...]
     license: License
     datasets: tuple[str, ...] = ()
-    scores_source: str = ""
     other_licenses: Mapping[str, License] = field(default_factory=dict)
 
     def find(self, config: PreTrainedConfig, source: str | None = None) -> PublishedModel | None:
@@ -127,6 +127,7 @@ MOBILEVLM = PublishedModels(
             f"mtgv/{name}",
             {"text_config.hidden_size": width, "projector_type": projector_type},
             _scores(_IMAGE_BENCHMARKS, scores),
+            paper="2312.16886" if projector_type == "ldp" else None,
         )
         for name, width, projector_type, scores in (
             ("MobileVLM-1.7B", 2048, "ldp", "56.1 57.3 41.5 84.5 1196.2 53.2"),
@@ -141,7 +142,6 @@ MOBILEVLM = PublishedModels(
         "The authors publish code and weights under the Apache License 2.0. CLIP and the texts and images of the training have\n"
         "terms of their own.",
     ),
-    scores_source="MobileVLM (arXiv 2312.16886) and MobileVLM V2 (arXiv 2402.03766)",
     other_licenses={
         "mtgv/MobileVLM_V2-7B": License(
             None,
@@ -181,8 +181,9 @@ TINYLLAVA_VIDEO = PublishedModels(
             "Zhang199/TinyLLaVA-Video-R1",
             _GROUP_16,
             _scores("Video-MME, MVBench, MLVU, MMVU", "46.6 49.5 52.4 46.9"),
+            paper="2504.09641",
         ),
-        PublishedModel("Zhang199/TinyLLaVA-Video-Coldstart_NextQA_16", _GROUP_16),
+        PublishedModel("Zhang199/TinyLLaVA-Video-Coldstart_NextQA_16", _GROUP_16, paper="2504.09641"),
     ),
     license=License(
         None,
@@ -190,5 +191,4 @@ TINYLLAVA_VIDEO = PublishedModels(
         "SigLIP, which have terms of their own: read them, and the authors' pages, before you use the weights.",
     ),
     datasets=("lmms-lab/LLaVA-Video-178K",),
-    scores_source="TinyLLaVA-Video (arXiv 2501.15513) and TinyLLaVA-Video-R1 (arXiv 2504.09641)",
 )

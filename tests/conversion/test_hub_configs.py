@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """`hub_configs/`: what is there is what export writes, and makes the models it is said to make."""
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +14,37 @@ from transformers import AutoConfig, GenerationConfig, Qwen2Tokenizer
 from hub_configs import FILES, HUB_CONFIGS, PUBLISHED, SMALL, published_config, without_version, write_hub_config
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration, MobileVideoGPTProcessor
 from transformers_mvgpt.conversion import export_hub
-from transformers_mvgpt.processing.processing_mvgpt import CHAT_TEMPLATE
+from transformers_mvgpt.families import family_of
+from transformers_mvgpt.modeling.vision_language_model import VisionLanguageForConditionalGeneration
 
 
 NAMES = [*PUBLISHED, SMALL]
-NUM_PARAMETERS = {"mobile-videogpt-0.5b": 656_605_056, "mobile-videogpt-1.5b": 1_710_275_072, SMALL: 1_795_008}
+NUM_PARAMETERS = {
+    "mobile-videogpt-0.5b": 656_605_056,
+    "mobile-videogpt-1.5b": 1_710_275_072,
+    SMALL: 1_795_008,
+    "mobilevlm-1.7b": 1_686_742_016,
+    "mobilevlm-3b": 3_033_981_696,
+    "mobilevlm-v2-1.7b": 1_674_121_216,
+    "mobilevlm-v2-3b": 3_014_273_536,
+    "mobilevlm-v2-7b": 7_062_943_744,
+    "tinyllava-video-qwen2.5-3b-group-16": 3_629_878_336,
+    "tinyllava-video-qwen2.5-3b-group-1fps": 3_629_878_336,
+    "tinyllava-video-qwen2.5-3b-naive-16": 3_630_861_376,
+    "tinyllava-video-phi2-naive-16": 3_385_238_080,
+}
+# of which in the projector, as the papers' modules have them
+NUM_PROJECTOR_PARAMETERS = {
+    "mobilevlm-1.7b": 18_936_832,
+    "mobilevlm-3b": 28_913_920,
+    "mobilevlm-v2-1.7b": 6_316_032,
+    "mobilevlm-v2-3b": 9_205_760,
+    "mobilevlm-v2-7b": 21_020_672,
+    "tinyllava-video-qwen2.5-3b-group-16": 115_714_048,
+    "tinyllava-video-qwen2.5-3b-group-1fps": 115_714_048,
+    "tinyllava-video-qwen2.5-3b-naive-16": 116_697_088,
+    "tinyllava-video-phi2-naive-16": 177_328_640,
+}
 # hidden sizes of CLIP, VideoMamba and the language model, visual tokens of an image and of a video, patches of a frame
 SHAPES = {
     "mobile-videogpt-0.5b": (768, 576, 896, 144, 2402, 196),
@@ -28,9 +55,11 @@ SHAPES = {
 every_model = pytest.mark.parametrize("name", NAMES)
 
 
-def make_on_meta(name: str) -> MobileVideoGPTForConditionalGeneration:
+@functools.cache
+def make_on_meta(name: str) -> VisionLanguageForConditionalGeneration:
+    config = AutoConfig.from_pretrained(HUB_CONFIGS / name)
     with torch.device("meta"):
-        return MobileVideoGPTForConditionalGeneration(AutoConfig.from_pretrained(HUB_CONFIGS / name))
+        return family_of(config).model_class(config)
 
 
 @every_model
@@ -53,10 +82,29 @@ def test_export_writes_these_files(tmp_path, name):
 
 @every_model
 def test_number_of_parameters(name):
-    assert make_on_meta(name).num_parameters() == NUM_PARAMETERS[name]
+    model = make_on_meta(name)
+    assert model.num_parameters() == NUM_PARAMETERS[name]
+    if name in NUM_PROJECTOR_PARAMETERS:
+        [projector] = model.projectors
+        weights = model.model.get_submodule(projector).parameters()
+        assert sum(weight.numel() for weight in weights) == NUM_PROJECTOR_PARAMETERS[name]
 
 
-@every_model
+@pytest.mark.parametrize("name", NUM_PROJECTOR_PARAMETERS)
+def test_visual_tokens(name):
+    model = make_on_meta(name)
+    config = model.config
+    size, width = config.vision_config.image_size, config.text_config.hidden_size
+    pixels = torch.empty(2, 3, size, size, device="meta")
+    if "image" in model.pixel_inputs:
+        features, num_tokens = model.get_image_features(pixels), config.num_image_tokens
+    else:
+        features, num_tokens = model.get_video_features(pixels[None].expand(2, -1, -1, -1, -1)), 512
+    assert features.pooler_output.shape == (2, num_tokens, width)
+    assert num_tokens in (144, 512)
+
+
+@pytest.mark.parametrize("name", SHAPES)
 def test_output_shapes(name):
     model = make_on_meta(name)
     config = model.config
@@ -90,7 +138,9 @@ def test_generation_config(name):
 
 @every_model
 def test_chat_template(name):
-    assert (HUB_CONFIGS / name / "chat_template.jinja").read_text("utf-8") == CHAT_TEMPLATE
+    processor_class = family_of(AutoConfig.from_pretrained(HUB_CONFIGS / name)).processor_class
+    template = sys.modules[processor_class.__module__].CHAT_TEMPLATE
+    assert (HUB_CONFIGS / name / "chat_template.jinja").read_text("utf-8") == template
 
 
 @every_model
@@ -98,7 +148,28 @@ def test_card_is_about_the_model(name):
     card = ModelCard.load(HUB_CONFIGS / name / "README.md")
     assert f"of {NUM_PARAMETERS[name] / 1e6:,.1f} million parameters" in card.text
     assert f'model="{name}"' in card.text
-    assert card.data.pipeline_tag == "video-text-to-text"
+    family = family_of(AutoConfig.from_pretrained(HUB_CONFIGS / name))
+    assert card.data.pipeline_tag == family.task
+    if name in PUBLISHED:
+        repository = PUBLISHED[name].repository
+        [published] = [model for model in family.published.models if model.repository == repository]
+        assert repository in card.data.base_model
+        # of the license, what is known, and nothing else
+        assert card.data.license == family.published.license_of(published).name
+        for benchmark, score in published.scores.items():
+            assert f"| {benchmark} | {score} |" in card.text
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_models_are_told_apart(name):
+    config = AutoConfig.from_pretrained(HUB_CONFIGS / name)
+    published, repository = family_of(config).published, PUBLISHED[name].repository
+    assert published.find(config, repository).repository == repository
+    found = published.find(config, "/some/folder")
+    if name == "tinyllava-video-qwen2.5-3b-group-16":
+        assert found is None  # TinyLLaVA-Video-R1 has the same config
+    else:
+        assert found.repository == repository
 
 
 def published_tokenizer() -> Qwen2Tokenizer:

@@ -49,6 +49,7 @@ def make_card(
         base_models=metadata.base_model or [],
         is_published=is_published(config),
         published=published,
+        paper=(published and published.paper) or family.paper,
         license_note=license.note if metadata.license == license.name and is_published(config) else None,
         results=metadata.eval_results or [],
         speed=read_speed(model.num_parameters()),
