@@ -2,7 +2,7 @@
 """Chats to prompts and token ids: what the processors of all families do."""
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from transformers.processing_utils import ProcessorMixin
@@ -67,7 +67,9 @@ class ChatPrompts(ProcessorMixin):
         video_processor = getattr(self, "video_processor", None)
         known = () if video_processor is None else video_processor.valid_kwargs.__annotations__
         part_options = [name for name in PART_OPTIONS if name in known]
-        chats = [self._normalize(chat, template, add_generation_prompt, part_options) for chat in chats]
+        chats = [
+            normalize_chat(chat, template, self._kinds_in_chats, part_options, add_generation_prompt) for chat in chats
+        ]
         prompts, spans, tokenizer = self._render(
             template,
             chats,
@@ -97,17 +99,12 @@ class ChatPrompts(ProcessorMixin):
             options["return_tensors"] = return_tensors
         if return_assistant_tokens_mask:
             options |= {"return_offsets_mapping": True, "return_text_replacement_offsets": True}
-        visuals = {kind: [_visuals(chat, kind) for chat in chats] for kind in ("image", "video")}
+        visuals = {name: given for name, given in self._visuals_of(chats).items() if any(given)}
         processor = self
         if tokenizer is not self.tokenizer:
             processor = copy.copy(self)
             processor.tokenizer = tokenizer
-        inputs = processor(
-            text=prompts if is_batched else prompts[0],
-            images=visuals["image"] if any(visuals["image"]) else None,
-            videos=visuals["video"] if any(visuals["video"]) else None,
-            **options,
-        )
+        inputs = processor(text=prompts if is_batched else prompts[0], **visuals, **options)
         if not return_dict:
             return inputs["input_ids"]
         if return_assistant_tokens_mask:
@@ -136,7 +133,7 @@ class ChatPrompts(ProcessorMixin):
             ValueError: as [`apply_chat_template`].
         """
         template = self._resolve_chat_template(None)
-        chats = [self._normalize(chat, template, add_generation_prompt)]
+        chats = [normalize_chat(chat, template, self._kinds_in_chats, (), add_generation_prompt)]
         [prompt], _, tokenizer = self._render(
             template, chats, add_generation_prompt=add_generation_prompt, **self.tokenizer.special_tokens_map
         )
@@ -148,11 +145,17 @@ class ChatPrompts(ProcessorMixin):
             "input_ids"
         ]
 
-    def _normalize(
-        self, chat: Any, template: str, needs_question: bool, part_options: Collection[str] = ()
-    ) -> list[dict[str, Any]]:
-        """The messages in one form, with visuals of the kinds that the model takes."""
-        return normalize_chat(chat, template, self.placeholders, part_options, needs_question)
+    @property
+    def _kinds_in_chats(self) -> tuple[str, ...]:
+        """Kinds of visuals that a chat may hold."""
+        return tuple(self.placeholders)
+
+    def _visuals_of(self, chats: list[list[dict[str, Any]]]) -> dict[str, list[list[Any]]]:
+        """The visuals of each chat in its order, as the processor is called with them."""
+        return {
+            f"{kind}s": [[part[kind] for part in visual_parts(chat) if part["type"] == kind] for chat in chats]
+            for kind in self.placeholders
+        }
 
     def _render(
         self, template: str, chats: list[list[dict[str, Any]]], raw_prompt: bool = False, **options: Any
@@ -189,11 +192,11 @@ def _render_all(
     return [prompt for prompt, _ in rendered], [spans for _, spans in rendered]
 
 
-def _visuals(chat: list[dict[str, Any]], kind: str) -> list[Any]:
-    """The images or videos that come with a chat, in its order."""
+def visual_parts(chat: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parts of a chat that bring an image or a video, in its order."""
     contents = [message.get("content") for message in chat]
     parts = [part for content in contents if isinstance(content, list) for part in content]
-    return [part[kind] for part in parts if part["type"] == kind and kind in part]
+    return [part for part in parts if part["type"] in ("image", "video") and part["type"] in part]
 
 
 __all__ = ["ChatPrompts"]

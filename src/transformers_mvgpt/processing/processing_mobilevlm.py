@@ -9,6 +9,7 @@ from .image_groups import group_images
 from .image_processing_mobilevlm import MobileVLMImageProcessor
 from .square_padding import shrink_large_squares
 from .vision_language_processor import VisionLanguageProcessor
+from .visual_token_counts import CountsVisualTokens
 
 
 # Vicuna's, as the published models were trained. Images stand in front of the question, wherever they were put.
@@ -52,7 +53,7 @@ CHAT_TEMPLATE = """\
 """
 
 
-class MobileVLMProcessor(VisionLanguageProcessor):
+class MobileVLMProcessor(CountsVisualTokens, VisionLanguageProcessor):
     r"""
     Makes the inputs of a MobileVLM model from text and images: one `<image>` in the text becomes as many as the model makes visual
     tokens of it. Text before and after an image is tokenized apart, as the published models were trained. Batches are padded on the

@@ -8,6 +8,7 @@ from transformers.processing_utils import ProcessingKwargs
 
 from .video_language_processor import VideoLanguageProcessor
 from .video_processing_mvgpt import MobileVideoGPTVideoProcessor, MobileVideoGPTVideoProcessorKwargs
+from .visual_token_counts import CountsVisualTokens
 
 
 # ChatML with Qwen2's system prompt. A visual stands where it was put, followed by a newline; the published models were
@@ -53,7 +54,7 @@ class MobileVideoGPTProcessorKwargs(ProcessingKwargs, total=False):
     videos_kwargs: MobileVideoGPTVideoProcessorKwargs
 
 
-class MobileVideoGPTProcessor(VideoLanguageProcessor):
+class MobileVideoGPTProcessor(CountsVisualTokens, VideoLanguageProcessor):
     r"""
     Makes the inputs of a Mobile-VideoGPT model from text, images and videos: one `<|image_pad|>` or `<|video_pad|>` in
     the text becomes as many as the model makes visual tokens of it. Batches are padded on the left, if the tokenizer was not made

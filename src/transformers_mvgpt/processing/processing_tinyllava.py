@@ -6,7 +6,7 @@ from typing import Any
 from transformers import PreTrainedConfig
 from transformers.processing_utils import ProcessingKwargs
 
-from .video_language_processor import VideoLanguageProcessor
+from .video_language_processor import ImagesAsVideos, VideoLanguageProcessor
 from .video_processing_tinyllava import TinyLlavaVideoVideoProcessor, TinyLlavaVideoVideoProcessorKwargs
 
 
@@ -68,7 +68,7 @@ class TinyLlavaVideoProcessorKwargs(ProcessingKwargs, total=False):
     videos_kwargs: TinyLlavaVideoVideoProcessorKwargs
 
 
-class TinyLlavaVideoProcessor(VideoLanguageProcessor):
+class TinyLlavaVideoProcessor(ImagesAsVideos, VideoLanguageProcessor):  # type: ignore[misc]
     r"""
     Makes the inputs of a TinyLLaVA-Video model from text and videos: one `<image>` in the text stands for a video, or for an image as a
     video of one frame, and becomes as many as the model makes visual tokens of it. The text around it is tokenized in pieces, as the

@@ -5,6 +5,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -180,7 +181,7 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         for number, name in enumerate(self.model_input_names):
             pixels = [streams[number] for streams in videos]
             if is_joined:
-                batch[name] = torch.cat(pixels)
+                batch[name] = torch.cat(pixels) if return_tensors == "pt" else [*chain.from_iterable(pixels)]
             elif return_tensors == "pt" and len(pixels) == 1:
                 batch[name] = pixels[0][None]
             else:

@@ -1,13 +1,14 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Videos in prompts: what the processors of families that take videos do."""
 
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
+from transformers.processing_utils import ProcessingKwargs, ProcessorMixin, Unpack
 from transformers.video_utils import make_batched_metadata
 
-from .chat_messages import VideoWithOptions, normalize_chat
+from .chat_messages import VideoWithOptions
+from .chat_prompts import visual_parts
 from .image_inputs import read_image
 from .video_file_processor import VideoFileProcessor
 from .video_inputs import flatten_videos
@@ -15,33 +16,15 @@ from .vision_language_processor import VisionLanguageProcessor
 
 
 class VideoLanguageProcessor(VisionLanguageProcessor):
-    """
-    A [`VisionLanguageProcessor`] whose model takes videos. If the model takes videos alone, an image becomes a video of one frame, in a
-    chat where it stands.
-    """
+    """A [`VisionLanguageProcessor`] whose model takes videos."""
 
     video_processor: VideoFileProcessor
 
-    def _normalize(
-        self, chat: Any, template: str, needs_question: bool, part_options: Collection[str] = ()
-    ) -> list[dict[str, Any]]:
-        if "image" in self.placeholders:
-            return super()._normalize(chat, template, needs_question, part_options)
-        messages = normalize_chat(chat, template, ("image", "video"), part_options, needs_question)
-        for message in messages:
-            if isinstance(message["content"], list):
-                message["content"] = [_image_as_video(part) for part in message["content"]]
-        return messages
-
-    def prepare_inputs_layout(self, images=None, text=None, videos=None, audio=None, **kwargs):
-        if images is not None and "image" not in self.placeholders:
-            if videos is not None:
-                raise ValueError(
-                    f"A {type(self).__name__} cannot tell the order of `images` and `videos` in a prompt: pass all of them as `videos`, "
-                    "an image as a list of one frame, or pass a chat."
-                )
-            images, videos = None, [VideoWithOptions(image, is_image=True) for image in _flatten_images(images)]
-        return super().prepare_inputs_layout(images=images, text=text, videos=videos, audio=audio, **kwargs)
+    def __call__(
+        self, images: Any = None, text: Any = None, videos: Any = None, **kwargs: Unpack[ProcessingKwargs]
+    ) -> Any:
+        """As [`VisionLanguageProcessor.__call__`]."""
+        return self._call(images=images, text=text, videos=videos, **kwargs)
 
     def validate_inputs(self, images=None, text=None, videos=None, audio=None, **kwargs):
         if videos is not None:
@@ -88,10 +71,33 @@ class VideoLanguageProcessor(VisionLanguageProcessor):
         return self.video_token * self.num_video_tokens
 
 
-def _image_as_video(part: dict[str, Any]) -> dict[str, Any]:
-    if part["type"] != "image":
-        return part
-    return {"type": "video"} | ({"video": VideoWithOptions(part["image"], is_image=True)} if "image" in part else {})
+class ImagesAsVideos(ProcessorMixin):
+    """
+    What a [`VideoLanguageProcessor`] does whose model takes videos alone: an image is a video of one frame, in a chat where it stands.
+    """
+
+    # `images` is not among the names: code that gives a processor all kinds of visuals looks at the names of its parameters
+    def __call__(self, text: Any = None, videos: Any = None, **kwargs: Unpack[ProcessingKwargs]) -> Any:
+        """As [`VisionLanguageProcessor.__call__`]. Instead of `videos`, it takes `images`."""
+        images = kwargs.pop("images", None)
+        if images is not None and videos is not None:
+            raise ValueError(
+                f"A {type(self).__name__} cannot tell the order of `images` and `videos` in a prompt: pass all of them as `videos`, "
+                "an image as a list of one frame, or pass a chat."
+            )
+        if images is not None:
+            videos = [VideoWithOptions(image, is_image=True) for image in _flatten_images(images)]
+        return self._call(text=text, videos=videos, **kwargs)
+
+    @property
+    def _kinds_in_chats(self) -> tuple[str, ...]:
+        return "image", "video"
+
+    def _visuals_of(self, chats: list[list[dict[str, Any]]]) -> dict[str, list[list[Any]]]:
+        def video_of(part: dict[str, Any]) -> Any:
+            return VideoWithOptions(part["image"], is_image=True) if part["type"] == "image" else part["video"]
+
+        return {"videos": [[video_of(part) for part in visual_parts(chat)] for chat in chats]}
 
 
 def _flatten_images(images: Any) -> list[Any]:
@@ -100,4 +106,4 @@ def _flatten_images(images: Any) -> list[Any]:
     return list(images) if getattr(images, "ndim", 3) == 4 else [images]
 
 
-__all__ = ["VideoLanguageProcessor"]
+__all__ = ["ImagesAsVideos", "VideoLanguageProcessor"]

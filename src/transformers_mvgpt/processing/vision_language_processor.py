@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from transformers import AutoConfig, PreTrainedConfig
-from transformers.processing_utils import MultiModalData
+from transformers.processing_utils import ProcessingKwargs, Unpack, VideosKwargs
 
 from ..video.limits import UntrustedInput
 from .center_resize import center_images
@@ -107,22 +107,25 @@ class VisionLanguageProcessor(SavedWithCode, ChatPrompts):
         tokenizer = load_tokenizer(pretrained_model_name_or_path, **{"padding_side": "left", **kwargs})
         return cls.from_config(config, tokenizer)
 
-    def __call__(
-        self, images: Any = None, text: Any = None, videos: Any = None, audio: Any = None, **kwargs: Any
-    ) -> Any:
+    def __call__(self, images: Any = None, text: Any = None, **kwargs: Unpack[ProcessingKwargs]) -> Any:
         """
         As [`~ProcessorMixin.__call__`]. Control tokens in the text are control tokens.
 
         Raises:
             ValueError: on an unknown option, and if placeholders and visuals are not as many.
         """
+        if kwargs.pop("videos", None) is not None:
+            raise ValueError(
+                f"A {type(self).__name__} takes images, no videos: pass frames of the video as images, or use a model for videos."
+            )
+        return self._call(images=images, text=text, **kwargs)
+
+    def _call(self, **inputs: Any) -> Any:
         processor = self
         if self.splits_at_placeholders:
             processor = copy.copy(self)
             processor.tokenizer = self._of_prompts(self.tokenizer)
-        return super(VisionLanguageProcessor, processor).__call__(
-            images=images, text=text, videos=videos, audio=audio, **kwargs
-        )
+        return super(VisionLanguageProcessor, processor).__call__(**inputs)
 
     def _of_prompts(self, tokenizer: Any) -> Any:
         """The tokenizer, as prompts with placeholders need it."""
@@ -161,7 +164,8 @@ class VisionLanguageProcessor(SavedWithCode, ChatPrompts):
         return known
 
     def _refuse_unknown(self, options: Iterable[str]) -> None:
-        known = self.known_options()
+        # transformers' own code passes options of videos to all processors
+        known = self.known_options() | set(VideosKwargs.__annotations__)
         if unknown := sorted(set(options) - known):
             raise ValueError(
                 f"Unknown option {', '.join(map(repr, unknown))}; the options of {type(self).__name__} are "
@@ -170,10 +174,6 @@ class VisionLanguageProcessor(SavedWithCode, ChatPrompts):
 
     def validate_inputs(self, images=None, text=None, videos=None, audio=None, **kwargs):
         self._refuse_unknown(kwargs)
-        if videos is not None and "video" not in self.placeholders:
-            raise ValueError(
-                f"A {type(self).__name__} takes images, no videos: pass frames of the video as images, or use a model for videos."
-            )
         for prompt in [text] if isinstance(text, str) else text or ():
             if isinstance(prompt, str):
                 check_text("The text", prompt)
@@ -196,16 +196,6 @@ class VisionLanguageProcessor(SavedWithCode, ChatPrompts):
 
     def replace_image_token(self, image_inputs: dict, image_idx: int, **kwargs) -> str:
         return self.image_token * self.num_image_tokens
-
-    def _get_num_multimodal_tokens(self, image_sizes=None, video_sizes=None, **kwargs) -> MultiModalData:
-        """Visual tokens per visual, whatever their sizes."""
-        data = {}
-        if image_sizes is not None:
-            data["num_image_tokens"] = [self.num_image_tokens] * len(image_sizes)
-            data["num_image_patches"] = [1] * len(image_sizes)
-        if video_sizes is not None:
-            data["num_video_tokens"] = [self.num_video_tokens] * len(video_sizes)
-        return MultiModalData(**data)
 
 
 __all__ = ["VisionLanguageProcessor"]
