@@ -275,6 +275,48 @@ class TestText:
         )
 
 
+class TestSamplesThatCannotBeUsed:
+    """What stands for them has something of each visual that the model takes, and nothing to learn."""
+
+    @pytest.mark.parametrize(
+        ("family", "text", "visuals", "problem"),
+        [
+            ("mobilevlm v2", "chat", [("video", film(2), 0)], "it has the part 'video': the model takes images alone"),
+            (
+                "mobilevlm v2",
+                "caption",
+                [("image", still(), 0)] * 2,
+                "it must have one visual and one answer, but it has 2 and 1",
+            ),
+            ("mobilevlm v2", "caption", [], "it must have one visual and one answer, but it has 0 and 1"),
+            ("tinyllava", "chat", [("image", still(), 0), ("video", "absent.mp4", 0)], "absent.mp4"),
+        ],
+    )
+    def test_stand_in(self, models, collators, family, text, visuals, problem):
+        processor = collators[family].processor
+        collator = DataCollator(processor, on_unreadable="report", text=text)
+        batch = collator([say("What?", "it", visuals=visuals)])
+        [reported] = batch["problems"]
+        assert problem in reported
+        assert (batch["labels"] == IGNORED).all()
+        model = AutoModelForImageTextToText.from_pretrained(models[family])
+        inputs = {name: batch[name] for name in batch if name != "problems"}
+        assert model(**inputs, num_items_in_batch=torch.tensor(1)).loss == 0
+
+    def test_run_that_shows_videos_to_a_model_of_images(self, tmp_path, models, images, clips):
+        recipe = tiny_recipe("instruction", models["mobilevlm v1"], [images, clips], tmp_path / "output")
+        message = r"^MobileVLM takes images alone, but sample 0 of .*clips.json has a video \(8 such samples\): take them out"
+        with pytest.raises(ValueError, match=message):
+            run(recipe)
+
+    def test_run_of_a_stage_of_captions_on_text(self, tmp_path, models):
+        turns = [{"from": "human", "value": "What?"}, {"from": "gpt", "value": "it"}]
+        data = write_json(tmp_path / "text.json", [{"conversations": turns}])
+        message = r"^The stage 'video_projector' is trained on videos or images with captions, but sample 0 of .*text.json has not one"
+        with pytest.raises(ValueError, match=message):
+            run(tiny_recipe("video_projector", models["tinyllava"], data, tmp_path / "output"))
+
+
 def test_rows_of_a_batch_do_not_see_each_other(models, collators):
     """Text alone, several images and images between turns: each row has the loss that it has alone."""
     samples = [

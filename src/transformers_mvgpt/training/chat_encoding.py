@@ -20,6 +20,12 @@ def placeholder_ids(processor: Any) -> dict[str, int]:
     return {modality: token_id for modality, token_id in ids.items() if token_id is not None}
 
 
+def visual_kinds(processor: Any) -> tuple[str, ...]:
+    """What may be shown to the model. To one that takes videos alone, an image is a video of one frame."""
+    modalities = tuple(placeholder_ids(processor))
+    return ("image", "video") if modalities == ("video",) else modalities
+
+
 def encode_chats(
     processor: Any, chats: list[list[dict[str, Any]]], num_image_tokens: int | None = None
 ) -> list[tuple[np.ndarray, np.ndarray] | str]:
@@ -172,13 +178,11 @@ def _overlapping(offsets: list[tuple[int, int]], spans: Iterable[tuple[int, int]
 def _find_problems(processor: Any, chats: list[list[dict[str, Any]]]) -> Iterator[str | None]:
     tokens = {*processor.tokenizer.get_added_vocab(), *processor.placeholders.values()}
     control_tokens = re.compile("|".join(map(re.escape, tokens)))
-    modalities = tuple(placeholder_ids(processor))
-    if modalities == ("video",):
-        modalities = ("image", "video")  # an image is a video of one frame
-    return (_misplaced(control_tokens, modalities, chat) for chat in chats)
+    kinds = visual_kinds(processor)
+    return (_misplaced(control_tokens, kinds, chat) for chat in chats)
 
 
-def _misplaced(control_tokens: re.Pattern, modalities: Iterable[str], chat: list[dict[str, Any]]) -> str | None:
+def _misplaced(control_tokens: re.Pattern, kinds: Iterable[str], chat: list[dict[str, Any]]) -> str | None:
     """Words must not open or close a turn, nor stand for a visual, and visuals must be of a kind that the model takes."""
     for message in chat:
         for part in message["content"]:
@@ -186,6 +190,6 @@ def _misplaced(control_tokens: re.Pattern, modalities: Iterable[str], chat: list
                 return f"its text has the control token {found[0]}: take it out"
             if part["type"] != "text" and message["role"] == "assistant":
                 return f"a turn of the assistant has the part {part['type']!r}: the model can only say text"
-            if part["type"] not in ("text", *modalities):
-                return f"it has the part {part['type']!r}: the model takes {' and '.join(modalities)}s alone"
+            if part["type"] not in ("text", *kinds):
+                return f"it has the part {part['type']!r}: the model takes {' and '.join(kinds)}s alone"
     return None

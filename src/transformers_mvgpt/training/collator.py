@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from ..processing.image_inputs import read_image
 from ..processing.video_file_processor import MAX_NUM_FRAMES
 from ..video.limits import shorten
-from .chat_encoding import IGNORED, encode_captions, encode_chats, placeholder_ids
+from .chat_encoding import IGNORED, encode_captions, encode_chats, placeholder_ids, visual_kinds
 
 
 # What decoders raise for files that are missing, damaged, or so large that they must be an attack.
@@ -184,14 +184,14 @@ class DataCollator:
         self, messages: list[dict[str, Any]], text: tuple[np.ndarray, np.ndarray] | str
     ) -> tuple[tuple[np.ndarray, np.ndarray], list[dict[str, torch.Tensor]]]:
         """Zeros of the right kinds, so that all processes still run the same parts of the model."""
+        known = visual_kinds(self.processor)
+        visuals = [part for message in messages for part in message["content"] if part["type"] in known]
         if isinstance(text, str):
-            visuals = [part for message in messages for part in message["content"] if part["type"] != "text"]
             empty = [{"role": "user", "content": visuals}, {"role": "assistant", "content": []}]
-            [text] = self._encode([empty])
+            [text] = encode_chats(self.processor, [empty], self.num_frame_tokens)
             assert not isinstance(text, str)
         ids, labels = text
-        kinds = [part["type"] for message in messages for part in message["content"] if part["type"] != "text"]
-        return (ids, np.full_like(labels, IGNORED)), [self._blank(kind) for kind in kinds]
+        return (ids, np.full_like(labels, IGNORED)), [self._blank(part["type"]) for part in visuals]
 
     def _blank(self, kind: str) -> dict[str, torch.Tensor]:
         """An image or a video of zeros."""

@@ -19,6 +19,7 @@ from ..conversion.native_folder import check_written, write_native_folder
 from ..families import family_of
 from ..video.limits import UntrustedInput
 from .arguments import training_arguments
+from .chat_encoding import visual_kinds
 from .checkpoints import list_checkpoints
 from .collator import DataCollator
 from .data import MODALITIES, InstructionDataset
@@ -93,10 +94,11 @@ def _train(
     set_seed(recipe.seed)
     loaded = load_model(recipe.model, {}, dtype=torch.float32)
     config = loaded.model.config
-    stage = find_stage(family_of(config), recipe.stage)
+    family = family_of(config)
+    stage = find_stage(family, recipe.stage)
     for data in (dataset, eval_dataset):
         if data is not None:
-            _check_visuals(data, stage)
+            _check_visuals(data, stage, visual_kinds(loaded.processor), family.name)
     loaded.model.name_or_path = os.path.abspath(recipe.model) if os.path.isdir(recipe.model) else recipe.model
     if untrusted_input is not None:
         loaded.processor.untrusted_input = untrusted_input
@@ -159,27 +161,30 @@ def _stop(trainer: VisionLanguageTrainer, checkpoints: Path, signal_number: int)
     )
 
 
-def _check_visuals(dataset: InstructionDataset, stage: Stage) -> None:
+def _check_visuals(dataset: InstructionDataset, stage: Stage, kinds: tuple[str, ...], family_name: str) -> None:
     """
     Raises:
-        ValueError: if samples lack what the stage shows, or have something else.
+        ValueError: if samples have a visual that the model does not take (it takes those of `kinds`), or that the stage does not show.
     """
-    if not stage.visuals:
-        return
-    misfits = (~np.isin(dataset.modalities, [MODALITIES[kind] for kind in stage.visuals])).nonzero()[0]
-    if len(misfits):
-        index = int(misfits[0])
-        kinds = " or ".join(stage.visuals)
-        others = [
-            kind
-            for kind, number in MODALITIES.items()
-            if kind not in stage.visuals and dataset.modalities[index] & number
-        ]
-        has = f"has a {others[0]}" if others else f"has not one {kinds}"
-        raise ValueError(
-            f"The stage {stage.name!r} is trained on {kinds.replace(' or ', 's or ')}s with captions, but "
-            f"{dataset.describe(index)} {has} ({len(misfits)} such samples): train on it in the stage 'instruction'."
+
+    def refuse(is_misfit: np.ndarray, what: str, allowed: tuple[str, ...], way_out: str) -> None:
+        if not is_misfit.any():
+            return
+        index = int(is_misfit.argmax())
+        others = [kind for kind, number in MODALITIES.items() if kind not in allowed and modalities[index] & number]
+        has = f"has a {others[0]}" if others else f"has not one {' or '.join(allowed)}"
+        raise ValueError(f"{what}, but {dataset.describe(index)} {has} ({is_misfit.sum()} such samples): {way_out}.")
+
+    modalities = dataset.modalities
+    foreign = sum(number for kind, number in MODALITIES.items() if kind not in kinds)
+    what = f"{family_name} takes {' and '.join(kinds)}s alone"
+    refuse(modalities & foreign > 0, what, kinds, "take them out of the data")
+    if stage.visuals:
+        allowed = [MODALITIES[kind] for kind in stage.visuals]
+        what = (
+            f"The stage {stage.name!r} is trained on {' or '.join(f'{kind}s' for kind in stage.visuals)} with captions"
         )
+        refuse(~np.isin(modalities, allowed), what, stage.visuals, "train on it in the stage 'instruction'")
 
 
 def _write_model(trainer: VisionLanguageTrainer, loaded: LoadedModel, output: Path) -> None:
