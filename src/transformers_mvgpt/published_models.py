@@ -55,6 +55,8 @@ class PublishedModels:
             Of their weights.
         datasets (`tuple[str, ...]`):
             Hub ids of what they were trained on.
+        scores_source (`str`):
+            Where their scores stand, for a sentence.
         other_licenses (`Mapping[str, License]`):
             By repository, of those that have another one.
     """
@@ -62,6 +64,7 @@ class PublishedModels:
     models: tuple[PublishedModel, ...]
     license: License
     datasets: tuple[str, ...] = ()
+    scores_source: str = ""
     other_licenses: Mapping[str, License] = field(default_factory=dict)
 
     def find(self, config: PreTrainedConfig, source: str | None = None) -> PublishedModel | None:
@@ -142,6 +145,7 @@ MOBILEVLM = PublishedModels(
         "The authors publish code and weights under the Apache License 2.0. CLIP and the texts and images of the training have\n"
         "terms of their own.",
     ),
+    scores_source="MobileVLM (arXiv 2312.16886) and MobileVLM V2 (arXiv 2402.03766)",
     other_licenses={
         "mtgv/MobileVLM_V2-7B": License(
             None,
@@ -191,4 +195,5 @@ TINYLLAVA_VIDEO = PublishedModels(
         "SigLIP, which have terms of their own: read them, and the authors' pages, before you use the weights.",
     ),
     datasets=("lmms-lab/LLaVA-Video-178K",),
+    scores_source="TinyLLaVA-Video (arXiv 2501.15513) and TinyLLaVA-Video-R1 (arXiv 2504.09641)",
 )
