@@ -2,11 +2,13 @@
 import json
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from transformers_mvgpt.cli.main import app
 from transformers_mvgpt.demo import CHECKPOINT, CLIP
-from transformers_mvgpt.evaluation import is_same_answer
+from transformers_mvgpt.evaluation import is_same_answer, read_questions
+from transformers_mvgpt.evaluation.letters import letter_of
 
 
 def run(*arguments):
@@ -61,13 +63,50 @@ def test_precisions_are_compared(one_question):
     assert [row[3] for row in rows] == ["3.70 MB", "1.85 MB", "1.17 MB", "0.93 MB"]
 
 
+def test_letters_of_options(tmp_path):
+    """What is said about an image in the place of a video; the answers are kept whole, and can be read again."""
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "red.png")
+    options = ["red", "a red thing"]
+    record = {"image": "red.png", "type": "color", "question": "What is it?", "answer": "red", "options": options}
+    (tmp_path / "questions.jsonl").write_text(json.dumps(record) + "\n", encoding="utf-8")
+    written = ["--letters", "--device", "cpu", "--max-new-tokens", 3, "--answers", tmp_path / "answers.jsonl"]
+    result = run("evaluate", CHECKPOINT, tmp_path / "questions.jsonl", *written)
+    assert result.exit_code == 0, result.stderr
+    kept = json.loads((tmp_path / "answers.jsonl").read_text("utf-8"))
+    assert kept == {**record, "image": str(tmp_path / "red.png"), "given": kept["given"]}
+    is_right = letter_of(kept["given"], options) == "A"
+    assert result.stdout.splitlines()[-1].split() == ["all", "100.0%" if is_right else "0.0%", "100.0%"]
+    assert [question.image for question in read_questions(tmp_path / "answers.jsonl", media_anywhere=True)] == [
+        str(tmp_path / "red.png")
+    ]
+
+
+def test_thoughts_are_no_answers(monkeypatch, one_question, tmp_path):
+    asked = []
+
+    def answer_all(model, processor, questions, **options):
+        asked.append((questions[0].question, options["template_variables"]))
+        yield "<think> Two. </think><answer> No number. </answer>"
+
+    monkeypatch.setattr("transformers_mvgpt.evaluation.answer_questions", answer_all)
+    result = run("evaluate", CHECKPOINT, one_question, "--media-anywhere", "--device", "cpu", "--think")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[-1].split() == ["all", "100.0%", "100.0%"]
+    assert asked == [("How many shapes are there?", {"think": True})]
+    record = {**json.loads(one_question.read_text("utf-8")), "options": ["Two", "No number."]}
+    one_question.write_text(json.dumps(record))
+    result = run("evaluate", CHECKPOINT, one_question, "--media-anywhere", "--device", "cpu", "--think", "--letters")
+    assert result.stdout.splitlines()[-1].split() == ["all", "100.0%", "100.0%"]
+    assert asked[1:] == [("How many shapes are there?\nA. Two\nB. No number.", {"think": True})]
+
+
 def test_bad_precisions(one_question):
     result = run("evaluate", CHECKPOINT, one_question, "--quantization", "int2")
     assert result.exit_code == 1
     assert result.stderr == "Error: `quantization` (int2) must be int8 or int4.\n"
     result = run("evaluate", CHECKPOINT, one_question, "--quantization", "int8", "--compare-precisions")
     assert result.exit_code == 1
-    assert "goes with neither --shuffle-frames, --quantization nor --answers." in result.stderr
+    assert "goes with neither --shuffle-frames, --quantization nor --answers, and neither with --l" in result.stderr
 
 
 def test_results_are_not_replaced_unasked(questions, tmp_path):

@@ -1,9 +1,13 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+from dataclasses import replace
+
 import pytest
 import torch
-from transformers import pipeline
+from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
-from transformers_mvgpt.demo import CHECKPOINT, make_clip, write_clip
+from tiny_families import write_mobilevlm, write_tinyllava
+from transformers_mvgpt.demo import CHECKPOINT, CLIP, make_clip, write_clip
 from transformers_mvgpt.evaluation import ScoredQuestion, answer_questions
 
 
@@ -80,3 +84,59 @@ def test_options_reach_generate(pipe, questions):
     [answer] = answer_questions(pipe.model, pipe.processor, [question], max_new_tokens=6)
     assert answer.startswith(short)
     assert len(short) < len(answer)
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    path = tmp_path_factory.mktemp("images") / "image.png"
+    Image.effect_noise((60, 40), 90).convert("RGB").save(path)
+    return path
+
+
+def load(folder):
+    return AutoModelForImageTextToText.from_pretrained(folder).eval(), AutoProcessor.from_pretrained(folder)
+
+
+def answer_alone(model, processor, image, text, **options):
+    """By `generate`, with all that it gets of the image."""
+    content = [{"type": "image", "image": str(image)}, {"type": "text", "text": text}]
+    inputs = processor.apply_chat_template(
+        [{"role": "user", "content": content}],
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+        **options,
+    )
+    generated = model.generate(**inputs, max_new_tokens=4, do_sample=False)
+    return processor.decode(generated[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True).strip()
+
+
+@pytest.mark.parametrize("family", ["Mobile-VideoGPT", "MobileVLM", "TinyLLaVA-Video"])
+def test_answers_about_images(family, image, tmp_path):
+    write = {"MobileVLM": write_mobilevlm, "TinyLLaVA-Video": write_tinyllava}.get(family, lambda _: CHECKPOINT)
+    model, processor = load(write(tmp_path / "model"))
+    questions = [ScoredQuestion(None, "kind", text, "", image=str(image)) for text in ("What is it?", "Is it red?")]
+    answers = list(answer_questions(model, processor, questions, max_new_tokens=4, shuffle_frames=True))
+    assert answers == [answer_alone(model, processor, image, question.question) for question in questions]
+
+
+def test_variables_of_the_template(image, tmp_path):
+    model, processor = load(write_tinyllava(tmp_path / "model"))
+    question = ScoredQuestion(None, "kind", "What is it?", "", image=str(image))
+    [answer] = answer_questions(model, processor, [question], max_new_tokens=4, template_variables={"think": True})
+    assert answer == answer_alone(model, processor, image, "What is it?", think=True)
+    model, processor = load(CHECKPOINT)
+    with pytest.raises(ValueError, match="The chat template of this model has no variable 'think': leave it out"):
+        next(answer_questions(model, processor, [question], template_variables={"think": True}))
+
+
+def test_models_of_images_see_no_videos(image, tmp_path):
+    question = ScoredQuestion(None, "kind", "What is it?", "", image=str(image))
+    answers = answer_questions(
+        *load(write_mobilevlm(tmp_path / "model")), [question, replace(question, image=None, video=str(CLIP))]
+    )
+    with pytest.raises(
+        ValueError, match="takes images, no videos: ask about `image` instead of `video`, or use a model"
+    ):
+        next(answers)

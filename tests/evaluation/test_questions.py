@@ -32,6 +32,14 @@ def test_questions_are_read_with_their_videos_beside_the_file(tmp_path):
     assert read_questions(file, "/elsewhere")[0].video == "/elsewhere/a/clip.mp4"
 
 
+def test_questions_about_images(tmp_path):
+    record = {key: value for key, value in RECORD.items() if key != "video"}
+    file = write_lines(tmp_path / "questions.jsonl", RECORD, {**record, "image": "a.png"})
+    video, image = read_questions(file)
+    assert (video.modality, video.image) == ("video", None)
+    assert (image.modality, image.video, image.image) == ("image", None, str(tmp_path / "a.png"))
+
+
 def test_videos_outside_of_the_folder_on_request(tmp_path):
     file = write_lines(tmp_path / "questions.jsonl", {**RECORD, "video": "/elsewhere/clip.mp4", "given": "x", "id": 1})
     assert read_questions(file, media_anywhere=True)[0].video == "/elsewhere/clip.mp4"
@@ -48,6 +56,11 @@ def test_videos_outside_of_the_folder_on_request(tmp_path):
         (["[1, 2]\n"], r"line 1: not a question \(TypeError"),
         (["\n"], r"questions\.jsonl holds no questions\."),
         ([RECORD, {**RECORD, "opions": ["x"]}], r"line 2: not a question \(ValueError: unknown key `opions`\)"),
+        ([{**RECORD, "image": "a.png"}], r"line 1: not a question \(ValueError: both `video` and `image`\)"),
+        (
+            [{**RECORD, "video": None, "image": "../a.png"}],
+            r"line 1: .*`image` is '\.\./a\.png', which leads out of the media folder",
+        ),
         (
             [{**RECORD, "answer": None}],
             r"line 1: not a question \(ValueError: `answer` is 'None', not a text or number\)",

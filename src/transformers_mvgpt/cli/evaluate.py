@@ -15,7 +15,8 @@ def evaluate(
     questions: Annotated[
         Path,
         typer.Argument(
-            metavar="QUESTIONS", help="JSONL file; a line has `video`, `type`, `question`, `answer`, maybe `options`."
+            metavar="QUESTIONS",
+            help="JSONL file; a line has `video` or `image`, `type`, `question`, `answer`, maybe `options`.",
         ),
     ],
     media_folder: Annotated[
@@ -26,6 +27,15 @@ def evaluate(
     ] = False,
     shuffle_frames: Annotated[
         bool, typer.Option("--shuffle-frames", help="Show the sampled frames in random order.")
+    ] = False,
+    letters: Annotated[
+        bool,
+        typer.Option(
+            "--letters", help="Ask for the letter of one of the `options`, as the published models were asked."
+        ),
+    ] = False,
+    think: Annotated[
+        bool, typer.Option("--think", help="Have TinyLLaVA-Video-R1 think first, and take what its answer tag holds.")
     ] = False,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 128,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps, ...; a GPU where there is one.")] = None,
@@ -43,17 +53,22 @@ def evaluate(
     limit: LimitOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of --answers.")] = False,
 ) -> None:
-    """Answer questions about videos, and count exact answers by type of question, beside those of a guesser."""
+    """Answer questions about videos or images, and count exact answers by type of question, beside those of a guesser."""
     import torch
     from tqdm import tqdm
     from transformers import pipeline
 
     from ..conversion.written_files import check_new_file, write_file
     from ..evaluation import answer_questions, guess_answers, precisions, read_questions, score_by_type
+    from ..evaluation.letters import INSTRUCTION, ask_for_letters, letter_of
     from ..evaluation.quantization import check_quantization, quantize_language_model
+    from ..processing.answer_tags_tinyllava import answer_of
 
-    if compare_precisions and (shuffle_frames or quantization or answers):
-        raise ValueError("`--compare-precisions` goes with neither --shuffle-frames, --quantization nor --answers.")
+    if compare_precisions and (shuffle_frames or quantization or answers or letters or think):
+        raise ValueError(
+            "`--compare-precisions` goes with neither --shuffle-frames, --quantization nor --answers, and neither with --letters "
+            "nor --think."
+        )
     limits = parse_limits(limit)
     if quantization is not None:
         check_quantization(quantization)
@@ -77,19 +92,29 @@ def evaluate(
     pipe.processor.untrusted_input = limits
     if quantization is not None:
         quantize_language_model(pipe.model, quantization)
+    # what is to be thought about needs no other instruction
+    asked = ask_for_letters(items, "" if think else INSTRUCTION) if letters else items
     given = answer_questions(
         pipe.model,
         pipe.processor,
-        items,
+        asked,
         shuffle_frames=shuffle_frames,
         max_new_tokens=max_new_tokens,
         num_workers=workers,
+        template_variables={"think": True} if think else None,
     )
     texts = list(tqdm(given, desc="Questions", total=len(items)))
     if answers is not None:
-        lines = [json.dumps({**vars(item), "given": text}) + "\n" for item, text in zip(items, texts, strict=True)]
-        write_file(answers, "".join(lines))
-    scores, guessed = score_by_type(items, texts), score_by_type(items, guess_answers(items))
+        records = [
+            {**{key: value for key, value in vars(item).items() if value is not None}, "given": text}
+            for item, text in zip(items, texts, strict=True)
+        ]
+        write_file(answers, "".join(json.dumps(record) + "\n" for record in records))
+    if think:
+        texts = [answer_of(text) for text in texts]
+    if letters:
+        texts = [letter_of(text, item.options) for item, text in zip(items, texts, strict=True)]
+    scores, guessed = score_by_type(asked, texts), score_by_type(asked, guess_answers(asked))
     typer.echo(f"{'type':14s} {'exact':>7s} {'guesser':>8s}")
     for kind, share in scores.items():
         typer.echo(f"{kind:14s} {share:7.1%} {guessed[kind]:8.1%}")

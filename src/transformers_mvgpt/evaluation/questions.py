@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""Files of questions about videos, and scores of the answers to them."""
+"""Files of questions about videos and images, and scores of the answers to them."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..training.media_folder import MediaFolder
 from ..training.row_keys import DESCRIPTIVE_KEYS
@@ -15,25 +15,31 @@ from ..video.limits import shorten
 
 
 # `mvgpt evaluate --answers` writes the last.
-_KEYS = {"video", "type", "question", "answer", "options", "given"}
+_KEYS = {"video", "image", "type", "question", "answer", "options", "given"}
 
 
 @dataclass(frozen=True)
 class ScoredQuestion:
     """
     Args:
-        video (`str`): path of the video.
+        video (`str`, *optional*): path of the video, if it is about one.
         type (`str`): what kind of question it is; scores are given for each.
         question (`str`): its text.
         answer (`str`): the right answer.
         options (`tuple[str, ...]`): the answers between which the question itself lets choose, in its order.
+        image (`str`, *optional*): path of the image, if it is about one.
     """
 
-    video: str
+    video: str | None
     type: str
     question: str
     answer: str
     options: tuple[str, ...] = ()
+    image: str | None = None
+
+    @property
+    def modality(self) -> Literal["image", "video"]:
+        return "video" if self.image is None else "image"
 
 
 def read_questions(
@@ -50,7 +56,7 @@ def read_questions(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if a line is not JSON, lacks a field or has an unknown one, or names a video outside of the folder, or if there are
+        ValueError: if a line is not JSON, lacks a field or has an unknown one, or names a file outside of the folder, or if there are
             no questions.
     """
     path = Path(path)
@@ -65,18 +71,24 @@ def read_questions(
                 raise TypeError(f"{type(record).__name__}")
             if unknown := [key for key in record if key not in _KEYS | DESCRIPTIVE_KEYS]:
                 raise ValueError(f"unknown key `{shorten(unknown[0])}`")
-            fields = {name: _text(record[name], name) for name in ("video", "type", "question", "answer")}
+            given = [name for name in ("video", "image") if record.get(name) is not None]
+            if len(given) == 2:
+                raise ValueError("both `video` and `image`")
+            [modality] = given or ["video"]
+            fields: dict[str, Any] = {
+                name: _text(record[name], name) for name in (modality, "type", "question", "answer")
+            }
             options = record.get("options") or []
             if not isinstance(options, list):
                 raise ValueError(f"`options` is {shorten(options)!r}, not a list")
-            fields["video"] = os.fspath(media.locate(fields["video"], "video"))
+            fields[modality] = os.fspath(media.locate(fields[modality], modality))
             options = tuple(_text(option, "options") for option in options)
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{path}, line {number}: not a question ({type(error).__name__}: {error}). A line is a JSON object with "
-                "`video`, `type`, `question`, `answer` and maybe `options`."
+                "`video` or `image`, `type`, `question`, `answer` and maybe `options`."
             ) from error
-        questions.append(ScoredQuestion(**fields, options=options))
+        questions.append(ScoredQuestion(**{"video": None, **fields}, options=options))
     if not questions:
         raise ValueError(f"{path} holds no questions.")
     return questions
@@ -106,7 +118,7 @@ def score_by_type(questions: Sequence[ScoredQuestion], answers: Sequence[str]) -
 
 def guess_answers(questions: Sequence[ScoredQuestion]) -> list[str]:
     """
-    What one would answer who has not seen the videos but knows these answers: for each type the most frequent answer, or
+    What one would answer who has seen nothing but knows these answers: for each type the most frequent answer, or
     the most frequent place among the options that a question names, whichever is right more often.
     """
     of_type: dict[str, list[ScoredQuestion]] = defaultdict(list)

@@ -117,6 +117,7 @@ class ChatPrompts(ProcessorMixin):
         chat: list[dict[str, Any]],
         add_generation_prompt: bool = True,
         num_tokens: Mapping[str, int] | None = None,
+        **kwargs: Any,
     ) -> list[int]:
         """
         The ids of a chat with its placeholders expanded, as [`apply_chat_template`] makes them, for visuals that are encoded already.
@@ -128,14 +129,24 @@ class ChatPrompts(ProcessorMixin):
                 Whether an answer is to follow.
             num_tokens (`Mapping[str, int]`, *optional*):
                 Visual tokens behind each placeholder, by modality, where they are not those of one visual.
+            kwargs:
+                The template's own variables.
 
         Raises:
-            ValueError: as [`apply_chat_template`].
+            ValueError: as [`apply_chat_template`], and on a variable that the template does not have.
         """
+        # jinja2 is needed for chats only
+        from .chat_rendering import template_variables
+
         template = self._resolve_chat_template(None)
+        if unknown := kwargs.keys() - template_variables(template):
+            raise ValueError(f"The chat template of this model has no variable {min(unknown)!r}: leave it out.")
         chats = [normalize_chat(chat, template, self._kinds_in_chats, (), add_generation_prompt)]
         [prompt], _, tokenizer = self._render(
-            template, chats, add_generation_prompt=add_generation_prompt, **self.tokenizer.special_tokens_map
+            template,
+            chats,
+            add_generation_prompt=add_generation_prompt,
+            **{**self.tokenizer.special_tokens_map, **kwargs},
         )
         for modality, token in self.placeholders.items():
             count = (num_tokens or {}).get(modality, getattr(self, f"num_{modality}_tokens"))

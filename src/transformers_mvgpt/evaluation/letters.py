@@ -1,0 +1,64 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Multiple choice: questions whose options have letters, as the published models were asked, and the letter in an answer."""
+
+import re
+import string
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..video.limits import shorten
+from .questions import ScoredQuestion, is_same_answer
+
+
+# Of MobileVLM and TinyLLaVA-Video.
+INSTRUCTION = "Answer with the option's letter from the given choices directly."
+# "B", "B.", "(B) red", "B: red", but not "A red cross"
+_FIRST = re.compile(r"\(?([A-Z])(?:[).:,]|$)")
+# "The answer is (B)."
+_NAMED = re.compile(r"\b(?:answer|option|choice)(?: is)?:? \(?([A-Z])\b", re.IGNORECASE)
+
+
+def ask_for_letters(questions: Sequence[ScoredQuestion], instruction: str = INSTRUCTION) -> list[ScoredQuestion]:
+    """
+    The questions with their options below, `A. red` on a line each, and an instruction on the last line. Answers and options are
+    letters then.
+
+    Args:
+        questions (`Sequence[ScoredQuestion]`): with options, one of which is the answer.
+        instruction (`str`): what to do; without a text, no line for it.
+
+    Raises:
+        ValueError: if there are no options, too many, or the answer is none of them.
+    """
+    asked = []
+    for question in questions:
+        letters = string.ascii_uppercase[: len(question.options)]
+        if question.answer not in question.options or len(letters) < len(question.options):
+            raise ValueError(
+                f"The question {shorten(question.question)!r} has {len(question.options)} options, and its answer is "
+                f"{shorten(question.answer)!r}: letters need at most {len(string.ascii_uppercase)} `options`, one of which is the "
+                "answer."
+            )
+        lines = [f"{letter}. {option}" for letter, option in zip(letters, question.options, strict=True)]
+        text = "\n".join([question.question, *lines, *([instruction] if instruction else [])])
+        answer = letters[question.options.index(question.answer)]
+        asked.append(replace(question, question=text, answer=answer, options=tuple(letters)))
+    return asked
+
+
+def letter_of(answer: str, options: Sequence[str] = ()) -> str:
+    """
+    The letter that an answer begins with or names, or that of the option whose text it is; `""` if there is none. An answer that
+    cannot be read is a wrong one here, and no random option.
+
+    Args:
+        answer (`str`): of a model.
+        options (`Sequence[str]`): texts of the options.
+    """
+    text = answer.strip()
+    found = _FIRST.match(text) or _NAMED.search(text)
+    if found:
+        return found[1].upper()
+    return next(
+        (string.ascii_uppercase[place] for place, option in enumerate(options) if is_same_answer(text, option)), ""
+    )
