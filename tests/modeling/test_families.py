@@ -128,6 +128,19 @@ def test_visual_tokens_stand_in_the_place_of_their_placeholders(model, family):
     assert torch.equal(seen[0][0, ~is_placeholder], model.get_input_embeddings()(others))
 
 
+@pytest.mark.parametrize("options", [{}, {"num_beams": 2}], ids=str)
+def test_visual_tokens_among_embeddings_beside_ids(model, family, options):
+    sample = family.sample(*TWO)
+    seen = []
+    hook = model.model.language_model.register_forward_pre_hook(
+        lambda _, args, kwargs: seen.append(kwargs["inputs_embeds"]), with_kwargs=True
+    )
+    model(**sample)
+    hook.remove()
+    inputs = {"input_ids": sample["input_ids"], "inputs_embeds": seen[0].detach()}
+    assert torch.equal(generate(model, inputs, **options), generate(model, sample, **options))
+
+
 @torch.no_grad()
 def test_encoder_outputs_instead_of_pixels(model, family):
     sample = family.sample(*TWO)

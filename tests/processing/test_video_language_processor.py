@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Videos of different lengths, and images as videos of one frame."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -122,3 +123,25 @@ def test_image_within_limits(processor):
 
     with pytest.raises(ValueError, match="pixels"):
         processor(text="<image>", images=PICTURE, untrusted_input=UntrustedInput(max_pixels_per_frame=100))
+
+
+@pytest.mark.parametrize("name", ["videos", "images"])
+def test_empty_lists_are_refused(processor, name):
+    with pytest.raises(
+        ValueError,
+        match="^No video or image was given: the list of them is empty. Leave it out if the prompt has none.$",
+    ):
+        processor(text="<image>", **{name: []})
+
+
+def test_gray_image(processor):
+    gray = np.array(PICTURE)[..., 0]
+    inputs = processor(text="<image>", images=gray, return_tensors="pt")
+    [expected] = prepare(processor, gray[None, ..., None], do_sample_frames=False)["pixel_values_videos"]
+    assert torch.equal(inputs["pixel_values_videos"], expected[None])
+
+
+def test_array_that_is_no_image_is_no_video_of_gray_frames(processor):
+    expected = re.escape("An image must have the shape (height, width, 3) or (3, height, width), got (6, 7, 5).")
+    with pytest.raises(ValueError, match=f"^{expected}$"):
+        processor(text="<image>", images=np.zeros((6, 7, 5), np.uint8))

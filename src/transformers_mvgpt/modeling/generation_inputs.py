@@ -53,7 +53,8 @@ def prepare_generation_inputs(
             cached_length = int(cache.get_seq_length())
             _drop_cached_visuals(config, pixel_inputs, input_ids, cached_length, inputs)
             new_ids = input_ids[:, cached_length:]
-        check = _check_visuals_are_given(config, pixel_inputs, new_ids, inputs)
+        if inputs.get("inputs_embeds") is None:  # visual tokens may be in there already
+            check = _check_visuals_are_given(config, pixel_inputs, new_ids, inputs)
     return inputs, check
 
 

@@ -27,6 +27,10 @@ class VideoLanguageProcessor(VisionLanguageProcessor):
         return self._call(images=images, text=text, videos=videos, **kwargs)
 
     def validate_inputs(self, images=None, text=None, videos=None, audio=None, **kwargs):
+        if isinstance(videos, (list, tuple)) and not videos:
+            raise ValueError(
+                "No video or image was given: the list of them is empty. Leave it out if the prompt has none."
+            )
         if videos is not None:
             # the base class counts videos in fewer forms than there are: give it as many stand-ins
             videos = [np.zeros((1, 1, 1, 3), dtype=np.uint8)] * len(flatten_videos(videos))
@@ -57,7 +61,7 @@ class VideoLanguageProcessor(VisionLanguageProcessor):
                 if video.is_image:
                     options["do_sample_frames"] = False
                     limits = options.get("untrusted_input") or self.untrusted_input
-                    video = [read_image(video.video, limits)]
+                    video = [_as_frame(read_image(video.video, limits))]
                 else:
                     video = video.video
             # nested as in a chat, where a list of paths is one video
@@ -98,6 +102,16 @@ class ImagesAsVideos(ProcessorMixin):
             return VideoWithOptions(part["image"], is_image=True) if part["type"] == "image" else part["video"]
 
         return {"videos": [[video_of(part) for part in visual_parts(chat)] for chat in chats]}
+
+
+def _as_frame(image: Any) -> Any:
+    """An image of [`read_image`] that counts as a frame of a video: with channels, if it is an array."""
+    shape = tuple(getattr(image, "shape", ()))
+    if len(shape) == 2:
+        return image[..., None]
+    if shape and (len(shape) != 3 or not {shape[0], shape[-1]} & {1, 3, 4}):
+        raise ValueError(f"An image must have the shape (height, width, 3) or (3, height, width), got {shape}.")
+    return image
 
 
 def _flatten_images(images: Any) -> list[Any]:
