@@ -102,6 +102,15 @@ def test_options_of_a_segment(pipe, video):
     assert new_ids(pipe(ask(WHAT, {**film(video), **options}), return_tensors=True)) == expected
 
 
+@videos
+def test_variable_of_the_template(pipe):
+    suffix = "Output the thinking process in <think> </think> and final answer (option) in <answer> </answer> tags."
+    expected = expected_ids(pipe, ask(f"{WHAT}\n{suffix}", picture(PICTURE)))
+    assert new_ids(pipe(images=PICTURE, text=WHAT, think=True, return_tensors=True)) == expected
+    with pytest.raises(ValueError, match="Unknown argument 'thinks': use `think`"):
+        pipe(images=PICTURE, text=WHAT, thinks=True)
+
+
 @both
 @pytest.mark.parametrize("task", ["image-text-to-text", "any-to-any"])
 def test_pipelines_of_transformers(pipe, folders, video, task):

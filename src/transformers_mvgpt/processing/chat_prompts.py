@@ -11,6 +11,12 @@ from .chat_messages import PART_OPTIONS, map_texts, normalize_chat, split_batch,
 from .control_tokens import ControlTokens
 
 
+# Variables that a template is always given, or that transformers has arguments for.
+_OF_ALL_TEMPLATES = frozenset(
+    {"messages", "tools", "documents", "add_generation_prompt", "raise_exception", "strftime_now"}
+)
+
+
 class ChatPrompts(ProcessorMixin):
     """What a [`VisionLanguageProcessor`] does with chats."""
 
@@ -155,6 +161,17 @@ class ChatPrompts(ProcessorMixin):
         return self._of_prompts(tokenizer)(prompt, add_special_tokens=bos is None or not prompt.startswith(bos))[
             "input_ids"
         ]
+
+    def chat_variables(self) -> frozenset[str]:
+        """Names of the chat template's own variables, which [`apply_chat_template`] takes."""
+        # jinja2 is needed for chats only
+        from .chat_rendering import template_variables
+
+        return (
+            template_variables(self._resolve_chat_template(None))
+            - _OF_ALL_TEMPLATES
+            - self.tokenizer.special_tokens_map.keys()
+        )
 
     @property
     def _kinds_in_chats(self) -> tuple[str, ...]:

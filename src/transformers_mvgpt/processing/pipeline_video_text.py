@@ -123,7 +123,8 @@ class VideoTextToTextPipeline(Pipeline):
             generate_kwargs (`dict`, *optional*):
                 Arguments of `generate`; they (`max_new_tokens`, `streamer`, ...) may also be given directly.
             processor_kwargs (`dict`, *optional*):
-                Options of the processor; they (`start_seconds`, `num_frames`, ...) may also be given directly.
+                Options of the processor, and variables of its chat template; they (`start_seconds`, `num_frames`, ...) may also be
+                given directly.
             stop_sequence (`str` or `list[str]`, *optional*):
                 Text that ends the answer.
             continue_final_message (`bool`, *optional*):
@@ -165,7 +166,15 @@ class VideoTextToTextPipeline(Pipeline):
         of_calls = (type(self).__call__, self._sanitize_parameters, type(self).__init__, Pipeline.__init__)
         known = {name for function in of_calls for name in inspect.signature(function).parameters}
         refuse_unknown(
-            names, {*known, *_GENERATE_OPTIONS, *_OF_LISTS, *self.processor.known_options()} - {"self", "kwargs"}
+            names,
+            {
+                *known,
+                *_GENERATE_OPTIONS,
+                *_OF_LISTS,
+                *self.processor.known_options(),
+                *self.processor.chat_variables(),
+            }
+            - {"self", "kwargs"},
         )
 
     def preprocess(
@@ -194,8 +203,10 @@ class VideoTextToTextPipeline(Pipeline):
             visuals = {"images": images or None, "videos": [videos] if videos else None}
             sample = self.processor(text=prompt, **visuals, **{**options, "return_tensors": "pt"})
         else:
+            variables = self.processor.chat_variables() - self.processor.known_options()
             sample = self.processor.apply_chat_template(
                 messages,
+                **{name: options.pop(name) for name in variables & options.keys()},
                 tokenize=True,
                 return_dict=True,
                 return_tensors="pt",
