@@ -29,7 +29,7 @@ _MEDIA_ERRORS = (
 
 class DataCollator:
     r"""
-    Makes batches of what [`InstructionDataset`] has. The loss looks at what the assistant says and at the `<|im_end|>` after
+    Makes batches of what [`InstructionDataset`] has. The loss looks at what the assistant says and at the token that ends
     it. Logits are only asked for where one of the samples has something to learn: for most of a prompt, which is a visual,
     nobody needs them.
 
@@ -42,7 +42,8 @@ class DataCollator:
             Give it to send images through the video encoder, as videos of one frame: the visual tokens that its projector
             makes of one. They become `pixel_values_videos` of shape `(num_images, 1, 3, height, width)`.
         pad_images (`bool`, defaults to `False`):
-            Whether images for the image encoder become squares, with borders of the mean color, so that nothing is cropped.
+            Whether images for the image encoder become squares, with borders of the mean color, so that nothing is cropped;
+            the image processors of some families do that anyway.
         on_unreadable (`str`, defaults to `"stop"`):
             `"stop"` raises on a sample that cannot be used. `"report"` puts why into the batch, as `"problems"`; what stands
             for the sample has zeros as pixels and no label, so that nothing is learned of it.

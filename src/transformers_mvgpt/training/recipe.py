@@ -76,7 +76,7 @@ class Recipe:
         max_length (`int`): longest sample in tokens, the visual's included.
         pad_images (`bool`):
             Whether images for the image encoder become squares with borders of the mean color, as in the published
-            training, instead of being cropped to squares.
+            training, instead of being cropped to squares. For Mobile-VideoGPT: MobileVLM's always become squares.
         lora ([`LoraSettings`], *optional*): None trains the language model in full.
         train_encoders (`bool`): whether the encoders learn too. Only in the stage `"instruction"`.
         gradient_checkpointing (`bool`): compute activations twice instead of keeping them.
