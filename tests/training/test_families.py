@@ -253,6 +253,18 @@ class TestText:
         ]
         self.check(collators["tinyllava"], sample, pieces, [" 3.<|endoftext|>", " it A<|endoftext|>"])
 
+    @pytest.mark.parametrize(("family", "source"), [("mobilevlm v2", still()), ("tinyllava", film(2))])
+    @pytest.mark.parametrize("answer", ["3.", "\nit", "it A"])
+    def test_prompt_of_an_answer_is_that_of_generation(self, collators, family, source, answer):
+        processor = collators[family].processor
+        visuals = [(kind_of(family), source, 0)]
+        batch = collators[family]([say("Is it?", answer, visuals=visuals)])
+        first = int((batch["labels"][0] != IGNORED).nonzero()[0])
+        prompt = processor.apply_chat_template(
+            say("Is it?", visuals=visuals)["messages"], add_generation_prompt=True, tokenize=True, return_dict=True
+        )
+        assert batch["input_ids"][0, :first].tolist() == prompt["input_ids"][0]
+
     def test_several_visuals_and_turns(self, collators):
         visuals = [("image", still(), 0), ("image", still(1), 0), ("image", still(2), 2)]
         sample = say("Same?", "it", "And?", "A", visuals=visuals)
