@@ -1,7 +1,9 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Exported folders of all families hold their own code, and give the same tokens without the package and saved again."""
 
+import ast
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -62,14 +64,14 @@ def alone(tmp_path_factory) -> Path:
         write(native / model_type)
         export_hub(native / model_type, alone / model_type)
     export_hub(native / "mobilevlm", alone / "plain_mobilevlm", plain=True)
-    Image.effect_mandelbrot((40, 30), (-2, -1, 1, 1), 20).convert("RGB").save(alone / "photo.png")
+    Image.effect_mandelbrot((40, 30), (-2, -1, 1, 1), 20).convert("RGB").save(alone / "photo.jpg")
     shutil.copyfile(CLIP, alone / "clip.mp4")
     return alone
 
 
 @pytest.fixture(scope="module")
 def visuals(alone) -> dict[str, dict[str, str]]:
-    image = {"type": "image", "path": str(alone / "photo.png")}
+    image = {"type": "image", "path": str(alone / "photo.jpg")}
     video = {"type": "video", "path": str(alone / "clip.mp4")}
     return {"mobilevlm": image, "plain_mobilevlm": image, "tinyllava_video": video}
 
@@ -128,6 +130,21 @@ def test_saved_again_with_the_package(tmp_path, alone, model_type):
     assert read_json(tmp_path / "model" / "config.json")["auto_map"] == code.config_entries["auto_map"]
     processor = read_json(tmp_path / "processor" / "processor_config.json")
     assert processor["auto_map"].keys() >= {"AutoProcessor"}
+
+
+@pytest.mark.parametrize("model_type", WRITERS)
+def test_examples_of_the_card(monkeypatch, alone, model_type):
+    card = (alone / model_type / "README.md").read_text("utf-8")
+    snippets = re.findall(r"^```python\n(.*?)^```", card, re.MULTILINE | re.DOTALL)
+    assert len(snippets) == 3
+    monkeypatch.chdir(alone)
+    for snippet in snippets:
+        *statements, last = ast.parse(snippet).body
+        namespace: dict = {}
+        exec("\n".join(map(ast.unparse, statements)), namespace)
+        shown = snippet.splitlines()[-1]
+        pattern = re.escape(shown.removeprefix("# ")).replace(r"\.\.\.", ".*") if shown.startswith("# ") else ".+"
+        assert re.fullmatch(pattern, repr(eval(ast.unparse(last), namespace)), re.DOTALL), snippet
 
 
 def test_an_image_processor_alone_takes_the_code_along(tmp_path, alone):

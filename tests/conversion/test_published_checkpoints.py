@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
 
 from hub_folders import put_in_cache
+from piece_processors import llama_tokenizer
 from published_folders import (
     ENCODER_PREFIXES,
     GROUP,
@@ -23,6 +24,7 @@ from published_folders import (
     write_image_encoder,
     write_published,
 )
+from sentencepiece_models import sentencepiece_model
 from transformers_mvgpt.conversion import convert
 from transformers_mvgpt.conversion.weight_names import native_names, release_names
 from transformers_mvgpt.families import family_of
@@ -93,6 +95,22 @@ def test_forms_are_converted_to_a_native_folder(tmp_path, kind, form):
     assert model.generation_config.eos_token_id == 2
     model.save_pretrained(tmp_path / "again")
     assert load_file(tmp_path / "again" / "model.safetensors").keys() == names.keys()
+
+
+def test_only_a_tokenizer_model(tmp_path):
+    """As MobileVLM's repositories have it."""
+    release = write_published(tmp_path / "release", LDPV2)
+    expected = AutoProcessor.from_pretrained(release)
+    (release / "tokenizer.json").unlink()
+    vocabulary = llama_tokenizer().get_vocab()
+    pieces = sorted(vocabulary, key=vocabulary.__getitem__)
+    (release / "tokenizer.model").write_bytes(sentencepiece_model(pieces))
+    convert(release, tmp_path / "native")
+    for folder in (release, tmp_path / "native"):
+        processor = AutoProcessor.from_pretrained(folder)
+        assert type(processor) is type(expected)
+        assert processor.tokenizer("USER: Is it red?").input_ids == expected.tokenizer("USER: Is it red?").input_ids
+        assert processor.image_token_id == expected.image_token_id == 2048
 
 
 @pytest.mark.parametrize("kind", [LDP, GROUP])

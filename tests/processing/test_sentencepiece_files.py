@@ -2,35 +2,17 @@
 """SentencePiece's `tokenizer.model` gives the tokenizer that its pieces are of."""
 
 import json
-import struct
 from pathlib import Path
 
 import pytest
 from transformers.tokenization_utils_base import generate_merges
 
 from piece_processors import llama_tokenizer
+from sentencepiece_models import UNIGRAM, sentencepiece_model
 from transformers_mvgpt.processing.sentencepiece_files import load_tokenizer
 
 
 TEXTS = ("USER: Is it red?", "  A é\n", "Is it</s>USER: A", "")
-BPE, UNIGRAM = 2, 1
-
-
-def varint(value: int) -> bytes:
-    return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + varint(value >> 7)
-
-
-def message(field: int, content: bytes) -> bytes:
-    return varint(field << 3 | 2) + varint(len(content)) + content
-
-
-def sentencepiece_model(pieces: list[str], model_type: int = BPE) -> bytes:
-    """The file in SentencePiece's format: pieces with scores and types, and what trained them."""
-    content = b""
-    for number, piece in enumerate(pieces):
-        score, kind = varint(2 << 3 | 5) + struct.pack("<f", -float(number)), varint(3 << 3) + varint(1)
-        content += message(1, message(1, piece.encode()) + score + kind)
-    return content + message(2, varint(3 << 3) + varint(model_type)) + message(3, b"\x0a\x00")
 
 
 def write_tokenizer(folder: Path, content: bytes, **config) -> Path:
