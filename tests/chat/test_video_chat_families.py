@@ -93,6 +93,12 @@ def test_encoded_visuals_in_files(loaded, tmp_path, name):
     assert metadata["num_videos" if name == "video" else "num_images"] == str(len(chat.video.pooler_output))
 
 
+def test_variable_of_the_template(loaded):
+    suffix = "Output the thinking process in <think> </think> and final answer (option) in <answer> </answer> tags."
+    chat = VideoChat(*loaded["tinyllava"], PIXELS)
+    assert chat.ask(WHAT, think=True, **LENGTH) == chat.ask(f"{WHAT}\n{suffix}", **LENGTH) != chat.ask(WHAT, **LENGTH)
+
+
 def test_visual_of_another_model(loaded):
     image = VideoChat(*loaded["mobilevlm"], PICTURE).video
     with pytest.raises(

@@ -105,7 +105,8 @@ class VideoChat:
                 The question, or a chat of text messages that ends with it. The video is put in front of the chat's first
                 question.
             generate_kwargs:
-                Arguments of `model.generate`, such as `max_new_tokens`, `do_sample` or `streamer`. If neither they nor the
+                Arguments of `model.generate`, such as `max_new_tokens`, `do_sample` or `streamer`, and variables of the chat template,
+                such as `think`. If neither they nor the
                 model's generation config limit the length, up to 1024 tokens are generated. With prompt lookup or an
                 assistant model, each question has a prefill of the whole prompt; the video is still encoded once.
 
@@ -121,7 +122,10 @@ class VideoChat:
                 f"`ask` does not take {', '.join(map(repr, refused))}: it makes the prompt and the cache itself and "
                 f"returns one answer. Use `model.generate` with `mm_encoder_outputs={{{self.modality!r}: chat.video}}` instead."
             )
-        input_ids = self._tokenize(question)
+        variables = {
+            name: generate_kwargs.pop(name) for name in self.processor.chat_variables() & generate_kwargs.keys()
+        }
+        input_ids = self._tokenize(question, variables)
         config, inputs = self._resolve_options(generate_kwargs)
         if config.get_generation_mode(inputs.get("assistant_model")) == GenerationMode.ASSISTED_GENERATION:
             # in this mode, transformers reads the whole prompt, whatever is in the cache
@@ -163,11 +167,11 @@ class VideoChat:
                 f"`get_{self.modality}_features`."
             )
 
-    def _tokenize(self, question: str | list[dict[str, Any]]) -> torch.Tensor:
+    def _tokenize(self, question: str | list[dict[str, Any]], variables: dict[str, Any]) -> torch.Tensor:
         """The ids (1, L) of the prompt, as the processor makes them."""
         num_visuals, num_tokens, _ = self.video.pooler_output.shape
         ids = self.processor.encode_chat(
-            place_visual(question, self.modality), num_tokens={self.modality: num_visuals * num_tokens}
+            place_visual(question, self.modality), num_tokens={self.modality: num_visuals * num_tokens}, **variables
         )
         return torch.tensor([ids], device=self.model.device)
 
