@@ -81,7 +81,7 @@ def test_parts_of_the_keys_change_nothing(resampler_type, max_kept_tokens, num_t
 
     resampler, weights = small_resampler(resampler_type), torch.arange(20.0)[:, None]
     expected = run()
-    monkeypatch.setattr(resampler_tinyllava, "MAX_KEYS", 7)
+    monkeypatch.setattr(resampler_tinyllava, "keys_at_a_time", lambda *_: 7)
     monkeypatch.setattr(resampler_tinyllava, "MAX_KEPT_TOKENS", max_kept_tokens)
     calls = []
     resampler.linear.register_forward_pre_hook(lambda _, args: calls.append(args[0].shape[0] * args[0].shape[1]))

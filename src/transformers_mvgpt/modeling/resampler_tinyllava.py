@@ -25,9 +25,8 @@ from torch.nn import functional as F
 NUM_HEADS = 8
 HEAD_DIM = 64
 
-# Keys that are made at a time, and scores of queries with them
-MAX_KEYS = 2048
-MAX_SCORES = 2**22
+# Bytes that the keys made at a time and all that comes with them may take
+MAX_BYTES = 2**27
 # Tokens of a video that are projected once for all layers; those of a longer one, for each layer.
 MAX_KEPT_TOKENS = 16_384
 
@@ -142,9 +141,10 @@ class Resampler(nn.Module):
 
     def _media(self, tokens: torch.Tensor) -> list["MediaOfGroups"]:
         """The chunks of a video's tokens (L, input_size): as many of the same length together as may be keys at a time."""
-        max_keys = max(1, min(MAX_KEYS, MAX_SCORES // (NUM_HEADS * len(self.latents))))
         length, num_longer = divmod(len(tokens), self.num_groups)
         is_kept = len(tokens) <= MAX_KEPT_TOKENS
+        max_bytes = MAX_BYTES if is_kept else min(MAX_BYTES, tokens.nbytes // 2)
+        max_keys = keys_at_a_time(max_bytes, self.latents, tokens.element_size())
         media, first = [], 0
         for chunk_length, num_chunks in ((length + 1, num_longer), (length, self.num_groups - num_longer)):
             at_once = max(1, max_keys // max(1, chunk_length))
@@ -237,6 +237,14 @@ class SoftmaxInParts:
         assert self._sums is not None
         _, total, attended = self._sums
         return (attended / total).to(self._queries.dtype)
+
+
+def keys_at_a_time(max_bytes: int, latents: torch.Tensor, item_size: int) -> int:
+    """How many keys for the queries (n, h) are made at a time, if all that is held for them shall take no more than `max_bytes`."""
+    num_queries, hidden_size = latents.shape
+    # projected and normalized tokens; keys and values, and what a matrix product copies of them; scores and weights
+    num_items = 3 * hidden_size + 4 * NUM_HEADS * HEAD_DIM + 2 * NUM_HEADS * num_queries
+    return max(64, max_bytes // (num_items * item_size))
 
 
 def _split_heads(hidden_states: torch.Tensor) -> torch.Tensor:
