@@ -10,18 +10,19 @@ from transformers.conversion_mapping import register_checkpoint_conversion_mappi
 from transformers.core_model_loading import WeightRenaming
 
 
-_LAYER = r"(video_projector\.layers\.\d+)"
+# Each renaming goes all the way: backwards, what one of them has made is not seen by the others.
+_LAYER, _NEW_LAYER = r"^connector\._connector\.layers\.(\d+)\.", r"model.video_projector.layers.\1."
 _TINYLLAVA_VIDEO = [
     WeightRenaming(old, new)
     for old, new in (
         (r"^language_model\.lm_head\.", "lm_head."),
         (r"^language_model\.model\.", "model.language_model."),
         (r"^vision_tower\._vision_tower\.vision_model\.", "model.vision_tower."),
-        (r"^connector\._connector\.", "model.video_projector."),
-        (rf"{_LAYER}\.0\.", r"\1.attention."),
-        (rf"{_LAYER}\.1\.0\.", r"\1.mlp.norm."),
-        (rf"{_LAYER}\.1\.1\.", r"\1.mlp.fc1."),
-        (rf"{_LAYER}\.1\.3\.", r"\1.mlp.fc2."),
+        (r"^connector\._connector\.(?!layers\.)", r"model.video_projector.(?!layers\.)"),
+        (rf"{_LAYER}0\.", f"{_NEW_LAYER}attention."),
+        (rf"{_LAYER}1\.0\.", f"{_NEW_LAYER}mlp.norm."),
+        (rf"{_LAYER}1\.1\.", f"{_NEW_LAYER}mlp.fc1."),
+        (rf"{_LAYER}1\.3\.", f"{_NEW_LAYER}mlp.fc2."),
     )
 ]
 

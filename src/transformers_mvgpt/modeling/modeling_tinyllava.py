@@ -152,7 +152,10 @@ class TinyLlavaVideoModel(TinyLlavaVideoPreTrainedModel, VisionLanguageModel):
 
 
 class TinyLlavaVideoForConditionalGeneration(TinyLlavaVideoPreTrainedModel, VisionLanguageForConditionalGeneration):
-    """TinyLLaVA-Video: answers questions about videos, and about images as videos of one frame."""
+    """
+    TinyLLaVA-Video: answers questions about videos, and about images as videos of one frame. Prompts are made by
+    [`TinyLlavaVideoProcessor`].
+    """
 
     base_model_class = TinyLlavaVideoModel
 
