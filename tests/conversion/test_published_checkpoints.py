@@ -194,6 +194,9 @@ def test_folders_of_an_author_are_not_followed(tmp_path, monkeypatch, place):
         AutoModelForImageTextToText.from_pretrained(release)
     put_in_cache(tmp_path / "cache", "openai/clip-vit-large-patch14-336", encoder)
     assert_complete(AutoModelForImageTextToText.from_pretrained(release, cache_dir=tmp_path / "cache"), LDP)
+    convert(release, tmp_path / "native", image_encoder=encoder)
+    config = json.loads((tmp_path / "native" / "config.json").read_text())
+    assert config["mm_vision_tower"] == "openai/clip-vit-large-patch14-336"
 
 
 def test_names_in_the_config_of_tinyllava_video_are_not_looked_up(tmp_path):

@@ -13,6 +13,7 @@ from ..families import FAMILIES, Family, family_of
 from ..modeling.vision_language_model import placeholder_ids
 from ..processing.sentencepiece_files import load_tokenizer
 from ..video.limits import shorten
+from .encoder_sources import source_of
 from .weight_files import read_json
 
 
@@ -69,6 +70,8 @@ def read_parts(base: str, config: PreTrainedConfig, is_language_model: bool = Fa
             raise ValueError(
                 f"`{name}` is {expected} in the config of {base}, but {getattr(processor, name)} in its tokenizer."
             )
+    for encoder in family.encoders.values():
+        setattr(config, encoder.source_field, source_of(encoder, config))
     _forget_origin(config, processor)
     return Parts(family, config, processor, load_generation_config(base), is_language_model)
 
