@@ -170,3 +170,16 @@ def test_files_of_images_are_read(processor, tmp_path):
     options = {"add_generation_prompt": True, "tokenize": True, "return_dict": True, "return_tensors": "pt"}
     inputs = processor.apply_chat_template([{"role": "user", "content": content}], **options)
     assert torch.equal(inputs["pixel_values"], processor.image_processor(RED, return_tensors="pt")["pixel_values"])
+
+
+def test_videos_are_refused_and_options_of_transformers_for_them_mean_nothing(processor):
+    with pytest.raises(ValueError, match="A MobileVLMProcessor takes images, no videos"):
+        processor(text="USER: Is it red?", videos=np.stack([RED, GREEN]))
+    options = {"add_generation_prompt": True, "tokenize": True}
+    ids = processor.apply_chat_template([ask("Is it red?", RED)], **options)
+    # transformers' tests pass them for images too
+    assert ids == processor.apply_chat_template(
+        [ask("Is it red?", RED)], processor_kwargs={"num_frames": 2}, **options
+    )
+    with pytest.raises(ValueError, match="Unknown option 'start_seconds'"):
+        processor.apply_chat_template([ask("Is it red?", RED)], processor_kwargs={"start_seconds": 2}, **options)

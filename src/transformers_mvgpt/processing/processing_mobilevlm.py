@@ -128,6 +128,15 @@ class MobileVLMProcessor(CountsVisualTokens, VisionLanguageProcessor):
             image_token_id=config.image_token_id,
         )
 
+    def __call__(self, images: Any = None, text: Any = None, **kwargs: Any) -> Any:
+        """
+        As [`VisionLanguageProcessor.__call__`].
+
+        Raises:
+            ValueError: on an unknown option, on videos, and if placeholders and visuals are not as many.
+        """
+        return super().__call__(images=images, text=text, **kwargs)
+
     def prepare_inputs_layout(self, images=None, text=None, videos=None, audio=None, **kwargs):
         images, text, videos, audio = super().prepare_inputs_layout(images, text, videos, audio, **kwargs)
         if images is not None:
@@ -142,7 +151,13 @@ class MobileVLMProcessor(CountsVisualTokens, VisionLanguageProcessor):
     def _process_images(self, images: Any, **kwargs) -> tuple[dict[str, Any], list[str]]:
         flat = [image for group in images for image in group]
         features = self.image_processor(shrink_large_squares(flat, self.image_processor, kwargs), **kwargs)
-        return features, [self.replace_image_token(features, 0) * len(group) for group in images]
+        numbers = {"num_images": [len(group) for group in images]}
+        return features, [self.replace_image_token(numbers, index) for index in range(len(images))]
+
+    def replace_image_token(self, image_inputs: dict, image_idx: int, **kwargs) -> str:
+        """What stands for a visual; `image_inputs` may say as `num_images` how many images each visual has, else each has one."""
+        num_images = image_inputs.get("num_images")
+        return self.image_token * self.num_image_tokens * (1 if num_images is None else num_images[image_idx])
 
 
 __all__ = ["MobileVLMProcessor"]
