@@ -66,10 +66,11 @@ def _chosen_visuals(pixels: dict[str, torch.Tensor], total: int, chosen: list[in
     counts = pixels.get("num_frames_per_video")
     if counts is None:
         return {name: value[chosen] if len(value) == total else value for name, value in pixels.items()}
-    if len(counts) != total:
+    joined = pixels.get("pixel_values_videos")
+    if len(counts) != total or joined is None or int(counts.sum()) != len(joined):
         return pixels
     # the frames of all videos are joined
-    videos = pixels["pixel_values_videos"].split(counts.tolist())
+    videos = joined.split(counts.tolist())
     frames = torch.cat([videos[number] for number in chosen] or [videos[0][:0]])
     return {"pixel_values_videos": frames, "num_frames_per_video": counts[chosen]}
 
@@ -85,7 +86,8 @@ def _check_visuals_are_given(
         modality: token_id
         for modality, token_id in placeholder_ids(config).items()
         if inputs["mm_encoder_outputs"].get(modality) is None
-        and not any(name in inputs for name in pixel_inputs.get(modality, ()))
+        # how many frames a video has, without its frames, is nothing
+        and not any(name in inputs for name in pixel_inputs.get(modality, ()) if name != "num_frames_per_video")
     }
     if not missing:
         return _nothing
