@@ -71,9 +71,11 @@ def test_paths_of_a_published_config_are_not_read(tmp_path):
         ),
         "/mnt/data/author/secret",
     )
-    vision = {**PUBLISHED["group"]["vision_config"], "model_name_or_path": "/mnt/data/author/secret"}
-    config = read({**PUBLISHED["group"], **paths, "vision_config": vision}, tmp_path)
+    nested = dict.fromkeys(("_name_or_path", "model_name_or_path", "model_name_or_path2"), "/mnt/data/author/secret")
+    parts = {name: {**PUBLISHED["group"][name], **nested} for name in ("vision_config", "text_config")}
+    config = read({**PUBLISHED["group"], **paths, **parts}, tmp_path)
     assert config.vision_model_name_or_path == "google/siglip-so400m-patch14-384"
+    assert "secret" not in config.to_json_string()
 
 
 def test_own_fields_override_what_is_implied(tmp_path):
@@ -118,6 +120,7 @@ def test_what_is_saved_is_read_again(tmp_path):
             {"text_config": {"model_type": "gemma"}},
             "`text_config.model_type` is 'gemma' in this config.json; only 'qwen2' and 'phi' are supported",
         ),
+        ({"vision_config": ["siglip"]}, "`vision_config` is ['siglip'] in this config.json: it must be an object."),
         (
             {"vision_config": {"model_type": "dinov2"}},
             "`vision_config` is a 'dinov2' in this config.json; only SigLIP",

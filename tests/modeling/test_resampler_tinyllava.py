@@ -90,6 +90,15 @@ def test_parts_of_the_keys_change_nothing(resampler_type, max_kept_tokens, num_t
     assert max(calls) <= 7 and sum(calls) == num_tokens * (1 if max_kept_tokens else 2)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_sums_over_many_tokens_do_not_overflow(dtype):
+    softmax = resampler_tinyllava.SoftmaxInParts(torch.zeros(1, 1, 2, 4, dtype=dtype))
+    for _ in range(2):
+        # 7,000 times 12 is more than float16 has
+        softmax.add(torch.zeros(1, 1, 7000, 4, dtype=dtype), torch.full((1, 1, 7000, 4), 12.0, dtype=dtype))
+    torch.testing.assert_close(softmax.result(), torch.full((1, 1, 2, 4), 12.0, dtype=dtype))
+
+
 # Prints, for either type, how much the peak of the memory grows when a video of 1,024 frames comes, in sizes of the encoder's features.
 MEMORY = """
 import torch

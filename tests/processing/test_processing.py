@@ -52,6 +52,13 @@ def test_sizes_of_the_published_models(clip):
     assert inputs["pixel_values"].shape == (1, 3, 224, 224)
 
 
+@pytest.mark.parametrize("visuals", [[], [[]]], ids=str)
+@pytest.mark.parametrize("name", ["images", "videos"])
+def test_empty_lists_are_refused(processor, name, visuals):
+    with pytest.raises(ValueError, match="^No video or image was given: the list of them is empty."):
+        processor(text=["Why?"], **{name: visuals})
+
+
 def test_image_is_processed_as_a_frame_is(processor):
     inputs = processor(text=VIDEO + IMAGE, videos=[PICTURE], images=PICTURE, return_tensors="pt")
     torch.testing.assert_close(inputs["pixel_values"][0], inputs["context_pixel_values_videos"][0, 0])

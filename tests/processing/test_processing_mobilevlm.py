@@ -133,6 +133,12 @@ def test_as_many_images_as_placeholders(processor, images):
         processor(text="USER: <image>", images=images)
 
 
+@pytest.mark.parametrize("images", [[], [[]]], ids=str)
+def test_empty_lists_are_refused(processor, images):
+    with pytest.raises(ValueError, match="^No video or image was given: the list of them is empty."):
+        processor(text=["USER: Is it red?"], images=images)
+
+
 def test_saved_and_loaded(processor, tmp_path):
     processor.save_pretrained(tmp_path)
     for loaded in (MobileVLMProcessor.from_pretrained(tmp_path), AutoProcessor.from_pretrained(tmp_path)):

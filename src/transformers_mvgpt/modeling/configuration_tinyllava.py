@@ -42,6 +42,9 @@ _PUBLISHED_TEXT_3B = {
 # By the type of the language model: the id that `<image>` gets when it is added to its tokenizer.
 _PUBLISHED_VIDEO_TOKEN_IDS = {"qwen2": 151665, "phi": 50295}
 
+# Where an author's computer had the model that a nested config is of.
+_PATHS = ("_name_or_path", "model_name_or_path", "model_name_or_path2")
+
 TINYLLAVA_VIDEO_LIMITS = VISION_LANGUAGE_LIMITS | {
     "resampler_type": Rule("'group' or 'naive'", lambda value: value in RESAMPLER_TYPES),
     "num_queries": whole(1, 65_536),
@@ -166,12 +169,15 @@ class TinyLlavaVideoConfig(VisionLanguageConfig):
         """
         if config_dict.get("model_type") != RELEASE_MODEL_TYPE:
             return config_dict
-        text, vision = config_dict.get("text_config"), config_dict.get("vision_config") or {}
+        text, vision = config_dict.get("text_config"), config_dict.get("vision_config")
         resampler_type = _resampler_type(config_dict.get("connector_type"))
         if not isinstance(text, Mapping):
             raise ValueError(
                 f"`text_config` is {short(text)} in this config.json: it must say which language model it is."
             )
+        vision = {} if vision is None else vision
+        if not isinstance(vision, Mapping):
+            raise ValueError(f"`vision_config` is {short(vision)} in this config.json: it must be an object.")
         check_published(config_dict, {"vision_feature_select_strategy": ("patch",)})
         if vision.get("model_type", SiglipVisionConfig.model_type) != SiglipVisionConfig.model_type:
             raise ValueError(
@@ -190,7 +196,13 @@ class TinyLlavaVideoConfig(VisionLanguageConfig):
             nested["num_groups"] = config_dict["group"]
         own = own_fields(TinyLlavaVideoConfig, config_dict)
         own.pop("tie_word_embeddings", None)
-        return nested | own | {"vision_model_name_or_path": PUBLISHED_ENCODER}
+        parts = {"text_config": _without_paths(text), "vision_config": _without_paths(vision)}
+        return nested | own | parts | {"vision_model_name_or_path": PUBLISHED_ENCODER}
+
+
+def _without_paths(part: Mapping[str, Any]) -> dict[str, Any]:
+    """A nested config without what would be written into other people's files."""
+    return {name: value for name, value in part.items() if name not in _PATHS}
 
 
 def _with_sampling(config_dict: dict[str, Any], name: str | os.PathLike | None) -> dict[str, Any]:

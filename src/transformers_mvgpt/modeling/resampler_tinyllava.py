@@ -224,7 +224,12 @@ class SoftmaxInParts:
             largest = torch.maximum(largest, self._sums[0])
         weights = scores.sub_(largest).exp_()
         total = weights.sum(-1, keepdim=True)
-        attended = (weights.to(values.dtype) @ values).to(scores.dtype)
+        if values.dtype == scores.dtype:
+            attended = weights @ values
+        else:
+            # sums of thousands of values are beyond float16; a power of two rounds nothing
+            scale = total.detach().log2().ceil().exp2()
+            attended = ((weights / scale).to(values.dtype) @ values).to(scores.dtype) * scale
         if self._sums is not None:
             before, total_before, attended_before = self._sums
             scale = (before - largest).exp()

@@ -8,49 +8,12 @@ from transformers import PreTrainedConfig
 from .image_groups import group_images
 from .image_processing_mobilevlm import MobileVLMImageProcessor
 from .square_padding import shrink_large_squares
+from .vicuna_template import vicuna_template
 from .vision_language_processor import VisionLanguageProcessor
 from .visual_token_counts import CountsVisualTokens
 
 
-# Vicuna's, as the published models were trained. Images stand in front of the question, wherever they were put.
-CHAT_TEMPLATE = """\
-{%- if messages[0].role != 'system' -%}
-    {{- 'A chat between a curious user and an artificial intelligence assistant. ' -}}
-    {{- "The assistant gives helpful, detailed, and polite answers to the user's questions." -}}
-{%- endif -%}
-{%- for message in messages -%}
-    {%- set ns = namespace(images='', text='') -%}
-    {%- if message.content is string -%}
-        {%- set ns.text = message.content -%}
-    {%- else -%}
-        {%- for part in message.content or [] -%}
-            {%- if part.type == 'image' -%}
-                {%- set ns.images = ns.images + '<image>\\n' -%}
-            {%- elif part.type == 'text' -%}
-                {%- set ns.text = ns.text + part.text -%}
-            {%- else -%}
-                {{- raise_exception("Unknown content type '" ~ part.type ~ "': use 'text' or 'image'.") -}}
-            {%- endif -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {%- if message.role == 'system' -%}
-        {{- ns.text -}}
-    {%- elif message.role == 'assistant' -%}
-        {{- ' ASSISTANT:' -}}
-        {%- generation -%}
-            {{- ' ' + ns.text + eos_token -}}
-        {%- endgeneration -%}
-    {%- else -%}
-        {%- if loop.first or loop.previtem.role != 'assistant' -%}
-            {{- ' ' -}}
-        {%- endif -%}
-        {{- 'USER: ' + ns.images + ns.text -}}
-    {%- endif -%}
-{%- endfor -%}
-{%- if add_generation_prompt -%}
-    {{- ' ASSISTANT:' -}}
-{%- endif -%}
-"""
+CHAT_TEMPLATE = vicuna_template(("image",), answer="ns.text + eos_token")
 
 
 class MobileVLMProcessor(CountsVisualTokens, VisionLanguageProcessor):

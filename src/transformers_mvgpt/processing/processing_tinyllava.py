@@ -6,62 +6,19 @@ from typing import Any
 from transformers import PreTrainedConfig
 from transformers.processing_utils import ProcessingKwargs
 
+from .vicuna_template import vicuna_template
 from .video_language_processor import ImagesAsVideos, VideoLanguageProcessor
 from .video_processing_tinyllava import TinyLlavaVideoVideoProcessor, TinyLlavaVideoVideoProcessorKwargs
 
 
-# What the published models were trained with, one line but for the newlines behind a visual and before a suffix. Visuals stand in front of
-# the question, wherever they were put in a message. With the variable `think`, questions have the suffix of TinyLLaVA-Video-R1.
-CHAT_TEMPLATE = """\
-{%- set system = 'A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and \
-polite answers to the user\\'s questions.' -%}
-{%- if messages[0].role == 'system' -%}
-    {%- set ns = namespace(text='') -%}
-    {%- if messages[0].content is string -%}
-        {%- set ns.text = messages[0].content -%}
-    {%- else -%}
-        {%- for part in messages[0].content or [] -%}
-            {%- set ns.text = ns.text + part.text -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {%- set system = ns.text | trim -%}
-{%- endif -%}
-{%- if system -%}
-    {{- system + ' ' -}}
-{%- endif -%}
-{%- for message in messages -%}
-    {%- set ns = namespace(text='', visuals='') -%}
-    {%- if message.content is string -%}
-        {%- set ns.text = message.content -%}
-    {%- else -%}
-        {%- for part in message.content or [] -%}
-            {%- if part.type == 'video' or part.type == 'image' -%}
-                {%- set ns.visuals = ns.visuals + '<image>\\n' -%}
-            {%- elif part.type == 'text' -%}
-                {%- set ns.text = ns.text + part.text -%}
-            {%- else -%}
-                {{- raise_exception("Unknown content type '" ~ part.type ~ "': use 'text', 'image' or 'video'.") -}}
-            {%- endif -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {%- if message.role == 'user' -%}
-        {{- 'USER: ' + ns.visuals + ns.text | trim -}}
+# With the variable `think`, questions have the suffix of TinyLLaVA-Video-R1.
+_THINK = """\
         {%- if think is defined and think -%}
             {{- '\\nOutput the thinking process in <think> </think> and final answer (option) in <answer> </answer> tags.' -}}
         {%- endif -%}
-    {%- elif message.role == 'assistant' -%}
-        {{- ' ASSISTANT:' -}}
-        {%- generation -%}
-            {{- ' ' + ns.text | trim + '<|endoftext|>' -}}
-        {%- endgeneration -%}
-    {%- elif not loop.first -%}
-        {{- raise_exception("A message of the role '" ~ message.role ~ "' may only be the first one.") -}}
-    {%- endif -%}
-{%- endfor -%}
-{%- if add_generation_prompt -%}
-    {{- ' ASSISTANT:' -}}
-{%- endif -%}
 """
+# Qwen2.5-3B, the base model, ends an answer so; Phi-2 too.
+CHAT_TEMPLATE = vicuna_template(("image", "video"), answer="ns.text | trim + '<|endoftext|>'", suffix=_THINK)
 
 
 class TinyLlavaVideoProcessorKwargs(ProcessingKwargs, total=False):

@@ -27,10 +27,6 @@ class VideoLanguageProcessor(VisionLanguageProcessor):
         return self._call(images=images, text=text, videos=videos, **kwargs)
 
     def validate_inputs(self, images=None, text=None, videos=None, audio=None, **kwargs):
-        if isinstance(videos, (list, tuple)) and not videos:
-            raise ValueError(
-                "No video or image was given: the list of them is empty. Leave it out if the prompt has none."
-            )
         if videos is not None:
             # the base class counts videos in fewer forms than there are: give it as many stand-ins
             videos = [np.zeros((1, 1, 1, 3), dtype=np.uint8)] * len(flatten_videos(videos))

@@ -174,6 +174,10 @@ class VisionLanguageProcessor(SavedWithCode, ChatPrompts):
 
     def validate_inputs(self, images=None, text=None, videos=None, audio=None, **kwargs):
         self._refuse_unknown(kwargs)
+        if _is_empty(images) or _is_empty(videos):
+            raise ValueError(
+                "No video or image was given: the list of them is empty. Leave it out if the prompt has none."
+            )
         for prompt in [text] if isinstance(text, str) else text or ():
             if isinstance(prompt, str):
                 check_text("The text", prompt)
@@ -196,6 +200,11 @@ class VisionLanguageProcessor(SavedWithCode, ChatPrompts):
 
     def replace_image_token(self, image_inputs: dict, image_idx: int, **kwargs) -> str:
         return self.image_token * self.num_image_tokens
+
+
+def _is_empty(visuals: Any) -> bool:
+    """Whether this is a list without visuals, such as one of an empty list for each prompt."""
+    return isinstance(visuals, (list, tuple)) and all(map(_is_empty, visuals))
 
 
 __all__ = ["VisionLanguageProcessor"]
