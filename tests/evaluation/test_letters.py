@@ -45,6 +45,8 @@ def test_questions_without_letters_are_refused(options, message):
         ("B: blue", "B"),
         ("The answer is (b).", "B"),
         ("Option C", "C"),
+        ("ANSWER: (C", "C"),
+        ("The answer is a blue circle.", ""),
         ("Blue.", "B"),
         ("A blue circle", ""),
         ("Because it is blue", ""),

@@ -53,6 +53,8 @@ def write(folder, section, name, value):
         ("text_config", "model_type", "nonsense", "must be the type of a language model, such as 'qwen2', not 'nonsense'"),
         ("text_config", "rope_parameters", {"rope_theta": 0}, "must be an object of positive numbers"),
         ("text_config", "rope_parameters", {"rope_theta": None}, "must be an object of positive numbers"),
+        ("text_config", "rope_parameters", {"partial_rotary_factor": 1e9}, "must be an object of positive numbers"),
+        ("text_config", "partial_rotary_factor", 1e9, "`text_config.partial_rotary_factor` (1000000000.0) must be at most 1"),
         ("text_config", "rope_scaling", "x", "must be an object of positive numbers with a known `rope_type`, not 'x'"),
         ("text_config", "rope_parameters", {"rope_type": "nonsense"}, "with a known `rope_type`, not {'rope_type': 'nonsense'}"),
         ("text_config", "pad_token_id", 99, "(99) must be below `text_config.vocab_size` (99)"),

@@ -146,6 +146,10 @@ def test_other_published_models_are_refused(changes, message, tmp_path):
         ({"max_frames": None}, "field 'max_frames' must be an integer, not None"),
         ({"vision_feature_layer": 28}, "`vision_feature_layer` (28) must be one of the 28 hidden states"),
         ({"vision_config": {"image_size": 20}}, "`vision_config.image_size` (20) must be at least twice"),
+        (
+            {"text_config": {**PHI_2, "partial_rotary_factor": 0.19}},
+            "`partial_rotary_factor` (0.19) of `text_config` rotates 15 of the 80",
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

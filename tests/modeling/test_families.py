@@ -248,6 +248,12 @@ def test_only_the_language_model_is_quantized(model, family, tmp_path, options):
         assert generate(quantized, family.sample(*TWO)).shape == (1, NUM_NEW_TOKENS)
 
 
+def test_parts_on_several_devices_stay_whole(model):
+    projectors = [model.model.get_submodule(name) for name in type(model).projectors]
+    layers = [model.model.language_model.layers[0], model.model.vision_tower.encoder.layers[0]]
+    assert {type(module).__name__ for module in projectors + layers} <= set(model._no_split_modules)
+
+
 def test_parts_on_disk(model, family, tmp_path):
     pytest.importorskip("accelerate")
     model.save_pretrained(tmp_path / "model")

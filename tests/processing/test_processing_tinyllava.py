@@ -74,6 +74,14 @@ def test_system_message(processor):
         processor.apply_chat_template(chat[::-1], add_generation_prompt=True)
 
 
+def test_tokenizer_without_padding_pads_with_the_unknown_token():
+    without = tokenizer()
+    without.pad_token, without.unk_token = None, "<|endoftext|>"
+    processor = TinyLlavaVideoProcessor(TinyLlavaVideoVideoProcessor(), without)
+    ids = processor(text=["USER: What is it?", "USER:"], padding=True)["input_ids"]
+    assert ids[1][0] == without.convert_tokens_to_ids("<|endoftext|>")
+
+
 def test_suffix_of_r1(processor):
     chat = [user(VIDEO, "Which?\nA. red\nB. blue")]
     prompt = processor.apply_chat_template(chat, add_generation_prompt=True, think=True)

@@ -60,8 +60,10 @@ def test_what_is_added_to_a_text(tmp_path, pieces):
         (b"", "is no tokenizer of Llama's kind"),
         (sentencepiece_model(["a", "b"], UNIGRAM), "is no tokenizer of Llama's kind"),
         (sentencepiece_model(["a", "b"])[:6], "is damaged: it cannot be read"),
+        (b"\xff" * 99, r"is damaged: it cannot be read \(its byte 10 is not what it should be\)"),
+        (sentencepiece_model(["a" * 300]), r"is damaged: it cannot be read \(a piece has more than 256 characters\)"),
     ],
-    ids=["no byte follows", "text", "empty", "unigram", "cut off"],
+    ids=["no byte follows", "text", "empty", "unigram", "cut off", "endless number", "long piece"],
 )
 def test_files_of_another_kind(tmp_path, content, error):
     with pytest.raises(ValueError, match=f"tokenizer.model {error}"):

@@ -115,6 +115,14 @@ def test_template_without_marks(processor, monkeypatch):
         encode_chats(processor, [chat("What?", "A cat.")])
 
 
+def test_chats_that_the_template_refuses():
+    refusing = piece_processor(llama_tokenizer())
+    refusing.chat_template = "{{ raise_exception('Too long.') if messages | length > 2 }}" + refusing.chat_template
+    problem, (ids, _) = encode_chats(refusing, [chat("A?", "B", "C?", "D"), chat("A?", "it")])
+    assert problem == "its chat template refuses it: Too long."
+    assert len(ids)
+
+
 @pytest.fixture(scope="module")
 def llama():
     return piece_processor(llama_tokenizer())

@@ -162,7 +162,10 @@ def visuals_for(
     from ..processing.image_inputs import read_image
     from ..video.limits import shorten
 
-    config = read_config(model)
+    try:
+        config = read_config(model)
+    except OSError:  # of an adapter, or of nothing, which the pipeline says
+        return {"images": images, "video": video}
     family = next((family for family in FAMILIES if config.model_type in family.model_types), None)
     if family is None:  # not of this package; its processor says what it takes
         return {"images": images, "video": video}

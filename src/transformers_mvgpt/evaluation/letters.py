@@ -14,8 +14,8 @@ from .questions import ScoredQuestion, is_same_answer
 INSTRUCTION = "Answer with the option's letter from the given choices directly."
 # "B", "B.", "(B) red", "B: red", but not "A red cross"
 _FIRST = re.compile(r"\(?([A-Z])(?:[).:,]|$)")
-# "The answer is (B)."
-_NAMED = re.compile(r"\b(?:answer|option|choice)(?: is)?:? \(?([A-Z])\b", re.IGNORECASE)
+# "The answer is (b)." or "Option B", but not "The answer is a red cross"
+_NAMED = re.compile(r"\b(?i:answer|option|choice)(?i: is)?:? (?:\(?([A-Z])|\(([a-z]))\b")
 
 
 def ask_for_letters(questions: Sequence[ScoredQuestion], instruction: str = INSTRUCTION) -> list[ScoredQuestion]:
@@ -58,7 +58,7 @@ def letter_of(answer: str, options: Sequence[str] = ()) -> str:
     text = answer.strip()
     found = _FIRST.match(text) or _NAMED.search(text)
     if found:
-        return found[1].upper()
+        return "".join(filter(None, found.groups())).upper()
     return next(
         (string.ascii_uppercase[place] for place, option in enumerate(options) if is_same_answer(text, option)), ""
     )

@@ -97,6 +97,7 @@ TEXT_LIMITS = {
     "rms_norm_eps": EPSILON,
     "attention_dropout": DROPOUT,
     "rope_theta": number(1e-3, 1e15, optional=True),
+    "partial_rotary_factor": number(1e-3, 1, optional=True),
     "bos_token_id": TOKEN_IDS,
     "eos_token_id": TOKEN_IDS,
     "pad_token_id": TOKEN_IDS,

@@ -92,6 +92,10 @@ def _is_rope(value: Any) -> bool:
     theta, factor = value.get("rope_theta", 10_000.0), value.get("factor", 1.0)
     if not all(_is_number(item) and 0 < item <= 1e15 for item in (theta, 1.0 if factor is None else factor)):
         return False
+    # more would be as much memory
+    share = value.get("partial_rotary_factor")
+    if not (share is None or (_is_number(share) and 0 < share <= 1)):
+        return False
     return all(
         item is None
         or isinstance(item, (str, bool))

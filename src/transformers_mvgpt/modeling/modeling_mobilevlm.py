@@ -35,6 +35,7 @@ class MobileVLMPreTrainedModel(VisionLanguagePreTrainedModel):
     input_modalities = ("image", "text")
     pixel_inputs = {"image": ("pixel_values",)}
     projectors = ("image_projector",)
+    _no_split_modules = ["LDPProjector", "PooledProjector"]
     encoders = {
         "image": Encoder(
             module="vision_tower",

@@ -42,6 +42,7 @@ class MobileVideoGPTPreTrainedModel(VisionLanguagePreTrainedModel):
     config: MobileVideoGPTConfig
     input_modalities = ("video", "image", "text")
     pixel_inputs = {"image": ("pixel_values",), "video": ("pixel_values_videos", "context_pixel_values_videos")}
+    _no_split_modules = ["PooledProjector"]
     projectors = ("image_projector", "video_projector")
     encoders = {
         "image": Encoder(

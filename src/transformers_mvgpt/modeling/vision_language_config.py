@@ -101,6 +101,12 @@ class VisionLanguageConfig(ConfigWithCode):
                 f"`text_config.hidden_size` / `text_config.num_attention_heads` ({head_dim}) must be even: positions are "
                 "rotations of pairs."
             )
+        share = (getattr(text, "rope_parameters", None) or {}).get("partial_rotary_factor") or 1
+        if int(head_dim * share) % 2 or int(head_dim * share) == 0:
+            raise ValueError(
+                f"`partial_rotary_factor` ({share}) of `text_config` rotates {int(head_dim * share)} of the {head_dim} values of a "
+                "head: it must be an even number, and at least 2."
+            )
         if text.pad_token_id is not None and not -text.vocab_size <= text.pad_token_id < text.vocab_size:
             raise ValueError(
                 f"`text_config.pad_token_id` ({text.pad_token_id}) must be below `text_config.vocab_size` ({text.vocab_size})."

@@ -120,6 +120,10 @@ _METHODS = {
 }
 
 
+class RefusedChatError(ValueError):
+    """The template itself says why it does not take a chat."""
+
+
 def render_chat(
     chat_template: str, messages: list[dict[str, Any]], **options: Any
 ) -> tuple[str, list[tuple[int, int]]]:
@@ -136,7 +140,8 @@ def render_chat(
         The prompt; and, where `return_assistant_tokens_mask` is true, where in it the assistant's words begin and end.
 
     Raises:
-        ValueError: if the template is wrong, refuses the chat, or makes more than it may.
+        RefusedChatError: a `ValueError`, if the template refuses the chat.
+        ValueError: if the template is wrong, or makes more than it may.
     """
     said = sum(map(len, texts_of([messages, options.get("tools"), options.get("documents")])))
     token = current_budget.set(Budget(MAX_COST + COST_PER_CHARACTER_SAID * said))
@@ -156,7 +161,7 @@ def render_chat(
         ) from error
     except TemplateError as error:
         if type(error) is TemplateError:  # the template's own message
-            raise ValueError(shorten(str(error))) from error
+            raise RefusedChatError(shorten(str(error))) from error
         raise ValueError(f"The chat template is wrong: {shorten(str(error))}") from error
     finally:
         current_budget.reset(token)

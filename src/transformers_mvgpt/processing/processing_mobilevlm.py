@@ -68,8 +68,6 @@ class MobileVLMProcessor(CountsVisualTokens, VisionLanguageProcessor):
         num_image_tokens=144,
         image_token_id=None,
     ):
-        if tokenizer is not None and tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.unk_token
         super().__init__(
             image_processor,
             tokenizer,

@@ -24,6 +24,8 @@ _OTHER_FILES = ("tokenizer_config.json", "special_tokens_map.json", "added_token
 _HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
 # Llama's has half a megabyte, and 32,000 pieces.
 _LARGEST_BYTES = 64 * 1024**2
+# In characters, of which Llama's have 16 at most. Merges are looked for at each of them.
+_LONGEST_PIECE = 256
 
 # Fields of SentencePiece's `ModelProto`, and of the messages in it.
 _PIECES, _TRAINER = 1, 2
@@ -74,6 +76,8 @@ def _read_vocabulary(file: str) -> dict[str, int]:
         for field, value in _fields(Path(file).read_bytes()):
             if field == _PIECES:
                 pieces.append(dict(_fields(value))[_PIECE].decode("utf-8"))
+                if len(pieces[-1]) > _LONGEST_PIECE:
+                    raise ValueError(f"a piece has more than {_LONGEST_PIECE} characters")
             elif field == _TRAINER:
                 trainer = dict(_fields(value))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -89,14 +93,14 @@ def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
 
     def integer() -> int:
         nonlocal at
-        value = shift = 0
-        while True:
+        value = 0
+        for shift in range(0, 64, 7):
             byte = message[at]
             at += 1
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 return value
-            shift += 7
+        raise ValueError(f"its byte {at} is not what it should be")
 
     while at < len(message):
         field, kind = divmod(integer(), 8)

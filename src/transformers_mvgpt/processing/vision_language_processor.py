@@ -65,6 +65,9 @@ class VisionLanguageProcessor(SavedWithCode, ChatPrompts):
         token_ids: dict[str, int | None] | None = None,
     ):
         super().__init__(*parts, chat_template=chat_template)
+        # as Llama's and Phi's were trained, which have none
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.unk_token
         if self.splits_at_placeholders:
             add_placeholders(self.tokenizer, list(self.placeholders.values()))
         vocabulary = self.tokenizer.get_vocab()

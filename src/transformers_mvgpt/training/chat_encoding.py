@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..processing.chat_rendering import render_chat
+from ..processing.chat_rendering import RefusedChatError, render_chat
 from ..processing.text_pieces import TokenizerOfPieces
 
 
@@ -59,12 +59,16 @@ def encode_chats(
         if problem:
             rendered.append(problem)
             continue
-        text, answers = render_chat(
-            processor.chat_template,
-            chat,
-            return_assistant_tokens_mask=True,
-            **processor.tokenizer.special_tokens_map,
-        )
+        try:
+            text, answers = render_chat(
+                processor.chat_template,
+                chat,
+                return_assistant_tokens_mask=True,
+                **processor.tokenizer.special_tokens_map,
+            )
+        except RefusedChatError as error:
+            rendered.append(f"its chat template refuses it: {error}")
+            continue
         if not answers:
             raise ValueError(
                 "The processor's chat template does not mark what the assistant says: put its answers between "

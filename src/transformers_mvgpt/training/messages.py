@@ -102,8 +102,6 @@ def _put_in_front(messages: list[dict[str, Any]], files: dict[str, list[Any]]) -
     first = next((message for message in messages if message["role"] == "user"), None)
     if first is None:
         raise ValueError("it has a visual, but no turn of a human to put it in front of")
-    for part in first["content"]:
-        part["text"] = part["text"].strip()
     visuals = [{"type": kind, kind: source} for kind, sources in files.items() for source in sources]
     first["content"] = [*visuals, *first["content"]]
 
