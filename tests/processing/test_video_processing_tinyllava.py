@@ -1,4 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+import re
 import zlib
 from pathlib import Path
 
@@ -95,6 +96,13 @@ def test_rate_of_a_call():
         small()([clip(40)], video_metadata=metadata, fps=2, num_frames=3)
     with pytest.raises(ValueError, match=r"`fps` \(0\) must be more than 0."):
         small()([clip(40)], video_metadata=metadata, fps=0)
+
+
+@pytest.mark.parametrize(("options", "given"), [({}, "`num_frames` is 16"), ({"fps": 2}, "`fps` is 2")], ids=["number", "rate"])
+def test_cap_without_effect_is_refused(options, given):
+    expected = f"`max_frames` (3) is for about one frame per second (`num_frames=None`), and {given}: leave it out."
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        small()([clip(40)], video_metadata=[{"total_num_frames": 40, "fps": 10.0}], max_frames=3, **options)
 
 
 def test_absurd_cap_is_refused():

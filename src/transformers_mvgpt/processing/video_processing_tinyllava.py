@@ -101,6 +101,12 @@ class TinyLlavaVideoVideoProcessor(VideoFileProcessor):
             ValueError: if there are no frames, or an option does not fit the video.
         """
         sampling = self.sampling if sampling is None else sampling
+        is_per_second = num_frames is None and fps is None
+        if not is_per_second and max_frames not in (None, self.max_frames, num_frames):
+            given = f"`fps` is {fps}" if fps is not None else f"`num_frames` is {num_frames}"
+            raise ValueError(
+                f"`max_frames` ({max_frames}) is for about one frame per second (`num_frames=None`), and {given}: leave it out."
+            )
         if fps is not None:
             if fps <= 0:
                 raise ValueError(f"`fps` ({fps}) must be more than 0.")

@@ -164,7 +164,8 @@ class DataCollator:
             )
         processor = self.processor.video_processor
         # the cap on a video at one frame per second is for answers alone
-        options = {"max_frames": MAX_NUM_FRAMES} if "max_frames" in processor.valid_kwargs.__annotations__ else {}
+        has_cap = "max_frames" in processor.valid_kwargs.__annotations__ and processor.num_frames is None
+        options = {"max_frames": MAX_NUM_FRAMES} if has_cap else {}
         return dict(processor([source], return_tensors="pt", **options))
 
     @property
