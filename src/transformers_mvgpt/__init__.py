@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""Small video-language models for Hugging Face transformers. Importing the package registers its classes with transformers."""
+"""Small models for videos and images, for Hugging Face transformers. Importing the package registers its classes with transformers."""
 
 import sys
 from typing import TYPE_CHECKING

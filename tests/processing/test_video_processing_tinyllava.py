@@ -98,7 +98,9 @@ def test_rate_of_a_call():
         small()([clip(40)], video_metadata=metadata, fps=0)
 
 
-@pytest.mark.parametrize(("options", "given"), [({}, "`num_frames` is 16"), ({"fps": 2}, "`fps` is 2")], ids=["number", "rate"])
+@pytest.mark.parametrize(
+    ("options", "given"), [({}, "`num_frames` is 16"), ({"fps": 2}, "`fps` is 2")], ids=["number", "rate"]
+)
 def test_cap_without_effect_is_refused(options, given):
     expected = f"`max_frames` (3) is for about one frame per second (`num_frames=None`), and {given}: leave it out."
     with pytest.raises(ValueError, match=re.escape(expected)):

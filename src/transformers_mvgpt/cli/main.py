@@ -29,7 +29,7 @@ from .train import train
 
 app = typer.Typer(
     name="mvgpt",
-    help="Ask small video-language models about videos; train, measure and publish them.",
+    help="Ask small video-language models about videos and images; train, measure and publish them.",
     no_args_is_help=True,
     add_completion=False,
     # Plain text, so that an error stays one line.
