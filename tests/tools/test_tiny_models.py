@@ -8,10 +8,17 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
+from train_demo.chat_training import strengthen
 from train_demo.steps import LOG_FILE, SCORES_FILE
 from train_tiny.build import TINY_MODELS, Effort, train_tiny_model
 from train_tiny.chats import CLIP_TYPES
-from train_tiny.encoder_training import LabeledFrames, LabeledPictures, train_image_encoder, train_resampler
+from train_tiny.encoder_training import (
+    LabeledFrames,
+    LabeledPictures,
+    train_image_encoder,
+    train_image_projector,
+    train_resampler,
+)
 from train_tiny.still_questions import STILL_TYPES
 from transformers_mvgpt.demo.scene import COLORS, SHAPES
 from transformers_mvgpt.families import family_of
@@ -55,9 +62,22 @@ def test_encoder_learns_and_nothing_else(name, processor):
     assert losses[-1] < 0.9 * losses[0]
 
 
+def test_image_projector_learns_and_nothing_else():
+    processor = TINY_MODELS["mobilevlm"].make_processor()
+    model = make_model("mobilevlm", processor)
+    strengthen(model.model.language_model)
+    dataset = LabeledPictures(processor, 48, 6, 0, 80 * 8)
+    records = train_image_projector(model.model, processor.tokenizer, dataset, 80, num_workers=0)
+    parts, losses = learned(records, model)
+    assert parts == {"image_projector"}
+    assert sum(losses[-10:]) < 0.95 * sum(losses[:10])
+    assert all(parameter.requires_grad for parameter in model.model.vision_tower.encoder.layers[0].parameters())
+
+
 def test_resampler_learns_and_nothing_else():
     processor = TINY_MODELS["tinyllava"].make_processor()
     model = make_model("tinyllava", processor)
+    strengthen(model.model.language_model)
     dataset = LabeledFrames(processor, 8, 0, 8 * 2)
     sample = dataset[0]
     assert sample["pixels"].shape == (8, 3, 48, 48)
@@ -75,10 +95,10 @@ def test_whole_training_in_the_smallest(name, tmp_path):
     effort = Effort(
         num_visuals=4,
         encoder_steps=1,
-        resampler_steps=TINY_MODELS[name].effort.resampler_steps and 1,
+        projector_steps=1,
         chat_steps=1,
         encoder_batch=2,
-        resampler_batch=2,
+        projector_batch=2,
         chat_batch=2,
         num_questions=7,
         overrides=("batch_size=4", "num_workers=0"),
@@ -90,7 +110,7 @@ def test_whole_training_in_the_smallest(name, tmp_path):
         return train_tiny_model(name, target, tmp_path / "work", effort, lambda step, *_: steps.append(step))
 
     scores = train(tmp_path / "model")
-    parts = ["encoder", "chat"] if name == "mobilevlm" else ["encoder", "resampler", "chat"]
+    parts = ["encoder", "projector", "chat"]
     stages = list(TINY_MODELS[name].stages)
     assert list(dict.fromkeys(steps))[:-1] == ["files", "test files", *parts, *stages, "test"][: len({*steps}) - 1]
     assert list(scores["seconds"]) == ["files", "test files", *parts, *stages, "test"]

@@ -1,7 +1,8 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """A language model from nothing, with the projectors through which it sees, on many questions about each drawn visual."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -49,9 +50,6 @@ def train_on_chats(
     """
     learning = [model.get_submodule(f"model.{name}") for name in ("language_model", *model.projectors)]
     encoders = [model.get_submodule(f"model.{encoder.module}") for encoder in model.encoders.values()]
-    frozen = [parameter for encoder in encoders for parameter in encoder.parameters() if parameter.requires_grad]
-    for parameter in frozen:
-        parameter.requires_grad_(False)
     if is_fresh:
         strengthen(model.get_submodule("model.language_model"))
     loader = DataLoader(
@@ -64,20 +62,30 @@ def train_on_chats(
     batches = iter(loader)
     step = 0
     model.train()
-    for num_steps in phases:
-        optimizers = Optimizers(
-            learning, num_steps, learning_rate=2e-3, muon_learning_rate=3e-3, heads=[model.lm_head]
-        )
-        for batch in islice(batches, num_steps):
-            step += 1
-            num_wanted = (batch["shift_labels"] >= 0).sum()
-            shards = split_rows(batch, NUM_SHARDS, shared=["logits_to_keep"])
-            judge = partial(_judge, model, num_wanted)
-            loss, num_right = backward_in_threads(judge, shards, optimizers.parameters)
-            optimizers.step()
-            yield {"step": step, "loss": loss.item(), "accuracy": (sum(num_right) / num_wanted).item()}
+    with kept_fixed(encoders):
+        for num_steps in phases:
+            optimizers = Optimizers(
+                learning, num_steps, learning_rate=2e-3, muon_learning_rate=3e-3, heads=[model.lm_head]
+            )
+            for batch in islice(batches, num_steps):
+                step += 1
+                num_wanted = (batch["shift_labels"] >= 0).sum()
+                shards = split_rows(batch, NUM_SHARDS, shared=["logits_to_keep"])
+                judge = partial(_judge, model, num_wanted)
+                loss, num_right = backward_in_threads(judge, shards, optimizers.parameters)
+                optimizers.step()
+                yield {"step": step, "loss": loss.item(), "accuracy": (sum(num_right) / num_wanted).item()}
     model.eval()
-    for parameter in frozen:
+
+
+@contextmanager
+def kept_fixed(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Their parameters need no gradients meanwhile."""
+    learning = [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    yield
+    for parameter in learning:
         parameter.requires_grad_(True)
 
 

@@ -44,12 +44,25 @@ class PatchHeads(nn.ModuleDict):
         """
         loss, shares = features.new_zeros(()), {}
         for kind, wanted in labels.items():
-            logits, wanted = self[kind](features).flatten(0, -2), wanted.flatten()
-            weights = logits.new_ones(logits.shape[1])
-            weights[BACKGROUND] = _BACKGROUND_WEIGHT
-            loss = loss + F.cross_entropy(logits, wanted, weight=weights, ignore_index=IGNORED)
-            shares[kind] = (logits.argmax(-1) == wanted)[wanted > 0].float().mean().item()
+            kind_loss, shares[kind] = judge_patches(self[kind](features), wanted)
+            loss = loss + kind_loss
         return loss, shares
+
+
+def judge_patches(logits: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """
+    Args:
+        logits (`torch.Tensor` of shape `(..., classes)`): of patches; the first class is the background.
+        wanted (`torch.Tensor` of shape `(...)`): classes, or `IGNORED`.
+
+    Returns:
+        The loss, and the share of right classes among patches that show a shape.
+    """
+    logits, wanted = logits.flatten(0, -2), wanted.flatten()
+    weights = logits.new_ones(logits.shape[1])
+    weights[BACKGROUND] = _BACKGROUND_WEIGHT
+    loss = F.cross_entropy(logits, wanted, weight=weights, ignore_index=IGNORED)
+    return loss, (logits.argmax(-1) == wanted)[wanted > 0].float().mean().item()
 
 
 def train_encoders(

@@ -28,7 +28,13 @@ from transformers_mvgpt.families import family_of
 
 from . import mobilevlm, tinyllava
 from .chats import ClipChats, StillChats
-from .encoder_training import LabeledFrames, LabeledPictures, train_image_encoder, train_resampler
+from .encoder_training import (
+    LabeledFrames,
+    LabeledPictures,
+    train_image_encoder,
+    train_image_projector,
+    train_resampler,
+)
 from .files import (
     CAPTIONS_FILE,
     CHATS_FILE,
@@ -55,18 +61,18 @@ class Effort:
 
     Args:
         num_visuals (`int`): training pictures or clips in files.
-        encoder_steps, resampler_steps, chat_steps (`int`): steps of the parts; 0 leaves one out.
-        encoder_batch, resampler_batch, chat_batch (`int`): pictures, videos and visuals with all their questions per step.
+        encoder_steps, projector_steps, chat_steps (`int`): steps of the parts.
+        projector_batch, encoder_batch, chat_batch (`int`): pictures or videos, pictures, and visuals with all their questions per step.
         num_questions (`int`): test questions.
         overrides (`tuple[str, ...]`): `"key=value"` for the recipes of all stages.
     """
 
     num_visuals: int
     encoder_steps: int
-    resampler_steps: int
+    projector_steps: int
     chat_steps: int
+    projector_batch: int
     encoder_batch: int = 96
-    resampler_batch: int = 12
     chat_batch: int = 8
     num_questions: int = 700
     overrides: tuple[str, ...] = ()
@@ -99,7 +105,7 @@ TINY_MODELS = {
         {"pretraining": CAPTIONS_FILE, "instruction": CHATS_FILE},
         write_training_stills,
         write_test_stills,
-        Effort(num_visuals=1500, encoder_steps=400, resampler_steps=0, chat_steps=1200),
+        Effort(num_visuals=1500, encoder_steps=400, projector_steps=200, chat_steps=900, projector_batch=96),
     ),
     "tinyllava": TinyModel(
         tinyllava.make_processor,
@@ -107,7 +113,14 @@ TINY_MODELS = {
         {"video_projector": CAPTIONS_FILE, "instruction": CHATS_FILE},
         write_training_clips,
         write_test_clips,
-        Effort(num_visuals=600, encoder_steps=300, resampler_steps=300, chat_steps=1200),
+        Effort(
+            num_visuals=300,
+            encoder_steps=250,
+            projector_steps=300,
+            chat_steps=800,
+            projector_batch=12,
+            num_questions=600,
+        ),
     ),
 }
 
@@ -120,7 +133,7 @@ def train_tiny_model(
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """
-    Draws pictures or clips, trains the image encoder, the resampler, the language model and the stages of the family's
+    Draws pictures or clips, trains the image encoder, the projector, the language model and the stages of the family's
     recipes, and answers the test questions. What is finished in `work` is not done again, so that an interrupted run goes on.
 
     Args:
@@ -150,8 +163,7 @@ def train_tiny_model(
                     report(step, done, number, {})
 
     start: Path | None = None
-    parts = [part for part in _PARTS if getattr(effort, f"{part}_steps")]
-    for part in parts:
+    for part in _PARTS:
         if not (work / part / DONE).exists():
             with stopwatch(part), processor_stopwatch(part):
                 _train_part(part, tiny, start, work, effort, report)
@@ -162,7 +174,7 @@ def train_tiny_model(
             recipe = RECIPES / f"{name}_{stage}.yaml"
             start = run_stage(stage, recipe, [*overrides, *effort.overrides], report)
     assert start is not None
-    write_model(start, target, work, [*parts, *tiny.stages], {})
+    write_model(start, target, work, [*_PARTS, *tiny.stages], {})
     _store_in_16_bits(target / _WEIGHTS_FILE)
     with stopwatch("test"), processor_stopwatch("test"):
         scores = score_answers(target, work / "test" / QUESTIONS_FILE, report)
@@ -190,19 +202,24 @@ def _train_part(
 
 
 def _train_encoder(model, processor, effort: Effort) -> tuple[Iterator[dict[str, float]], int]:
-    vision, steps = model.config.vision_config, effort.encoder_steps
-    grid = vision.image_size // vision.patch_size
-    number = steps * effort.encoder_batch
-    dataset = LabeledPictures(processor, vision.image_size, grid, _FIRST_SCENE, number)
-    return train_image_encoder(model.model, dataset, steps), steps
+    steps = effort.encoder_steps
+    return train_image_encoder(model.model, _pictures(model, processor, steps * effort.encoder_batch), steps), steps
 
 
-def _train_resampler(model, processor, effort: Effort) -> tuple[Iterator[dict[str, float]], int]:
-    steps = effort.resampler_steps
+def _train_projector(model, processor, effort: Effort) -> tuple[Iterator[dict[str, float]], int]:
+    steps = effort.projector_steps
+    number = steps * effort.projector_batch
     # before the visual tokens become like its words
     strengthen(model.model.language_model)
-    dataset = LabeledFrames(processor, model.config.num_frames, _FIRST_SCENE, steps * effort.resampler_batch)
-    return train_resampler(model.model, processor.tokenizer, dataset, steps), steps
+    if "video" in model.pixel_inputs:
+        frames = LabeledFrames(processor, model.config.num_frames, _FIRST_SCENE, number)
+        return train_resampler(model.model, processor.tokenizer, frames, steps), steps
+    return train_image_projector(model.model, processor.tokenizer, _pictures(model, processor, number), steps), steps
+
+
+def _pictures(model, processor, number: int) -> LabeledPictures:
+    vision = model.config.vision_config
+    return LabeledPictures(processor, vision.image_size, vision.image_size // vision.patch_size, _FIRST_SCENE, number)
 
 
 def _train_chats(model, processor, effort: Effort) -> tuple[Iterator[dict[str, float]], int]:
@@ -218,12 +235,12 @@ def _train_chats(model, processor, effort: Effort) -> tuple[Iterator[dict[str, f
         dataset,
         [effort.chat_steps],
         batch_size=effort.chat_batch,
-        is_fresh=not effort.resampler_steps,
+        is_fresh=False,
     )
     return records, effort.chat_steps
 
 
-_PARTS = {"encoder": _train_encoder, "resampler": _train_resampler, "chat": _train_chats}
+_PARTS = {"encoder": _train_encoder, "projector": _train_projector, "chat": _train_chats}
 
 
 def _store_in_16_bits(weights: Path) -> None:

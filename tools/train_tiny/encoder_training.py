@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-The image encoder from nothing, and the resampler after it. There are no pretrained ones of this size: the encoder learns to
-say of every patch what stands in it, then the resampler to say of every frame in which color and where each shape is.
+The image encoder from nothing, and the projector after it. There are no pretrained ones of this size: the encoder learns to
+say of every patch what stands in it, then the projector to say it in the words of the language model.
 """
 
 import random
@@ -16,7 +16,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from train_demo.encoder_training import POSITION_SCALE, PatchHeads, sine_positions
+from train_demo.chat_training import kept_fixed
+from train_demo.encoder_training import POSITION_SCALE, PatchHeads, judge_patches, sine_positions
 from train_demo.muon import Optimizers
 from train_demo.patch_labels import FRAME_SIZES, color_of, find_actors, label_patches, make_crowd, shape_of
 from train_demo.threads import NUM_SHARDS, backward_in_threads, split_rows
@@ -135,9 +136,7 @@ def train_image_encoder(
     tower, config = model.vision_tower, model.config
     heads = PatchHeads(config.vision_config.hidden_size, "colors", "shapes")
     _spread_positions(tower, dataset.grid)
-    optimizers = Optimizers(
-        [tower], num_steps, learning_rate=2e-3, muon_learning_rate=2e-3, heads=list(heads.values())
-    )
+    optimizers = _optimizers([tower], num_steps, list(heads.values()))
 
     def judge(weight: float, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
         features = encode_images(tower, batch["pixels"], config.vision_feature_layer).last_hidden_state
@@ -147,6 +146,40 @@ def train_image_encoder(
         return weight * loss, shares
 
     yield from _train(tower, optimizers, judge, dataset, num_steps, num_workers)
+
+
+def train_image_projector(
+    model: VisionLanguageModel, tokenizer: Any, dataset: LabeledPictures, num_steps: int, *, num_workers: int = 1
+) -> Iterator[dict[str, float]]:
+    """
+    Trains `model.image_projector` in place, which makes a token of each patch, to tell what stands there in the words of the
+    language model: a token is like the embeddings of the shape's name and of its color's.
+
+    Args:
+        model ([`MobileVLMModel`]): the model.
+        tokenizer ([`LlamaTokenizer`]): its tokenizer.
+        dataset ([`LabeledPictures`]): as many as the steps share among them.
+        num_steps (`int`): number of steps.
+        num_workers (`int`): processes that draw.
+
+    Yields:
+        `dict[str, float]`: after each step, its number, the loss, and what share of colors and shapes is told.
+    """
+    words = {"colors": _embed(model, tokenizer, COLORS), "shapes": _embed(model, tokenizer, SHAPES)}
+    background = nn.Linear(model.config.text_config.hidden_size, 1)
+    optimizers = _optimizers([model.image_projector], num_steps, [background])
+
+    def judge(weight: float, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
+        tokens = model.get_image_features(batch["pixels"]).pooler_output  # (n, P, h)
+        loss, shares = tokens.new_zeros(()), {}
+        for kind, embeddings in words.items():
+            logits = torch.cat([background(tokens), tokens @ embeddings.T], dim=-1)
+            kind_loss, shares[kind] = judge_patches(logits, batch[kind])
+            loss = loss + kind_loss
+        return weight * loss, shares
+
+    with kept_fixed([model.vision_tower]):
+        yield from _train(model.image_projector, optimizers, judge, dataset, num_steps, num_workers)
 
 
 def train_resampler(
@@ -168,13 +201,10 @@ def train_resampler(
         their places are.
     """
     projector, config = model.video_projector, model.config
-    embeddings = model.language_model.get_input_embeddings().weight.detach()
-    color_words, shape_words = (embeddings[_ids_of(tokenizer, words)] for words in (COLORS, SHAPES))
+    color_words, shape_words = (_embed(model, tokenizer, words) for words in (COLORS, SHAPES))
     head = nn.Linear(config.text_config.hidden_size, 1 + _PLACES)
     table = position_table(0, config.num_queries, config.text_config.hidden_size, torch.device("cpu")).float()
-    optimizers = Optimizers([projector], num_steps, learning_rate=2e-3, muon_learning_rate=2e-3, heads=[head])
-    for parameter in model.vision_tower.parameters():
-        parameter.requires_grad_(False)
+    optimizers = _optimizers([projector], num_steps, [head])
 
     def judge(weight: float, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
         tokens = model.get_video_features(batch["pixels"]).pooler_output - table
@@ -191,9 +221,8 @@ def train_resampler(
         shares = {"colors": right, "distance": place_loss.sqrt().item()}
         return weight * (color_loss + _SHAPE_WEIGHT * shape_loss + _PLACE_WEIGHT * place_loss), shares
 
-    yield from _train(projector, optimizers, judge, dataset, num_steps, num_workers)
-    for parameter in model.vision_tower.parameters():
-        parameter.requires_grad_(True)
+    with kept_fixed([model.vision_tower]):
+        yield from _train(projector, optimizers, judge, dataset, num_steps, num_workers)
 
 
 def _train(module, optimizers, judge, dataset, num_steps, num_workers) -> Iterator[dict[str, float]]:
@@ -208,10 +237,14 @@ def _train(module, optimizers, judge, dataset, num_steps, num_workers) -> Iterat
     module.eval()
 
 
-def _ids_of(tokenizer: Any, words: Iterable[str]) -> list[int]:
-    """Of words as they stand in a sentence."""
-    ids = [tokenizer(f" {word}", add_special_tokens=False)["input_ids"] for word in words]
-    return [token_id for [token_id] in ids]
+def _optimizers(modules: list[nn.Module], num_steps: int, heads: list[nn.Linear]) -> Optimizers:
+    return Optimizers(modules, num_steps, learning_rate=2e-3, muon_learning_rate=2e-3, heads=heads)
+
+
+def _embed(model: VisionLanguageModel, tokenizer: Any, words: Iterable[str]) -> torch.Tensor:
+    """The language model's embeddings of words as they stand in a sentence, (words, h)."""
+    ids = [tokenizer(f" {word}", add_special_tokens=False)["input_ids"][-1] for word in words]
+    return model.language_model.get_input_embeddings().weight.detach()[ids]
 
 
 @torch.no_grad()

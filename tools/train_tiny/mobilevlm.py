@@ -22,7 +22,7 @@ def make_processor() -> MobileVLMProcessor:
 
 
 def make_config(tokenizer: LlamaTokenizer) -> MobileVLMConfig:
-    """Pictures of 48 x 48 pixels, 36 patches, of which the projector makes 9 tokens."""
+    """Pictures of 48 x 48 pixels in 36 patches, of each of which the projector makes a token."""
     return MobileVLMConfig(
         vision_config={
             "hidden_size": 128,
@@ -37,7 +37,7 @@ def make_config(tokenizer: LlamaTokenizer) -> MobileVLMConfig:
             "vocab_size": tokenizer.vocab_size,
             "hidden_size": 128,
             "intermediate_size": 384,
-            "num_hidden_layers": 4,
+            "num_hidden_layers": 3,
             "num_attention_heads": 4,
             "num_key_value_heads": 4,
             "max_position_embeddings": 1024,
@@ -47,7 +47,7 @@ def make_config(tokenizer: LlamaTokenizer) -> MobileVLMConfig:
             "pad_token_id": tokenizer.pad_token_id,
         },
         projector_type="ldpv2",
-        image_grid_size=3,
+        image_grid_size=6,
         image_token_id=tokenizer.vocab_size,
         tie_word_embeddings=True,
     )

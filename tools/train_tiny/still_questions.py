@@ -19,7 +19,7 @@ HELD_OUT_PAIRS = frozenset(
 )
 
 # Shares of the stage's side: what lies closer than this to a border between two answers is not asked about.
-_CLEAR = 0.06
+_CLEAR = 0.12
 _HELD_OUT_SHARE = 0.5
 # Scenes of the two splits come from seeds that are this far apart.
 _TEST_SEEDS = 1_000_000_000
