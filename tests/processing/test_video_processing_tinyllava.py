@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoVideoProcessor
 
@@ -56,6 +57,15 @@ def test_dark_pictures_are_divided_too():
 
 def test_short_videos_repeat_frames():
     assert levels(small(num_frames=5)(clip(3), return_tensors="pt")["pixel_values_videos"][0]) == [0, 0, 1, 1, 2]
+
+
+def test_a_picture_is_a_video_of_one_frame(tmp_path):
+    Image.fromarray(clip(8)[7]).save(tmp_path / "picture.png")
+    for picture in (str(tmp_path / "picture.png"), clip(8)[7:]):
+        pixels = small()([picture], return_tensors="pt")["pixel_values_videos"]
+        assert pixels.shape == (1, 1, 3, 8, 8) and levels(pixels[0]) == [7]
+    explicit = small()([str(tmp_path / "picture.png")], num_frames=2, return_tensors="pt")
+    assert levels(explicit["pixel_values_videos"][0]) == [7, 7]
 
 
 def test_videos_of_one_length_are_stacked():

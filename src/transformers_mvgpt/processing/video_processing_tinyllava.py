@@ -84,7 +84,7 @@ class TinyLlavaVideoVideoProcessor(VideoFileProcessor):
                 Number of frames and average frame rate of the video, and the times of its frames where it is a
                 [`SampledVideoMetadata`].
             num_frames (`int`, *optional*):
-                Number of frames wanted; `None` for about one per second.
+                Number of frames wanted; `None` for about one per second. The default takes one of a picture.
             fps (`float`, *optional*):
                 Sample at this rate instead.
             start_seconds, end_seconds (`float`, *optional*):
@@ -115,6 +115,8 @@ class TinyLlavaVideoVideoProcessor(VideoFileProcessor):
                     f"`num_frames` ({num_frames}) and `fps` ({fps}) exclude each other: pass one of them."
                 )
             return sample_at_rate(metadata, fps, start_seconds, end_seconds, sampling)
+        if metadata.total_num_frames == 1 and metadata.fps is None and num_frames == self.num_frames:
+            num_frames = 1  # a picture, which is a video of one frame
         return spread_frame_indices(
             metadata.total_num_frames,
             metadata.fps,
