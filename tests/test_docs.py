@@ -13,6 +13,7 @@ import pytest
 import transformers
 
 import transformers_mvgpt
+from tiny_trained import MOBILEVLM, TINYLLAVA
 from train_demo.ablations import ABLATIONS
 from train_demo.steps import SCORES_FILE
 from transformers_mvgpt.demo import CHECKPOINT
@@ -33,6 +34,19 @@ def test_scores_of_the_small_model():
     assert f"| all | | {sum(results['seconds'].values()) / 60:.1f} |" in page
     for name, value in results["machine"].items():
         assert str(value) in page, name
+
+
+def test_scores_of_the_tiny_models():
+    page = (DOCS / "tiny_models.md").read_text("utf-8")
+    for folder in (MOBILEVLM, TINYLLAVA):
+        results = json.loads((folder / SCORES_FILE).read_text("utf-8"))
+        assert score_table(results["scores"]) in page
+        assert f"{results['num_parameters'] / 1e6:.1f} million parameters" in page
+        assert f"{results['num_questions']} questions about {results['num_visuals']}" in page
+        minutes = (sum(results[name].values()) / 60 for name in ("seconds", "processor_seconds"))
+        assert "{:.0f} minutes, {:.0f} of a processor".format(*minutes) in page
+        for name, value in results["machine"].items():
+            assert str(value) in page, name
 
 
 def test_what_the_parts_are_worth():
