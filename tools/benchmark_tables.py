@@ -44,7 +44,7 @@ def read_results() -> list[dict[str, Any]]:
 
 
 def speed_records(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What model cards need of them."""
+    """What model cards need of them; a card has no room for a note, without which a figure would mislead."""
     return [
         {
             "num_parameters": result["num_parameters"],
@@ -54,6 +54,7 @@ def speed_records(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "peak_memory_bytes": result["peak_memory_bytes"],
         }
         for result in results
+        if not result.get("note")
     ]
 
 
@@ -133,12 +134,13 @@ def family_speed_tables(results: list[dict[str, Any]]) -> str:
             continue
         runs = max(result["runs"] for result in measured.values())
         lines += [f"On {machine}, medians of {runs} runs:", "", f"| model | {' | '.join(parts)} | memory |"]
+        notes = dict.fromkeys(note for result in measured.values() if (note := result.get("note")))
         lines.append("|---" * (len(parts) + 2) + "|")
         for name in NAMES:
             if (result := measured.get(name)) is not None:
                 cells = [_time(seconds_of(result, part)) for part in parts]
                 lines.append(f"| {NAMES[name]} | {' | '.join(cells)} | {_gigabytes(result['peak_memory_bytes'])} |")
-        lines.append("")
+        lines += ["", *(line for note in notes for line in (note, ""))]
     return "\n".join(lines)
 
 
