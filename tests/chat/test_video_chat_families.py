@@ -51,7 +51,7 @@ def fresh_answer(model: Any, processor: Any, messages: list[dict[str, Any]], **o
         messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
     )
     ids = model.generate(**inputs, **LENGTH, **options)[0, inputs["input_ids"].shape[1] :]
-    return processor.decode(ids, skip_special_tokens=True)
+    return processor.decode(ids, skip_special_tokens=True).removeprefix(" ")
 
 
 @pytest.mark.parametrize("name", VISUALS)

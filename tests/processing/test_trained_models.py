@@ -68,7 +68,7 @@ def test_pipeline_about_a_clip(clip):
     assert clip_questions()
     for question in clip_questions():
         [record] = pipe(clip, text=question.text, **OPTIONS)
-        assert record["generated_text"].strip() == question.answer, question.text
+        assert record["generated_text"] == question.answer, question.text
 
 
 def test_batch_of_different_pictures_and_lengths(loaded):

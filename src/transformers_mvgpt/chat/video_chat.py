@@ -137,7 +137,8 @@ class VideoChat:
         sequences = self.model.generate(
             input_ids=input_ids, attention_mask=torch.ones_like(input_ids), generation_config=config, **inputs
         )
-        return self.processor.decode(sequences[0, input_ids.shape[1] :], skip_special_tokens=True)
+        [answer] = self.processor.decode_answers(sequences[:, input_ids.shape[1] :], skip_special_tokens=True)
+        return answer
 
     @torch.no_grad()
     def _encode(self, visual: Any, processor_kwargs: dict[str, Any]) -> BaseModelOutputWithPooling:

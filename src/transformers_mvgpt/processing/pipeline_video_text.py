@@ -323,9 +323,12 @@ class VideoTextToTextPipeline(Pipeline):
             prompt_ids = model_outputs["prompt_ids"].flatten()
             records = [{"generated_token_ids": torch.cat([prompt_ids, ids])} for ids in new_ids]
         else:
-            answers = self.processor.batch_decode(new_ids, skip_special_tokens=skip_special_tokens, **decode_kwargs)
+            is_continued = model_outputs["continue_final_message"]
+            # in a text that goes on, a blank in front is one between words
+            goes_on = is_continued or (return_full_text and isinstance(prompt, str))
+            decode = self.processor.batch_decode if goes_on else self.processor.decode_answers
+            answers = decode(new_ids, skip_special_tokens=skip_special_tokens, **decode_kwargs)
             if return_full_text or (return_full_text is None and isinstance(prompt, Chat)):
-                is_continued = model_outputs["continue_final_message"]
                 answers = [_append(prompt, answer, is_continued) for answer in answers]
             records = [{"generated_text": answer} for answer in answers]
         if model_outputs["selected_frames"] is not None:

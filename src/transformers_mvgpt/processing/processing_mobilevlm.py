@@ -13,7 +13,7 @@ from .vision_language_processor import VisionLanguageProcessor
 from .visual_token_counts import CountsVisualTokens
 
 
-CHAT_TEMPLATE = vicuna_template(("image",), answer="ns.text + eos_token")
+CHAT_TEMPLATE = vicuna_template(("image",), answer="ns.text | trim + eos_token")
 
 
 class MobileVLMProcessor(CountsVisualTokens, VisionLanguageProcessor):
@@ -59,6 +59,7 @@ class MobileVLMProcessor(CountsVisualTokens, VisionLanguageProcessor):
     placeholders = {"image": "<image>"}
     tokenizer_hint = "use a Llama tokenizer"
     splits_at_placeholders = True
+    answer_prefix = " "
 
     def __init__(
         self,

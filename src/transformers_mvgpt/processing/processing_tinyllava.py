@@ -67,6 +67,7 @@ class TinyLlavaVideoProcessor(ImagesAsVideos, VideoLanguageProcessor):  # type: 
     valid_processor_kwargs = TinyLlavaVideoProcessorKwargs
     placeholders = {"video": "<image>"}
     splits_at_placeholders = True
+    answer_prefix = " "
 
     def __init__(
         self, video_processor=None, tokenizer=None, chat_template=None, num_video_tokens=512, video_token_id=None

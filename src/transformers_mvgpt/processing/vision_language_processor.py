@@ -55,6 +55,8 @@ class VisionLanguageProcessor(SavedWithCode, ChatPrompts):
     tokenizer_hint: ClassVar[str] = ""
     # whether the text around a placeholder is tokenized in pieces; placeholders that the tokenizer lacks are added to it then
     splits_at_placeholders: ClassVar[bool] = False
+    # what the chat template writes between a prompt and its answer, so that a model says it first
+    answer_prefix: ClassVar[str] = ""
     _untrusted_input: UntrustedInput | None = None
 
     def __init__(
@@ -200,6 +202,10 @@ class VisionLanguageProcessor(SavedWithCode, ChatPrompts):
                 for name, value in checked_options(kind, kwargs).items()
             }
         return super()._merge_kwargs(*args, **kwargs)
+
+    def decode_answers(self, new_ids: Any, **options: Any) -> list[str]:
+        """As `batch_decode`, of answers to chats: without what the chat template has written in front of an answer."""
+        return [text.removeprefix(self.answer_prefix) for text in self.batch_decode(new_ids, **options)]
 
     def replace_image_token(self, image_inputs: dict, image_idx: int, **kwargs) -> str:
         return self.image_token * self.num_image_tokens
