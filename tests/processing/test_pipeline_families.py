@@ -126,6 +126,10 @@ def test_pipelines_of_transformers(pipe, folders, video, task):
 def test_video_for_a_model_of_images(pipe, video):
     message = "is a video, and this model takes images: pass frames of the video as images, or use a model for videos"
     with pytest.raises(ValueError, match=f"Part 0 of message 0 {message}"):
+        pipe(text=[{"role": "user", "content": [{"type": "video", "path": video}, {"type": "text", "text": WHAT}]}])
+    with pytest.raises(
+        ValueError, match="This model takes images, and a video was given, as which the first argument "
+    ):
         pipe(video, text=WHAT)
     with pytest.raises(
         ValueError, match="A MobileVLMProcessor takes images, no videos: pass frames of the video as im"

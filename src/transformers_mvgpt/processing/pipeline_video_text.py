@@ -192,6 +192,11 @@ class VideoTextToTextPipeline(Pipeline):
         else:
             prompt, images, videos = parse_sample(inputs)
             check_question(prompt)
+            if videos and "image" in self.processor.placeholders and "video" not in self.processor.placeholders:
+                raise ValueError(
+                    "This model takes images, and a video was given, as which the first argument counts: pass images, or frames of "
+                    "the video, as `images=`."
+                )
             content = [{"type": "image", "image": image} for image in images]
             content += [{"type": "video", "video": video} for video in videos]
             messages = [{"role": "user", "content": [*content, {"type": "text", "text": prompt}]}]
