@@ -139,7 +139,7 @@ class TestDatasets:
     ("data", "error", "message"),
     [
         ("nowhere.json", FileNotFoundError, "There is no data at nowhere.json."),
-        (3, ValueError, "Not a dataset: int 3. Pass a .json or .jsonl file"),
+        (3, ValueError, "Not a dataset: int 3. Pass a .json, .jsonl, .csv or .parquet file"),
         ({"messages": []}, ValueError, "Not a dataset: dict"),
     ],
 )
@@ -149,6 +149,6 @@ def test_no_data(data, error, message):
 
 
 def test_other_files(tmp_path):
-    (tmp_path / "data.csv").write_text("a,b")
-    with pytest.raises(ValueError, match="data.csv is neither a .json file .* nor a .jsonl file"):
-        open_sources(tmp_path / "data.csv")
+    (tmp_path / "data.xlsx").write_text("a,b")
+    with pytest.raises(ValueError, match="data.xlsx is no .json file .*, .jsonl file .*, .csv or .parquet file"):
+        open_sources(tmp_path / "data.xlsx")

@@ -26,8 +26,8 @@ class InstructionDataset(torch.utils.data.Dataset):
 
     Args:
         data:
-            One of, or a list of: a `.json` file with a list of rows, a `.jsonl` file with a row in each line, a folder that
-            `datasets` has saved, a `datasets.Dataset`. Rows have the forms that [`to_messages`] reads.
+            One of, or a list of: a `.json` file with a list of rows, a `.jsonl` file with a row in each line, a `.parquet` or `.csv`
+            file, a folder that `datasets` has saved, a `datasets.Dataset`. Rows have the forms that [`to_messages`] reads.
         media_folder (`str`, *optional*):
             What the paths of videos and images are relative to, and do not leave; by default the folder of the file that names
             them.

@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""Where samples lie: files of JSON, read one sample at a time, and datasets of the package `datasets`."""
+"""Where samples lie: files of JSON, CSV and Parquet, read one sample at a time, and datasets of the package `datasets`."""
 
 import json
 import os
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from .table_sources import CsvSource, ParquetSource
 
 
 _BLOCK_BYTES = 1 << 20
@@ -139,39 +141,54 @@ class ArrowSource:
         return f"sample {index} of {self.name}"
 
 
-def open_sources(data: Any) -> list[JsonSource | ArrowSource]:
+Source = JsonSource | CsvSource | ParquetSource | ArrowSource
+_KINDS: dict[str, type[JsonSource | CsvSource | ParquetSource]] = {
+    ".json": JsonSource,
+    ".jsonl": JsonSource,
+    ".csv": CsvSource,
+    ".parquet": ParquetSource,
+}
+SUFFIXES = tuple(_KINDS)
+
+
+def open_sources(data: Any) -> list[Source]:
     """
     Args:
         data:
-            One of, or a list of: a path of a `.json` or `.jsonl` file, of a folder that `datasets` has saved, or a
+            One of, or a list of: a path of a `.json`, `.jsonl`, `.csv` or `.parquet` file, of a folder that `datasets` has saved, or a
             `datasets.Dataset`.
+
+    Returns:
+        `list`: of each, its samples: `len(source)`, `source[index]` and `iter(source)` give them, as mappings where the file is
+        well-formed JSON, else always; `source.describe(index)` names one for messages; `source.folder` is the folder that it lies in.
 
     Raises:
         FileNotFoundError: if there is no such path.
-        ValueError: if it is something else.
+        ImportError: if the package that reads it is missing.
+        ValueError: if it is something else, or damaged.
     """
     several = isinstance(data, Sequence) and not isinstance(data, str)
     return [_open(one) for one in data] if several else [_open(data)]
 
 
-def _open(data: Any) -> JsonSource | ArrowSource:
+def _open(data: Any) -> Source:
     if not isinstance(data, (str, os.PathLike)):
         if hasattr(data, "column_names") and hasattr(data, "__len__") and not isinstance(data, dict):
             return ArrowSource(data, f"the dataset {getattr(data, '_fingerprint', '')}".strip())
         raise ValueError(
-            f"Not a dataset: {type(data).__name__} {repr(data)[:80]}. Pass a .json or .jsonl file, a folder that "
-            "`datasets` has saved, a `datasets.Dataset`, or a list of these."
+            f"Not a dataset: {type(data).__name__} {repr(data)[:80]}. Pass a .json, .jsonl, .csv or .parquet file, a folder "
+            "that `datasets` has saved, a `datasets.Dataset`, or a list of these."
         )
     path = Path(data)
     if not path.exists():
         raise FileNotFoundError(f"There is no data at {path}.")
     if path.is_dir():
         return _open_folder(path)
-    if path.suffix not in (".json", ".jsonl"):
+    if path.suffix not in _KINDS:
         raise ValueError(
-            f"{path} is neither a .json file (a list of samples) nor a .jsonl file (one in each line): rename it to what it is."
+            f"{path} is no .json file (a list of samples), .jsonl file (one in each line), .csv or .parquet file: rename it to what it is."
         )
-    return JsonSource(path)
+    return _KINDS[path.suffix](path)
 
 
 def _open_folder(path: Path) -> ArrowSource:
