@@ -8,6 +8,7 @@ from transformers import (
     AutoConfig,
     AutoImageProcessor,
     AutoModel,
+    AutoModelForCausalLM,
     AutoModelForImageTextToText,
     AutoModelForMultimodalLM,
     AutoProcessor,
@@ -44,6 +45,8 @@ def register_family(family: Family) -> None:
     AutoModel.register(config_class, family.base_model_class)
     AutoModelForImageTextToText.register(config_class, family.model_class)
     AutoModelForMultimodalLM.register(config_class, family.model_class)
+    # by which TRL loads what it is given the name of, such as the reference model of DPO
+    AutoModelForCausalLM.register(config_class, family.model_class)
     AutoTokenizer.register(config_class, tokenizer_class=family.tokenizer_class)
     if family.image_processor_classes:
         AutoImageProcessor.register(config_class, image_processor_classes=dict(family.image_processor_classes))

@@ -16,6 +16,11 @@ class ConfigWithCode(CheckedConfig):
     # Has `config_entries` (`dict`) and `write(folder)`. Reading files is not the config's business: the package sets this.
     remote_code: ClassVar[Any] = None
 
+    def __post_init__(self, **kwargs):
+        super().__post_init__(**kwargs)
+        # TRL reads it of any config; where there is no remote code, transformers looks for names in it and finds none
+        self.auto_map = getattr(self, "auto_map", None) or {}
+
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs):
         """As [`~PreTrainedConfig.from_dict`]; the package leaves `custom_pipelines` out."""
@@ -26,6 +31,8 @@ class ConfigWithCode(CheckedConfig):
 
     def to_dict(self) -> dict[str, Any]:
         output = super().to_dict()
+        if not output.get("auto_map"):
+            output.pop("auto_map", None)
         return output | self.remote_code.config_entries if self._comes_with_code() else output
 
     def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs):

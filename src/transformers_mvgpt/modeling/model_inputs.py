@@ -32,7 +32,8 @@ def mismatch_message(
     if num_tokens == 0:
         names = " and ".join(f"`{name}`" for name in pixel_inputs.get(modality, ()))
         message += (
-            f" Pass {names} as the processor returns them, or `mm_encoder_outputs`, or leave the placeholders out."
+            f" Pass {names} as the processor returns them, or `mm_encoder_outputs`, or leave the placeholders out. TRL's trainers "
+            "pass them on where the dataset has a column `images`, which may hold empty lists."
         )
     return message
 
