@@ -4,8 +4,8 @@
 from typing import Any
 
 from transformers import AutoConfig, CLIPVisionConfig
-from transformers.configuration_utils import SubConfigSpec
 
+from ..compat.sub_configs import SubConfigSpec
 from .checked_config import checked
 from .config_rules import TEXT, Rule, whole
 from .vision_language_config import (

@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from transformers import AutoConfig, CLIPVisionConfig, PreTrainedConfig
-from transformers.configuration_utils import SubConfigSpec
 
+from ..compat.sub_configs import SubConfigSpec
 from .checked_config import checked
 from .config_rules import FLAG, TEXT, config_of, whole
 from .configuration_videomamba import VIDEOMAMBA_LIMITS, VideoMambaConfig

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from transformers import AutoConfig, SiglipVisionConfig
-from transformers.configuration_utils import SubConfigSpec
 
+from ..compat.sub_configs import SubConfigSpec
 from .checked_config import checked
 from .config_rules import TEXT, Rule, short, whole
 from .vision_language_config import VISION_LANGUAGE_LIMITS, VisionLanguageConfig, check_published, own_fields

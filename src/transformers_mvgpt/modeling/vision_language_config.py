@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from transformers import AutoConfig, PreTrainedConfig
 
 from ..compat.cache_name import CACHE_NAME
+from ..compat.sub_configs import WithSubConfigs
 from .config_limits import TEXT_LIMITS, VISION_LIMITS
 from .config_rules import FLAG_OR_NONE, Rule, config_of, short, whole
 from .config_with_code import ConfigWithCode
@@ -23,7 +24,7 @@ VISION_LANGUAGE_LIMITS: dict[str, Rule] = {
 }
 
 
-class VisionLanguageConfig(ConfigWithCode):
+class VisionLanguageConfig(WithSubConfigs, ConfigWithCode):
     """
     A family adds its other fields, `sub_configs_defaults` and `validate_architecture`, and may read the `config.json` of its published
     checkpoints: [`nested_release_config`].

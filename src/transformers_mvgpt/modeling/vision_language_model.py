@@ -22,9 +22,9 @@ from transformers import (
 )
 from transformers.generation import CandidateGenerator, PromptLookupCandidateGenerator
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
-from transformers.modeling_utils import slice_logits_to_keep
 
 from ..compat.cache_name import CACHE_NAME
+from ..compat.kept_logits import slice_logits_to_keep
 from ..compat.safetensors_files import SavedLikeOtherFiles
 from ..kernels.dispatch import (
     compiled_call,
