@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from chats import WHAT
-from transformers_mvgpt.processing.pipeline_inputs import PreprocessingThreads
+from transformers_mvgpt.processing.pipeline_workers import PreprocessingThreads
 
 
 @pytest.fixture

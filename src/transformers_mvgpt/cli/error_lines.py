@@ -5,9 +5,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 
-
-# An error of a library may hold the tracebacks of others, or pages of HTML.
-MAX_CHARACTERS = 400
+from ..video.error_text import describe_error
 
 
 def one_line(error: BaseException, command: Callable[..., None] | None = None) -> str:
@@ -15,23 +13,8 @@ def one_line(error: BaseException, command: Callable[..., None] | None = None) -
     What went wrong, in one line of at most 400 characters. Where it advises an argument of Python, such as `video_backend="pyav"`, and
     the command has it as an option, the line says `--video-backend pyav`.
     """
-    text = " ".join(_innermost(str(error)).split())
-    text = "".join(character for character in text if character.isprintable())
-    if not isinstance(error, (ImportError, OSError, ValueError)) or not text:
-        # the text alone says little: KeyError("x") reads 'x'
-        text = f"{type(error).__name__}: {text}"
-    text = _with_flags(text, {} if command is None else inspect.signature(command).parameters)
-    if len(text) <= MAX_CHARACTERS:
-        return text
-    # the way out stands at the end
-    return f"{text[: MAX_CHARACTERS - 153]}...{text[-150:]}"
-
-
-def _innermost(text: str) -> str:
-    """Of a text that holds the tracebacks of other errors, as that of transformers' `pipeline` does, the message of the last of them."""
-    before, traceback, after = text.partition("Traceback (most recent call last)")
-    messages = re.findall(r"^[\w.]+(?:Error|Exception): (.+)$", after, re.MULTILINE)
-    return messages[-1] if messages else before
+    options = {} if command is None else inspect.signature(command).parameters
+    return describe_error(error, lambda text: _with_flags(text, options))
 
 
 def _with_flags(text: str, options: Mapping[str, inspect.Parameter]) -> str:

@@ -2,13 +2,9 @@
 """The forms in which questions are put to the pipeline, brought to samples: chats, or dictionaries of text and visuals."""
 
 import difflib
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch.utils.data import Dataset, IterableDataset, StackDataset
 
 from ..video.limits import shorten
@@ -41,62 +37,6 @@ def refuse_unknown(names: Collection[str], known: Collection[str]) -> None:
         meant = _OTHER_NAMES.get(name) or (similar[0] if similar else None)
         way_out = f"use `{meant}`" if meant else "options of `generate` and of the processor are taken"
         raise ValueError(f"Unknown argument {shorten(repr(name))}: {way_out}.")
-
-
-class Preprocessing(Dataset):
-    """Has the preprocessed sample under each sample as an index: a sampler of samples then feeds a `DataLoader`."""
-
-    def __init__(self, preprocess: Callable[..., dict[str, Any]], options: Mapping[str, Any]) -> None:
-        self.preprocess = preprocess
-        self.options = options
-
-    def __getitem__(self, sample: Any) -> dict[str, Any]:
-        return self.preprocess(sample, **self.options)
-
-
-class PreprocessingThreads:
-    """
-    Batches of preprocessed samples in their order, like a `DataLoader` with workers, but these are threads of this process: what they
-    leave on a GPU need not be sent. Decoders release Python's lock. At most `2 * num_workers` batches are made ahead.
-
-    Args:
-        samples (`Iterable`): read in this thread, as batches are taken.
-        preprocess (`Callable`), options (`dict`): what makes a sample, and its arguments.
-        num_workers (`int`), batch_size (`int`): at least 1.
-        collate (`Callable`): makes a batch of a list.
-    """
-
-    def __init__(
-        self,
-        samples: Iterable[Any],
-        preprocess: Callable[..., dict[str, Any]],
-        options: Mapping[str, Any],
-        num_workers: int,
-        batch_size: int,
-        collate: Callable[[list[dict[str, Any]]], Any],
-    ) -> None:
-        self.samples, self.preprocess, self.options = samples, preprocess, options
-        self.num_workers, self.batch_size, self.collate = num_workers, batch_size, collate
-
-    def __iter__(self) -> Iterator[Any]:
-        samples, begun = iter(self.samples), deque[list[Future]]()
-        pool = ThreadPoolExecutor(self.num_workers, thread_name_prefix="preprocess")
-        try:
-            while True:
-                while len(begun) <= 2 * self.num_workers and (batch := list(islice(samples, self.batch_size))):
-                    begun.append([pool.submit(self.preprocess, sample, **self.options) for sample in batch])
-                if not begun:
-                    return
-                yield self.collate([future.result() for future in begun.popleft()])
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def is_on_accelerator(options: Mapping[str, Any]) -> bool:
-    """Whether options of the processor ask for a device that processes cannot share."""
-    nested = options.get("videos_kwargs") or {}
-    device = options.get("device", nested.get("device"))
-    return device is not None and torch.device(device).type != "cpu"
 
 
 def make_samples(videos: Any, text: Any, images: Any) -> Any:

@@ -3,26 +3,23 @@
 
 import inspect
 import os
-from collections.abc import Collection, Iterator, Mapping, Sized
+from collections.abc import Collection, Mapping, Sized
 from typing import Any
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from transformers import GenerationConfig, GenerationMixin, Pipeline
 from transformers.utils.chat_template_utils import Chat, is_valid_message
 from transformers.video_utils import VideoMetadata
 
+from ..video.error_text import describe_error
+from ..video.limits import shorten
 from .chat_messages import check_question
 from .out_of_memory import explain_out_of_memory, what_to_lower
-from .pipeline_inputs import (
-    Preprocessing,
-    PreprocessingThreads,
-    is_on_accelerator,
-    make_samples,
-    parse_sample,
-    refuse_unknown,
-)
+from .pipeline_answers import describe_frames, make_records
+from .pipeline_inputs import make_samples, parse_sample, refuse_unknown
+from .pipeline_workers import Preprocessing, PreprocessingThreads, ReadSamples, UnreadSample, is_on_accelerator
 
 
 _GENERATE_OPTIONS = {name for name in vars(GenerationConfig()) if not name.startswith("_")}
@@ -69,6 +66,7 @@ class VideoTextToTextPipeline(Pipeline):
         return_full_text: bool | None = None,
         return_tensors: bool | None = None,
         return_selected_frames: bool | None = None,
+        on_error: str | None = None,
         skip_special_tokens: bool | None = None,
         clean_up_tokenization_spaces: bool | None = None,
         **kwargs,
@@ -93,9 +91,12 @@ class VideoTextToTextPipeline(Pipeline):
                 f"A {type(self.model).__name__} selects no frames, it looks at all that it is given: leave `return_selected_frames` out."
             )
 
+        if on_error not in (None, "raise", "return"):
+            raise ValueError(f"`on_error` ({shorten(repr(on_error))}) must be 'raise' or 'return'.")
+
         preprocess = {
             **processor_kwargs,
-            **_given(continue_final_message=continue_final_message, raw_prompt=raw_prompt),
+            **_given(continue_final_message=continue_final_message, raw_prompt=raw_prompt, on_error=on_error),
         }
         forward = {**generate_kwargs, **_given(return_selected_frames=return_selected_frames)}
         postprocess = _given(
@@ -134,6 +135,10 @@ class VideoTextToTextPipeline(Pipeline):
                 control tokens as control tokens. Without it, a question that holds such tokens is about these characters.
             return_selected_frames (`bool`, *optional*):
                 Also say which frames the video encoder looked at: index in the video, time in seconds, score.
+            on_error (`str`, *optional*, defaults to `"raise"`):
+                What becomes of a sample that cannot be read or prepared, such as a damaged video. `"return"` gives `[{"error": ...}]` in
+                its place, what is wrong in one line, and the other samples, also those of its batch, are answered as ever. An error in
+                generation, such as memory that runs out, is no property of a sample and is raised; so is one in a generator, which it ends.
             return_full_text (`bool`, *optional*):
                 Whether the prompt stands in front of the answer. By default it does for chats: the result is the chat
                 with the assistant's message.
@@ -149,8 +154,8 @@ class VideoTextToTextPipeline(Pipeline):
                 Where frames are resized and normalized, such as `"cuda"`; by default on the CPU.
 
         Returns:
-            `list[dict]` with one entry per sequence generated, `{"generated_text": ...}`; a list of such lists for a list
-            of inputs, an iterator over them for generators and datasets.
+            `list[dict]` with one entry per sequence generated, `{"generated_text": ...}`, or with one `{"error": ...}`; a list of
+            such lists for a list of inputs, an iterator over them for generators and datasets.
 
         Raises:
             ValueError: if numbers of videos, images and texts differ, there is no question, or on an unknown option.
@@ -160,6 +165,8 @@ class VideoTextToTextPipeline(Pipeline):
         samples = make_samples(videos, text, images)
         if isinstance(samples, list) and not samples:
             return []
+        if isinstance(samples, Dataset) and isinstance(samples, Sized):
+            samples = ReadSamples(samples)
         return super().__call__(samples, **kwargs)
 
     def _refuse_unknown(self, names: Collection[str]) -> None:
@@ -177,13 +184,25 @@ class VideoTextToTextPipeline(Pipeline):
             - {"self", "kwargs"},
         )
 
-    def preprocess(
+    def preprocess(self, inputs: Any, on_error: str = "raise", **options: Any) -> dict[str, Any]:
+        try:
+            if isinstance(inputs, UnreadSample):
+                raise inputs.error
+            return self._prepare(inputs, **options)
+        except Exception as error:
+            if on_error == "raise":
+                raise
+            names = ("sample", "prompt", "continue_final_message", "video_metadata")
+            return {**dict.fromkeys(names), "error": describe_error(error)}
+
+    def _prepare(
         self,
         inputs: Any,
         continue_final_message: bool | None = None,
         raw_prompt: bool = False,
         **processor_kwargs,
     ) -> dict[str, Any]:
+        """The model's inputs of a sample, and what the answer will need."""
         options = processor_kwargs | ({"return_metadata": True} if hasattr(self.processor, "video_processor") else {})
         if isinstance(inputs, (list, tuple)) and inputs and is_valid_message(inputs[0]):
             inputs = Chat(inputs)  # from a dataset
@@ -226,6 +245,7 @@ class VideoTextToTextPipeline(Pipeline):
             "prompt": prompt,
             "continue_final_message": continue_final_message,
             "video_metadata": metadata,
+            "error": None,
         }
 
     def _forward(
@@ -234,24 +254,40 @@ class VideoTextToTextPipeline(Pipeline):
         is_batch = isinstance(model_inputs["sample"], list)
         if not is_batch:
             model_inputs = {name: [value] for name, value in model_inputs.items()}
-        samples = model_inputs["sample"]
+        # a list with an entry for each sample, None where there is no answer
+        outputs = {
+            **{name: model_inputs[name] for name in ("prompt", "continue_final_message", "error")},
+            **{name: [None] * len(model_inputs["sample"]) for name in ("prompt_ids", "new_ids", "selected_frames")},
+        }
+        prepared = [number for number, error in enumerate(outputs["error"]) if error is None]
+        if prepared:
+            samples = [model_inputs["sample"][number] for number in prepared]
+            metadata = [model_inputs["video_metadata"][number] for number in prepared]
+            new_ids, selected_frames = self._generate(samples, metadata, return_selected_frames, generate_kwargs)
+            for number, sample, ids, frames in zip(prepared, samples, new_ids, selected_frames, strict=True):
+                outputs["prompt_ids"][number] = sample["input_ids"]  # (1, prompt length)
+                outputs["new_ids"][number] = ids
+                outputs["selected_frames"][number] = frames
+        return outputs if is_batch else {name: values[0] for name, values in outputs.items()}
+
+    def _generate(
+        self,
+        samples: list[Mapping[str, torch.Tensor]],
+        metadata: list[list[VideoMetadata]],
+        return_selected_frames: bool,
+        generate_kwargs: dict[str, Any],
+    ) -> tuple[list[torch.Tensor], list[Any]]:
+        """The new tokens of each sample, (sequences, length), and its selected frames, None unless they are wanted."""
         batch = self._collate(samples)
         selected_frames: list[Any] = [None] * len(samples)
         options = {"tokenizer": self.processor.tokenizer, **generate_kwargs}  # which stop strings need
         with explain_out_of_memory(lambda: what_to_lower(self.model, batch["input_ids"], generate_kwargs)):
             if return_selected_frames:
-                selected_frames = self._select_frames(batch, model_inputs["video_metadata"])
+                selected_frames = self._select_frames(batch, metadata)
             generated = self.model.generate(**batch, **self._prepare_generate_kwargs(options))
         sequences = generated if isinstance(generated, torch.Tensor) else generated.sequences
         new_ids = sequences[:, batch["input_ids"].shape[1] :].unflatten(0, (len(samples), -1))
-        outputs = {
-            "prompt": model_inputs["prompt"],
-            "continue_final_message": model_inputs["continue_final_message"],
-            "prompt_ids": [sample["input_ids"] for sample in samples],  # (1, prompt length) each
-            "new_ids": list(new_ids),  # (sequences per sample, length) each
-            "selected_frames": selected_frames,
-        }
-        return outputs if is_batch else {name: values[0] for name, values in outputs.items()}
+        return list(new_ids), selected_frames
 
     def get_iterator(
         self, inputs: Any, num_workers: int, batch_size: int, preprocess_params, forward_params, postprocess_params
@@ -309,36 +345,13 @@ class VideoTextToTextPipeline(Pipeline):
             [
                 frame
                 for number, video in enumerate(videos)
-                for frame in _describe_frames(number, video, *next(selections))
+                for frame in describe_frames(number, video, *next(selections))
             ]
             for videos in metadata
         ]
 
-    def postprocess(
-        self,
-        model_outputs: dict[str, Any],
-        return_tensors: bool = False,
-        return_full_text: bool | None = None,
-        skip_special_tokens: bool = True,
-        **decode_kwargs,
-    ) -> list[dict[str, Any]]:
-        prompt, new_ids = model_outputs["prompt"], model_outputs["new_ids"].flatten(0, -2)
-        records: list[dict[str, Any]]
-        if return_tensors:
-            prompt_ids = model_outputs["prompt_ids"].flatten()
-            records = [{"generated_token_ids": torch.cat([prompt_ids, ids])} for ids in new_ids]
-        else:
-            is_continued = model_outputs["continue_final_message"]
-            # in a text that goes on, a blank in front is one between words
-            goes_on = is_continued or (return_full_text and isinstance(prompt, str))
-            decode = self.processor.batch_decode if goes_on else self.processor.decode_answers
-            answers = decode(new_ids, skip_special_tokens=skip_special_tokens, **decode_kwargs)
-            if return_full_text or (return_full_text is None and isinstance(prompt, Chat)):
-                answers = [_append(prompt, answer, is_continued) for answer in answers]
-            records = [{"generated_text": answer} for answer in answers]
-        if model_outputs["selected_frames"] is not None:
-            records = [{**record, "selected_frames": model_outputs["selected_frames"]} for record in records]
-        return records
+    def postprocess(self, model_outputs: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
+        return make_records(model_outputs, self.processor, **options)
 
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs) -> None:
         """Saves the model and the processor, which the method of the base class forgets."""
@@ -349,31 +362,6 @@ class VideoTextToTextPipeline(Pipeline):
 def _given(**options: Any) -> dict[str, Any]:
     """Without those left out, which must not hide what was given when the pipeline was made."""
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _append(prompt: Chat | str, answer: str, continue_final_message: bool) -> list[dict[str, Any]] | str:
-    """The prompt with the answer: at the end of a text or of the message that it continues, or as a new message."""
-    if isinstance(prompt, str):
-        return prompt + answer
-    if not continue_final_message:
-        return [*prompt.messages, {"role": "assistant", "content": answer}]
-    *earlier, last = prompt.messages
-    if isinstance(last["content"], str):
-        return [*earlier, {**last, "content": last["content"] + answer}]
-    *parts, part = last["content"]
-    return [*earlier, {**last, "content": [*parts, {**part, "text": part["text"] + answer}]}]
-
-
-def _describe_frames(
-    number: int, video: VideoMetadata, selected: list[int], scores: list[float]
-) -> Iterator[dict[str, Any]]:
-    """Selected frames of a video, in time order; those that fill up a short video are none."""
-    is_timed = video.fps is not None or getattr(video, "timestamps_seconds", None) is not None
-    times = video.timestamps if is_timed else [None] * len(video.frames_indices)
-    for position in selected:
-        if position < len(video.frames_indices):
-            index = video.frames_indices[position]
-            yield {"video": number, "index": index, "seconds": times[position], "score": scores[position]}
 
 
 __all__ = ["VideoTextToTextPipeline"]
