@@ -20,6 +20,7 @@ from ..compat.cache_name import CACHE_NAME
 from ..processing.video_inputs import is_single_video
 from ..processing.vision_language_processor import VisionLanguageProcessor
 from .messages import place_visual
+from .visual_encoding import encode_visual, read_visual
 
 
 _MAX_NEW_TOKENS = 1024  # as in the pipeline
@@ -94,6 +95,12 @@ class VideoChat:
         self._prefix: tuple[torch.device, list[int]] | None = None  # what the cache holds, and where
         self._prefix_cache = DynamicCache()
 
+    @property
+    def num_cached_bytes(self) -> int:
+        """What the keys and values of the prefill take in memory, beside the encoded video; 0 before the first question."""
+        layers = [layer for layer in self._prefix_cache.layers if layer.is_initialized]
+        return sum(layer.keys.nbytes + layer.values.nbytes for layer in layers)
+
     @torch.no_grad()
     def ask(self, question: str | list[dict[str, Any]], **generate_kwargs: Any) -> str:
         r"""
@@ -140,19 +147,11 @@ class VideoChat:
         [answer] = self.processor.decode_answers(sequences[:, input_ids.shape[1] :], skip_special_tokens=True)
         return answer
 
-    @torch.no_grad()
     def _encode(self, visual: Any, processor_kwargs: dict[str, Any]) -> BaseModelOutputWithPooling:
         # an image is one, and no video that is too short, for a model that makes a video of one frame of it
         is_image = self.modality == "image" or ("image" not in self.processor.placeholders and _is_image(visual))
-        inputs = self.processor(
-            text=self.processor.placeholders[self.modality],
-            **{"images" if is_image else "videos": [visual]},
-            **{**processor_kwargs, "return_tensors": "pt"},
-        )
-        names = [name for name in self.model.pixel_inputs[self.modality] if name in inputs]
-        pixels = inputs.to(self.model.device, self.model.dtype)
-        encode = getattr(self.model, f"get_{self.modality}_features")
-        return encode(**{name: pixels[name] for name in names}, return_dict=True)
+        modality, features = read_visual(self.processor, visual, is_image, **processor_kwargs)
+        return encode_visual(self.model, modality, features)
 
     def _check_visual_tokens(self) -> None:
         visual_tokens = self.video.pooler_output

@@ -24,6 +24,7 @@ from .evaluate import evaluate
 from .export_hub import export_hub
 from .merge import merge
 from .recipe_help import TrainCommand, first_sentence
+from .serve import serve
 from .train import train
 
 
@@ -102,6 +103,7 @@ for command in (
     merge,
     demo,
     draw_clips,
+    serve,
 ):
     app.command(
         cls=TrainCommand if command is train else TyperCommand,

@@ -101,9 +101,14 @@ def _check_visuals_are_given(
     return check
 
 
-def _check_length(config: PreTrainedConfig, pixel_inputs: dict[str, tuple[str, ...]], input_ids: torch.Tensor) -> None:
+def context_length(config: PreTrainedConfig) -> int:
+    """Tokens that the language model of a config takes, prompt and answer together."""
     rope = config.text_config.rope_parameters or {}
-    limit = int(config.text_config.max_position_embeddings * (rope.get("factor") or 1))
+    return int(config.text_config.max_position_embeddings * (rope.get("factor") or 1))
+
+
+def _check_length(config: PreTrainedConfig, pixel_inputs: dict[str, tuple[str, ...]], input_ids: torch.Tensor) -> None:
+    limit = context_length(config)
     if input_ids.shape[-1] > limit:
         modalities = sorted(pixel_inputs, reverse=True)
         sizes = [

@@ -1,0 +1,44 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""The two halves of encoding a visual: reading it, which needs no model, and the model's encoders."""
+
+from typing import Any
+
+import torch
+from transformers import BatchFeature, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from ..processing.vision_language_processor import VisionLanguageProcessor
+
+
+def read_visual(
+    processor: VisionLanguageProcessor, visual: Any, is_image: bool = False, **processor_kwargs: Any
+) -> tuple[str, BatchFeature]:
+    """
+    Args:
+        processor ([`VisionLanguageProcessor`]): The processor.
+        visual: One video, or with `is_image` one image or list of images, in any form that the processor takes.
+        is_image (`bool`, defaults to `False`): Which of both it is. A model that takes videos alone makes a video of one frame of it.
+        processor_kwargs: Options of the processor.
+
+    Returns:
+        As what the model takes it, `"image"` or `"video"`, and the processor's features.
+
+    Raises:
+        ValueError, OSError: if it cannot be read, or an option does not fit.
+    """
+    modality = "image" if is_image and "image" in processor.placeholders else "video"
+    features = processor(
+        text=processor.placeholders[modality],
+        **{"images" if is_image else "videos": [visual]},
+        **{**processor_kwargs, "return_tensors": "pt"},
+    )
+    return modality, features
+
+
+@torch.no_grad()
+def encode_visual(model: PreTrainedModel, modality: str, features: BatchFeature) -> BaseModelOutputWithPooling:
+    """What `get_image_features` or `get_video_features` makes of what [`read_visual`] returned."""
+    names = [name for name in model.pixel_inputs[modality] if name in features]
+    pixels = BatchFeature({name: features[name] for name in names}).to(model.device, model.dtype)
+    encode = getattr(model, f"get_{modality}_features")
+    return encode(**{name: pixels[name] for name in names}, return_dict=True)

@@ -1,0 +1,103 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""`mvgpt serve`: an OpenAI-compatible server for one model."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .limits import LimitOption, parse_limits
+
+
+def serve(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder, or repository on the Hugging Face Hub.")],
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; 0.0.0.0 for all of this machine, with an API key.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 for any that is free.")] = 8000,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MVGPT_API_KEY",
+            show_envvar=False,
+            help="What clients must send as their key. In the environment, as MVGPT_API_KEY, it is not in the list of processes.",
+        ),
+    ] = None,
+    served_model_name: Annotated[
+        str | None, typer.Option(help="What requests call the model; by default the last part of MODEL.")
+    ] = None,
+    allow_media: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--allow-media",
+            metavar="FOLDER",
+            help="Folder below which file: addresses are read; may be repeated. Without it, none is.",
+        ),
+    ] = None,
+    limit: LimitOption = None,
+    cache_videos: Annotated[
+        int, typer.Option(min=0, help="Encoded videos and images that are kept for further questions.")
+    ] = 32,
+    cache_bytes: Annotated[int, typer.Option(min=0, help="Memory that these take at most, on the model's device.")] = 2
+    * 1024**3,
+    max_waiting: Annotated[
+        int, typer.Option(min=0, help="Requests that may wait beside the one that is answered; others get 429.")
+    ] = 32,
+    max_request_bytes: Annotated[int, typer.Option(min=1024, help="Size of a request, data: addresses included.")] = 64
+    * 1024**2,
+    request_seconds: Annotated[
+        float, typer.Option(min=1, help="How long a request may take as a whole, its wait included.")
+    ] = 300,
+    device: Annotated[
+        str | None, typer.Option(help="Device, such as cpu, cuda, cuda:1 or mps; by default a GPU if there is one.")
+    ] = None,
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        typer.Option(help="Data type of the weights; auto takes the one they are stored in."),
+    ] = "auto",
+    quantization: Annotated[
+        Literal["int8", "int4"] | None, typer.Option(help="Of the language model's weights, with torchao.")
+    ] = None,
+) -> None:
+    """Serve a model over HTTP, as OpenAI's clients ask. It ends with Ctrl+C or SIGTERM."""
+    limits = parse_limits(limit)
+    try:
+        from ..server.app import create_app
+        from ..server.running import run_app
+        from ..server.settings import ServerSettings
+    except ImportError as error:
+        raise ImportError(
+            f"`mvgpt serve` needs {error.name}: install it with `pip install 'transformers-mvgpt[serve]'`."
+        ) from error
+    from transformers import pipeline
+
+    from ..evaluation.quantization import check_quantization, quantize_language_model
+    from .ask import check_device, check_model
+
+    # all that can be wrong before a large model is loaded in vain
+    settings = ServerSettings(
+        served_model_name=served_model_name or Path(model).name or model,
+        api_key=api_key,
+        media_folders=tuple(allow_media or ()),
+        limits=limits,
+        max_cached_visuals=cache_videos,
+        max_cached_bytes=cache_bytes,
+        max_waiting=max_waiting,
+        max_request_bytes=max_request_bytes,
+        request_seconds=request_seconds,
+    )
+    check_model(model)
+    check_device(device)
+    if quantization is not None:
+        check_quantization(quantization)
+    if api_key is None and host not in ("127.0.0.1", "localhost", "::1"):
+        typer.echo(
+            f"Warning: --host {host} lets others reach this server, and there is no API key: anyone there can use it. "
+            "Set MVGPT_API_KEY.",
+            err=True,
+        )
+    pipe = pipeline("video-text-to-text", model=model, device=device, dtype=dtype)
+    if quantization is not None:
+        quantize_language_model(pipe.model, quantization)
+    app = create_app(pipe.model, pipe.processor, settings)
+    run_app(app, host, port)
