@@ -1,14 +1,26 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The exact text of conversations, and their tokens."""
 
+import sys
+
 import pytest
 import torch
+from jinja2 import nodes
 from PIL import Image
+from transformers.utils import chat_template_utils
 
+import tiny_trained
 from tiny_processors import tiny_processor
 from transformers_mvgpt import MobileVideoGPTProcessor
+from transformers_mvgpt.demo import CHECKPOINT
+from transformers_mvgpt.families import FAMILIES
 
 
+SMALL_MODELS = {
+    "Mobile-VideoGPT": CHECKPOINT,
+    "MobileVLM": tiny_trained.MOBILEVLM,
+    "TinyLLaVA-Video": tiny_trained.TINYLLAVA,
+}
 SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
 VIDEO = {"type": "video", "video": [Image.new("RGB", (20, 20))]}
 IMAGE = {"type": "image", "image": Image.new("RGB", (20, 20))}
@@ -70,6 +82,19 @@ def test_text(processor, name):
     assert processor.apply_chat_template(conversation) == expected
     prompt = processor.apply_chat_template(conversation, add_generation_prompt=True)
     assert prompt == expected + "<|im_start|>assistant\n"
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("is_small_model", [False, True], ids=["of the processor", "of the small model"])
+def test_servers_find_that_content_has_parts(family, is_small_model):
+    """vLLM and SGLang look for a loop over a message's content in the syntax tree, and take all else for a template of texts."""
+    template = sys.modules[family.processor_class.__module__].CHAT_TEMPLATE
+    if is_small_model:
+        template = (SMALL_MODELS[family.name] / "chat_template.jinja").read_text("utf-8")
+    syntax = chat_template_utils._compile_jinja_template("").environment.parse(template)
+    [messages] = [loop for loop in syntax.find_all(nodes.For) if loop.iter == nodes.Name("messages", "load")]
+    content = nodes.Getattr(nodes.Name(messages.target.name, "load"), "content", "load")
+    assert [loop.iter for loop in messages.find_all(nodes.For) if loop.target.name == "part"] == [content]
 
 
 @pytest.mark.parametrize("content", ["A dog, ", [text("A dog, ")]], ids=["string", "parts"])

@@ -272,6 +272,7 @@ def test_missing_file(pipe):
         pipe("missing.mp4", text=WHAT)
 
 
-def test_more_frames_than_the_model_takes(pipe, video):
-    with pytest.raises(ValueError, match="has 8 frames per video, this model takes 1 to 4"):
-        pipe(video, text=WHAT, num_frames=8)
+@pytest.mark.parametrize("options", [{"num_frames": 8}, {"fps": 2}], ids=["number", "rate"])
+def test_more_frames_than_the_model_takes(pipe, answers, video, options):
+    with pytest.warns(UserWarning, match="The model takes at most 4 frames of a video: 4 of 8 are used"):
+        assert pipe(video, text=WHAT, max_new_tokens=6, **options) == [{"generated_text": answers[video, WHAT]}]

@@ -35,11 +35,15 @@ def write_empty_video(path, width, height, num_frames=1, codec="mpeg4", pixel_fo
     return path
 
 
+def make_small(num_frames: int) -> MobileVideoGPTVideoProcessor:
+    return MobileVideoGPTVideoProcessor(
+        num_frames=num_frames, size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+    )
+
+
 @pytest.fixture(scope="module")
 def small() -> MobileVideoGPTVideoProcessor:
-    return MobileVideoGPTVideoProcessor(
-        num_frames=4, size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
-    )
+    return make_small(num_frames=4)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +109,7 @@ def test_size_that_changes_on_the_way(tmp_path):
         decode_video(path, backend="pyav", untrusted_input=UntrustedInput(max_pixels_per_frame=64 * 48))
 
 
-def test_bytes_that_are_held(clip, small, backend):
+def test_bytes_that_are_held(clip, backend):
     num_bytes = 40 * 64 * 48 * 3
     frames, _ = decode_video(
         clip("h264.mp4"), backend=backend, untrusted_input=UntrustedInput(max_decoded_bytes=num_bytes)
@@ -118,6 +122,7 @@ def test_bytes_that_are_held(clip, small, backend):
             clip("h264.mp4"), backend=backend, untrusted_input=UntrustedInput(max_decoded_bytes=num_bytes - 1)
         )
     # of the processor's two streams, in float32
+    small = make_small(num_frames=40)
     num_bytes = 40 * 2 * 32 * 32 * 3 * 4
     options = {"video_backend": backend, "do_sample_frames": False}
     small(clip("h264.mp4"), **options, untrusted_input=UntrustedInput(max_decoded_bytes=num_bytes))
@@ -126,7 +131,8 @@ def test_bytes_that_are_held(clip, small, backend):
         small(clip("h264.mp4"), **options, untrusted_input=UntrustedInput(max_decoded_bytes=num_bytes - 1))
 
 
-def test_bytes_of_frames_in_files(tmp_path, small):
+def test_bytes_of_frames_in_files(tmp_path):
+    small = make_small(num_frames=6)
     folder = write_folder(tmp_path / "frames", [f"{number}.png" for number in range(6)])
     paths = [str(path) for path in sorted(folder.iterdir())]
     limits = UntrustedInput(max_decoded_bytes=6 * 2 * 32 * 32 * 3 * 4 - 1)
@@ -136,14 +142,12 @@ def test_bytes_of_frames_in_files(tmp_path, small):
         small([[paths]], do_sample_frames=False, untrusted_input=UntrustedInput(max_pixels_per_frame=3071))
 
 
-def test_zero_frames_count(small):
+def test_zero_frames_count():
     frames = np.zeros((3, 30, 40, 3), np.uint8)
     with pytest.raises(
         ValueError, match=r"9,000 frames are 221,184,000 bytes of pixels; at most 200,000,000 are held"
     ):
-        MobileVideoGPTVideoProcessor(
-            num_frames=9000, size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
-        )(frames, untrusted_input=UntrustedInput(max_decoded_bytes=200_000_000))
+        make_small(num_frames=9000)(frames, untrusted_input=UntrustedInput(max_decoded_bytes=200_000_000))
 
 
 @pytest.mark.parametrize(

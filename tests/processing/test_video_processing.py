@@ -24,12 +24,16 @@ MEASURED = ["100x80", "1080x1920", "224x224", "240x241", "300x401", "360x640", "
 RAW = {name: False for name in ("do_resize", "do_center_crop", "do_rescale", "do_normalize")}
 
 
+def small(num_frames: int) -> MobileVideoGPTVideoProcessor:
+    return MobileVideoGPTVideoProcessor(
+        num_frames=num_frames, size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+    )
+
+
 @pytest.fixture(scope="module")
 def processor() -> MobileVideoGPTVideoProcessor:
     """Small, of four frames."""
-    return MobileVideoGPTVideoProcessor(
-        num_frames=4, size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
-    )
+    return small(num_frames=4)
 
 
 def make_frames(num_frames: int = 4, height: int = 30, width: int = 40, seed: int = 0) -> np.ndarray:
@@ -129,7 +133,8 @@ def test_layout_that_cannot_be_told(processor):
 
 
 @pytest.mark.parametrize("do_sample_frames", [True, False])
-def test_batch_of_different_lengths_and_sizes(processor, do_sample_frames):
+def test_batch_of_different_lengths_and_sizes(do_sample_frames):
+    processor = small(num_frames=4 if do_sample_frames else 9)
     videos = [make_frames(4), torch.from_numpy(make_frames(2, 50, 20)).permute(0, 3, 1, 2), make_frames(9, 30, 90)]
     options = {"do_sample_frames": do_sample_frames, "return_tensors": "pt"}
     batch = processor(videos, **options)
@@ -198,13 +203,15 @@ def test_other_number_of_frames(clip, processor):
         processor(clip("h264.mp4"), num_frames=41)
 
 
-def test_rate(clip, processor):
-    features = processor(clip("h264.mp4"), fps=2, return_metadata=True, **RAW)
+def test_rate(clip):
+    features = small(num_frames=8)(clip("h264.mp4"), fps=2, return_metadata=True, **RAW)
     assert read_marks(features["pixel_values_videos"][0]) == list(range(0, 40, 5))
 
 
-def test_all_frames(clip, processor):
-    features = processor(clip("h264.mp4"), do_sample_frames=False, return_metadata=True, return_tensors="pt")
+def test_all_frames(clip):
+    features = small(num_frames=40)(
+        clip("h264.mp4"), do_sample_frames=False, return_metadata=True, return_tensors="pt"
+    )
     assert features["pixel_values_videos"].shape == (1, 40, 3, 32, 32)
     assert features["video_metadata"][0].frames_indices == list(range(40))
 

@@ -72,6 +72,18 @@ class VisionLanguagePreTrainedModel(SavedLikeOtherFiles, PreTrainedModelWithEnco
         # modules without weights of their own, such as CLIP's attention. This code uses transformers.initialization.
         return False
 
+    def get_encoder(self, modality: str | None = None) -> nn.Module:
+        """As [`~PreTrainedModel.get_encoder`], which takes the image encoder for that of videos too, also where videos have their own."""
+        encoder = self.encoders.get(modality)
+        return super().get_encoder(modality) if encoder is None else getattr(self.base_model, encoder.module)
+
+    def set_encoder(self, encoder: nn.Module, modality: str | None = None) -> None:
+        known = self.encoders.get(modality)
+        if known is None:
+            super().set_encoder(encoder, modality)
+        else:
+            setattr(self.base_model, known.module, encoder)
+
     def cuda_graphs_enable(self, memory_budget: int | None = None):
         """
         Records what leads to the first token as CUDA graphs when it first comes: the video encoders, for each number of videos,

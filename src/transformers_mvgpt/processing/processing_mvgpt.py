@@ -22,8 +22,8 @@ CHAT_TEMPLATE = """\
     {%- set ns = namespace(text='') -%}
     {%- if message.content is string -%}
         {%- set ns.text = message.content -%}
-    {%- else -%}
-        {%- for part in message.content or [] -%}
+    {%- elif message.content -%}
+        {%- for part in message.content -%}
             {%- if part.type == 'image' -%}
                 {%- set ns.text = ns.text + '<|image_pad|>\\n' -%}
             {%- elif part.type == 'video' -%}

@@ -12,8 +12,8 @@ _TEMPLATE = """\
     {%- set ns.text = '' -%}
     {%- if message.content is string -%}
         {%- set ns.text = message.content -%}
-    {%- else -%}
-        {%- for part in message.content or [] -%}
+    {%- elif message.content -%}
+        {%- for part in message.content -%}
             {%- if part.type == 'text' -%}
                 {%- set ns.text = ns.text + part.text -%}
             {%- elif not (IS_VISUAL) -%}

@@ -3,7 +3,7 @@
 
 import operator
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -22,6 +22,7 @@ from ..video.memory_errors import explain_memory_errors
 from ..video.video_decoding import decode_streams
 from ..video.video_metadata import FrameTransform, describe_given_frames
 from .chat_messages import PART_OPTIONS
+from .frame_choice import FrameChoice
 from .image_inputs import read_image
 from .option_types import checked_options
 from .pipeline_video_text import VideoTextToTextPipeline  # noqa: F401  what is imported here is saved with the processor
@@ -101,6 +102,9 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
             videos:
                 Videos in any form that [`flatten_videos`] takes.
 
+        More frames than the model takes are sampled down, with a warning: in whatever form they come, whether they were sampled before or
+        not, by the rule of the family. It goes by their times where those are known.
+
         Raises:
             ValueError: on an unknown option, on a video that cannot be read, has no frames, does not fit the options, or is more
                 than the limits of `untrusted_input` or the memory allow.
@@ -119,7 +123,8 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         } | kwargs
         sampling = {name: options.pop(name) for name in PART_OPTIONS if name in options}
         do_sample_frames = options.pop("do_sample_frames")
-        sample_indices_fn = partial(self.sample_frames, **sampling) if do_sample_frames else None
+        limit = self.frame_limit(sampling)
+        choice = FrameChoice(self.sample_frames, sampling, do_sample_frames, limit)
         videos = flatten_videos(videos)
         if not videos:
             raise ValueError("No video was given.")
@@ -138,11 +143,14 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         read = []
         for video, metadata in zip(videos, known, strict=True):
             with explain_memory_errors(partial(_describe, video)):
-                streams, metadata = self._read_video(video, metadata, sample_indices_fn, options)
+                streams, metadata = self._read_video(video, metadata, choice, options)
+                choice.video_done()
                 streams = self._normalize(streams, options)
                 if self.fills_up and do_sample_frames and sampling["fps"] is None:
-                    streams = _fill_up(streams, sampling["num_frames"] or self.num_frames, options["untrusted_input"])
+                    wanted = min(sampling["num_frames"] or self.num_frames, limit)
+                    streams = _fill_up(streams, wanted, options["untrusted_input"])
                 read.append((streams, metadata))
+        choice.warn()
         with explain_memory_errors(lambda: f"A batch of {len(videos)} videos"):
             features = BatchFeature(self._batch([streams for streams, _ in read], return_tensors))
         if return_metadata:
@@ -191,6 +199,10 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
             batch[NUM_FRAMES] = torch.tensor(lengths) if return_tensors == "pt" else lengths
         return batch
 
+    def frame_limit(self, sampling: Mapping[str, Any]) -> int:
+        """How many frames of a video the model takes. `sampling` are the options of `sample_frames`."""
+        return self.num_frames
+
     def frame_streams(self, frame: torch.Tensor, options: dict[str, Any]) -> tuple[torch.Tensor, ...]:
         """
         What is kept of one frame, uint8 RGB of shape `(3, height, width)`: a tensor like it for each of `model_input_names`, with
@@ -213,35 +225,38 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         return normalized
 
     def _read_video(
-        self, video: Any, metadata: VideoMetadata | None, sample_indices_fn: Callable | None, options: dict[str, Any]
+        self, video: Any, metadata: VideoMetadata | None, choice: FrameChoice, options: dict[str, Any]
     ) -> tuple[list[torch.Tensor], VideoMetadata]:
         """Each stream, uint8 of shape (n, ...), and metadata."""
         if is_source(video):
             return decode_streams(
                 video,
-                sample_indices_fn,
+                choice,
                 partial(self._frame_to_streams, **{**options, "input_data_format": ChannelDimension.FIRST}),
                 backend=options["video_backend"],
                 untrusted_input=options["untrusted_input"],
             )
         if isinstance(video, (list, tuple)) and isinstance(video[0], (str, os.PathLike)):
-            if sample_indices_fn is not None:
+            if choice.samples:
                 raise ValueError(
                     "Sampling frames from a list of images is not supported! Set `do_sample_frames=False`."
                 )
             limits = options["untrusted_input"]
-            frames: Any = (torch.from_numpy(np.array(read_image(path, limits))) for path in video)
             num_frames, layout = len(video), ChannelDimension.LAST
+
+            def frame_at(index: int) -> Any:
+                return torch.from_numpy(np.array(read_image(video[index], limits)))
+
         else:
             limits = None
             frames = frames_to_array(video)
             num_frames = len(frames)
+            frame_at = frames.__getitem__  # type: ignore[assignment]
             layout = options["input_data_format"] or channel_layout(frames)
-        known = describe_given_frames(num_frames, metadata, sample_indices_fn)
-        if sample_indices_fn is not None:
-            frames, num_frames = map(frames.__getitem__, known.frames_indices), len(known.frames_indices)
+        known = describe_given_frames(num_frames, metadata, choice if choice.samples else None)
+        taken = known.frames_indices if choice.samples else choice.among_given(known, num_frames)
         transform = partial(self._frame_to_streams, **{**options, "input_data_format": layout})
-        return _stack_streams(frames, num_frames, transform, limits), known
+        return _stack_streams(map(frame_at, taken), len(taken), transform, limits), known
 
     def _frame_to_streams(
         self,

@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Pixels of videos for TinyLLaVA-Video."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,9 @@ class TinyLlavaVideoVideoProcessor(VideoFileProcessor):
             frame_times=getattr(metadata, "frame_times", None),
             sampling=sampling,
         )
+
+    def frame_limit(self, sampling: Mapping[str, Any]) -> int:
+        return max(sampling.get("max_frames") or self.max_frames, self.num_frames or 1)
 
     def frame_streams(self, frame: torch.Tensor, options: dict[str, Any]) -> tuple[torch.Tensor, ...]:
         if not options["do_resize"]:
