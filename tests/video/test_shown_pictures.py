@@ -232,7 +232,7 @@ def write_cover(path: Path, codec: str) -> Path:
         sound = container.add_stream(codec, rate=44100)
         cover = container.add_stream("mjpeg", rate=1)
         cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
-        cover.disposition = Disposition.attached_pic
+        cover.disposition = Disposition.attached_pic.value
         for packet in cover.encode(av.VideoFrame.from_ndarray(marked_picture(5), format="rgb24")):
             container.mux(packet)
         for number in range(20):

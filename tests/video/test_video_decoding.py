@@ -249,7 +249,7 @@ def test_the_first_usable_backend_is_chosen(clip, monkeypatch: pytest.MonkeyPatc
         assert decode_video(clip("h264.mp4"), sample(0))[1].video_backend == name
         monkeypatch.setitem(sys.modules, PACKAGES[name], None)
         assert name not in available_video_backends()
-    with pytest.raises(ImportError, match="none of pyav, .* with `pip install 'av>=17.0'` or `pip install 'torchc"):
+    with pytest.raises(ImportError, match="none of pyav, .* with `pip install 'av>=15.0'` or `pip install 'torchc"):
         decode_video(clip("h264.mp4"))
 
 

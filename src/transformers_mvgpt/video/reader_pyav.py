@@ -217,12 +217,18 @@ def _number(frames: Iterator[Any], index: FrameIndex) -> Iterator[tuple[int, Any
 def _convert(frame: Any) -> torch.Tensor:
     """uint8 RGB of shape `(3, height, width)` as it is stored; transparent pixels are white."""
     if has_alpha(frame.format):
-        return lay_on_white(torch.from_numpy(frame.to_ndarray(format="rgba")).permute(2, 0, 1))
+        return lay_on_white(_to_rgb(frame, "rgba"))
     if max(component.bits for component in frame.format.components) <= 8:
-        return torch.from_numpy(frame.to_ndarray(format="rgb24")).permute(2, 0, 1)
+        return _to_rgb(frame, "rgb24")
     # With more bits FFmpeg 8 heeds where chroma samples lie, and other versions do not: what is not said is the same for all.
-    frame = _without_chroma_location(frame).reformat(format="rgb24", interpolation="BICUBIC")
-    return torch.from_numpy(frame.to_ndarray()).permute(2, 0, 1)
+    return _to_rgb(_without_chroma_location(frame), "rgb24", interpolation="BICUBIC")
+
+
+def _to_rgb(frame: Any, pixel_format: str, **options: Any) -> torch.Tensor:
+    # Up to 16 PyAV takes all colors for BT.601 unless the matrix and the range are named, and are to become others.
+    colors = {"src_colorspace": int(frame.colorspace), "src_color_range": int(frame.color_range)}
+    pixels = frame.to_ndarray(format=pixel_format, dst_colorspace="DEFAULT", **colors, **options)
+    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 def _without_chroma_location(frame: Any) -> Any:

@@ -114,7 +114,9 @@ def open_container(av: Any, source: VideoSource, is_any_container: bool = False)
     # Titles and the like need not be UTF-8. Up to 18 PyAV raises then, unless it is told otherwise; from 19 on it never does, and
     # there is nothing to tell. What its `open` takes cannot be asked: it has no signature in all versions.
     text_options = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
-    return av.open(source.path_or_stream(), options={} if is_any_container else source.demuxer_options, **text_options)
+    # Not as `options`, which are also the streams': up to 16 PyAV reads past them where a stream turns up after the header (FLV).
+    options = {} if is_any_container else source.demuxer_options
+    return av.open(source.path_or_stream(), container_options=options, **text_options)
 
 
 def demux(container: Any, stream: Any) -> Iterator[Any]:
@@ -163,7 +165,8 @@ def scan_stream(source: VideoSource, request: FrameRequest) -> FrameIndex | None
 
 
 def _moving_streams(container: Any) -> list[Any]:
-    return [stream for stream in container.streams.video if not int(stream.disposition) & PICTURE_DISPOSITIONS]
+    # up to PyAV 15 a disposition is no integer
+    return [stream for stream in container.streams.video if not stream.disposition.value & PICTURE_DISPOSITIONS]
 
 
 def best_video_stream(container: Any, request: FrameRequest) -> Any:

@@ -29,7 +29,7 @@ class _Backend(NamedTuple):
 # FFmpeg on the system and is exact in MP4 and Matroska. OpenCV has to decode more than is wanted. decord is no longer
 # maintained, and damaged files can crash it.
 _BACKENDS = {
-    "pyav": _Backend(read_pyav, "av", "17.0", "av"),
+    "pyav": _Backend(read_pyav, "av", "15.0", "av"),
     "torchcodec": _Backend(read_torchcodec, "torchcodec.decoders", "0.11", "torchcodec"),
     "opencv": _Backend(read_opencv, "cv2", "4.13", "opencv-python-headless"),
     "decord": _Backend(read_decord, "decord", "0.6", "decord"),
