@@ -39,6 +39,13 @@ def test_loss_is_on_all_answers_and_their_end_alone(processor):
     assert np.diff(learned.astype(int)).tolist().count(1) == 10  # ten stretches
 
 
+def test_answers_in_a_prompt_are_not_learned(processor):
+    messages = chat("Why?", "No.", "Sure?", "Yes.")
+    messages[1]["is_learned"] = False
+    [(_, labels)] = encode_chats(processor, [messages])
+    assert processor.tokenizer.decode(labels[labels != IGNORED]) == "Yes.<|im_end|>"
+
+
 def test_ids_are_those_of_the_processor(processor):
     """Whole chats, tokenized in one piece with all placeholders written out, as for generation."""
     messages = [{"role": "system", "content": [text("Be brief.")]}, *chat("What?", "A cat.", visuals=[IMAGE, VIDEO])]

@@ -110,6 +110,30 @@ def test_modalities_of_such_rows(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("prompt", "completion"),
+    [
+        ("<video>What?", "A cat."),
+        ("What?", [ANSWER]),
+        ([{"role": "user", "content": "<video>\nWhat?"}], "A cat."),
+        ([{"role": "user", "content": [{"type": "video"}, text("What?")]}], [ANSWER]),
+    ],
+    ids=["texts", "no marker", "marker", "part"],
+)
+def test_prompts_and_completions(read, prompt, completion):
+    messages = read({"prompt": prompt, "completion": completion, "videos": ["a.mp4"], "id": 1})
+    assert messages == [
+        {"role": "user", "content": [video("a.mp4"), text("What?")]},
+        {"role": "assistant", "content": [text("A cat.")]},
+    ]
+
+
+def test_what_a_prompt_holds_of_the_assistant_is_not_learned(read):
+    prompt = [*ask("What?"), {"role": "user", "content": "Sure?"}]
+    messages = read({"prompt": prompt, "completion": [ANSWER]})
+    assert [message.get("is_learned", True) for message in messages] == [True, False, True, True]
+
+
+@pytest.mark.parametrize(
     ("record", "message"),
     [
         (
@@ -146,6 +170,13 @@ def test_modalities_of_such_rows(tmp_path):
         ({"messages": ask("<image>"), "images": [{"a": "b"}]}, "`images[0]` is None, not a path or address"),
         ({"messages": ask("<video>"), "videos": ""}, "`videos` is '', not a path or address"),
         ({"messages": ask("Hi"), "conversations": [SAID]}, "it has both `messages` and `conversations`"),
+        ({"messages": ask("Hi"), "prompt": "Hi"}, "it has both `messages` and `prompt`: leave one"),
+        ({"prompt": "Hi"}, "`completion` is of the type NoneType, not a list"),
+        ({"prompt": "Hi", "completion": 5}, "`completion` is of the type int, not a list"),
+        (
+            {"prompt": "Hi", "completion": ask("Hi")},
+            "`completion` has a turn of the user: only the assistant's are learned",
+        ),
         ({"messages": "Hi"}, "`messages` is of the type str, not a list"),
         (
             {"messages": ask([{"type": "video", "path": "a.mp4", "fps": 2}])},

@@ -14,6 +14,7 @@ from .center_resize import center_images
 from .chat_messages import check_text
 from .chat_prompts import ChatPrompts
 from .image_inputs import read_images
+from .labeled_inputs import LabeledInputs
 from .option_types import checked_options
 from .processor_files import check_json_files
 from .saved_with_code import SavedWithCode
@@ -22,6 +23,11 @@ from .text_pieces import TokenizerOfPieces, add_placeholders
 
 
 _HUB_OPTIONS = {"cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token"}
+
+_OF_TRL = (
+    " TRL's collators pass no videos of prompts and completions: give its trainer `data_collator=RowCollator(processor)` of "
+    "`transformers_mvgpt.training`."
+)
 
 
 class VisionLanguageProcessor(SavedWithCode, ChatPrompts):
@@ -130,7 +136,9 @@ class VisionLanguageProcessor(SavedWithCode, ChatPrompts):
         if self.splits_at_placeholders:
             processor = copy.copy(self)
             processor.tokenizer = self._of_prompts(self.tokenizer)
-        return super(VisionLanguageProcessor, processor).__call__(**inputs)
+        features = super(VisionLanguageProcessor, processor).__call__(**inputs)
+        ids = (getattr(self, f"{modality}_token_id") for modality in self.placeholders)
+        return LabeledInputs(features, placeholder_ids=ids, skip_tensor_conversion=features.skip_tensor_conversion)
 
     def _of_prompts(self, tokenizer: Any) -> Any:
         """The tokenizer, as prompts with placeholders need it."""
@@ -183,9 +191,16 @@ class VisionLanguageProcessor(SavedWithCode, ChatPrompts):
             raise ValueError(
                 "No video or image was given: the list of them is empty. Leave it out if the prompt has none."
             )
-        for prompt in [text] if isinstance(text, str) else text or ():
-            if isinstance(prompt, str):
-                check_text("The text", prompt)
+        prompts = [prompt for prompt in ([text] if isinstance(text, str) else text or ()) if isinstance(prompt, str)]
+        for prompt in prompts:
+            check_text("The text", prompt)
+        for modality, given in {"image": images, "video": videos}.items():
+            token = self.placeholders.get(modality)
+            if given is None and token is not None and (count := sum(prompt.count(token) for prompt in prompts)):
+                raise ValueError(
+                    f"Found {count} {token} tokens in the text but no {modality}s were passed: pass them as `{modality}s`, or leave the "
+                    f"tokens out.{_OF_TRL if modality == 'video' else ''}"
+                )
         super().validate_inputs(images=images, text=text, videos=videos, audio=audio, **kwargs)
 
     def _process_images(self, images: Any, **kwargs) -> tuple[dict[str, Any], list[str]]:

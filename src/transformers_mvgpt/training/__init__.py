@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .collator import DataCollator
     from .data import InstructionDataset
     from .recipe import LoraSettings, Recipe, load_recipe, make_recipe
+    from .row_collator import RowCollator
     from .trainer import VisionLanguageTrainer
     from .training_run import run
 else:
@@ -22,6 +23,7 @@ else:
             "InstructionDataset": ".data",
             "LoraSettings": ".recipe",
             "Recipe": ".recipe",
+            "RowCollator": ".row_collator",
             "VisionLanguageTrainer": ".trainer",
             "load_recipe": ".recipe",
             "make_recipe": ".recipe",
@@ -36,6 +38,7 @@ __all__ = [
     "LoraSettings",
     "VisionLanguageTrainer",
     "Recipe",
+    "RowCollator",
     "load_recipe",
     "make_recipe",
     "merge",

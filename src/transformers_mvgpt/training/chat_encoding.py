@@ -74,11 +74,23 @@ def encode_chats(
                 "The processor's chat template does not mark what the assistant says: put its answers between "
                 "{% generation %} and {% endgeneration %}."
             )
-        rendered.append((text, answers))
+        rendered.append((text, _learned(answers, chat)))
     tokenize = _tokenize_whole if processor.splits_at_placeholders else _tokenize_answers_apart
     tokenized = iter(tokenize(processor, [own for own in rendered if not isinstance(own, str)]))
     counts = _token_counts(processor, num_image_tokens)
     return [own if isinstance(own, str) else _expand(*next(tokenized), counts) for own in rendered]
+
+
+def _learned(answers: list[tuple[int, int]], chat: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    """Of the spans of what the assistant says, those that are no part of a prompt."""
+    turns = [message.get("is_learned", True) for message in chat if message["role"] == "assistant"]
+    if all(turns):
+        return answers
+    if len(turns) != len(answers):
+        raise ValueError(
+            f"The chat template marks {len(answers)} answers of {len(turns)}: it must mark each of them once where a prompt has some."
+        )
+    return [span for span, is_learned in zip(answers, turns, strict=True) if is_learned]
 
 
 def encode_captions(

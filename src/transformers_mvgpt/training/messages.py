@@ -22,14 +22,15 @@ def to_messages(record: Any, media: MediaFolder) -> list[dict[str, Any]]:
     Args:
         record:
             Turns, `{"conversations": [{"from": "human" | "gpt", "value": text}]}` or `{"messages": [{"role": ..., "content": text
-            or parts}]}`; with files in `image`, `images`, `video` or `videos`, one or a list, or in the parts. `<image>` and
-            `<video>` in the text stand for the files, in their order; where `conversations` have one `image` or `video`, it is
+            or parts}]}`, or `{"prompt": ..., "completion": ...}`, both messages or a text, of which the completion alone is learned; with
+            files in `image`, `images`, `video` or `videos`, one or a list, or in the parts. `<image>` and `<video>` in the text stand for
+            the files, in their order; those of a prompt without any stand in front of its first question; where `conversations` have one `image` or `video`, it is
             shown before the first question, as in the release's training, with a marker or without. `system` is a system prompt.
         media ([`MediaFolder`]): what paths are relative to.
 
     Returns:
         `list[dict]`: messages whose content is a list of the parts `{"type": "text", "text": ...}`, `{"type": "image",
-        "image": ...}` and `{"type": "video", "video": ...}`.
+        "image": ...}` and `{"type": "video", "video": ...}`. What the assistant says in a prompt has `"is_learned"` False.
 
     Raises:
         ValueError: if the record has another form, an unknown key, markers without files or files without markers, or nothing
@@ -38,24 +39,23 @@ def to_messages(record: Any, media: MediaFolder) -> list[dict[str, Any]]:
     if not isinstance(record, Mapping):
         raise ValueError(f"it is of the type {type(record).__name__}, not an object")
     check_keys(record, "row")
-    forms = [name for name in ("messages", "conversations") if record.get(name) is not None]
+    forms = [name for name in ("messages", "conversations", "prompt") if record.get(name) is not None]
     if not forms:
         raise ValueError(
             f"it has neither `conversations` nor `messages`, but {shorten(', '.join(map(repr, record)) or 'nothing')}"
         )
-    if len(forms) == 2:
-        raise ValueError("it has both `messages` and `conversations`: leave one")
-    [form], turns = forms, record[forms[0]]
-    if not isinstance(turns, Sequence) or isinstance(turns, str):
-        raise ValueError(f"`{form}` is of the type {type(turns).__name__}, not a list")
-    read = _chat_message if form == "messages" else _release_turn
-    messages = [read(turn, media) for turn in turns]
+    if len(forms) > 1:
+        raise ValueError(f"it has both {' and '.join(f'`{name}`' for name in forms)}: leave one")
+    [form] = forms
+    if form == "prompt":
+        messages = [*_turns(record, "prompt", "user", media), *_turns(record, "completion", "assistant", media)]
+    else:
+        read = _chat_message if form == "messages" else _release_turn
+        messages = [read(turn, media) for turn in _list_of(record, form)]
     files = _files(record, media)
-    if (
-        form == "conversations"
-        and sum(map(len, files.values())) == 1
-        and not any(map(record.get, ("images", "videos")))
-    ):
+    is_of_release = form == "conversations" and not any(map(record.get, ("images", "videos")))
+    is_unmarked = form == "prompt" and any(files.values()) and not any(map(_has_place, messages))
+    if (is_of_release and sum(map(len, files.values())) == 1) or is_unmarked:
         _put_in_front(messages, files)
     else:
         _put_at_markers(messages, files)
@@ -67,6 +67,26 @@ def to_messages(record: Any, media: MediaFolder) -> list[dict[str, Any]]:
         messages.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
     if not any(message["role"] == "assistant" for message in messages):
         raise ValueError("it has no turn of the assistant, so that there is nothing to learn")
+    return messages
+
+
+def _list_of(record: Mapping[str, Any], key: str) -> Sequence[Any]:
+    turns = record.get(key)
+    if not isinstance(turns, Sequence) or isinstance(turns, str):
+        raise ValueError(f"`{key}` is of the type {type(turns).__name__}, not a list")
+    return turns
+
+
+def _turns(record: Mapping[str, Any], key: str, role: str, media: MediaFolder) -> list[dict[str, Any]]:
+    """Messages of a prompt or completion; a text is one of that role."""
+    turns = record.get(key)
+    turns = [{"role": role, "content": turns}] if isinstance(turns, str) else _list_of(record, key)
+    messages = [_chat_message(turn, media) for turn in turns]
+    for message in messages:
+        if message["role"] == "assistant" and key == "prompt":
+            message["is_learned"] = False
+        if message["role"] != "assistant" and key == "completion":
+            raise ValueError(f"`completion` has a turn of the {message['role']}: only the assistant's are learned")
     return messages
 
 
@@ -90,8 +110,13 @@ def _files(record: Mapping[str, Any], media: MediaFolder) -> dict[str, list[Any]
     return files
 
 
+def _has_place(message: dict[str, Any]) -> bool:
+    """Whether a visual stands in this message, or a marker for one."""
+    return any(part["type"] != "text" or _MARKER.search(part["text"]) for part in message["content"])
+
+
 def _put_in_front(messages: list[dict[str, Any]], files: dict[str, list[Any]]) -> None:
-    """The one visual goes in front of the first question, wherever its marker stood."""
+    """Visuals go in front of the first question; where there is one, wherever its marker stood."""
     num_markers = 0
     for message in messages:
         for part in message["content"]:

@@ -9,7 +9,7 @@ from ..video.limits import shorten
 
 
 _READ = {
-    "row": ("messages", "conversations", "system", "image", "images", "video", "videos"),
+    "row": ("messages", "conversations", "prompt", "completion", "system", "image", "images", "video", "videos"),
     "turn": ("from", "value"),
     "message": ("role", "content"),
     "text": ("type", "text"),
