@@ -1,7 +1,12 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 import json
+import re
+import subprocess
+import sys
+import time
 
 import pytest
+from huggingface_hub import ModelCard
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -9,10 +14,20 @@ from transformers_mvgpt.cli.main import app
 from transformers_mvgpt.demo import CHECKPOINT, CLIP
 from transformers_mvgpt.evaluation import is_same_answer, read_questions
 from transformers_mvgpt.evaluation.letters import letter_of
+from transformers_mvgpt.evaluation.quality import GivenAnswer
+
+
+COMMAND = [sys.executable, "-m", "transformers_mvgpt.cli"]
 
 
 def run(*arguments):
     return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def cells(result):
+    """Of the line of all questions: its name, their number, the share of exact answers, that of the guesser."""
+    line = re.sub(r"\[.*?\]", "", next(line for line in result.stdout.splitlines() if line.startswith("all "))).split()
+    return [*line[:3], line[-1]]
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +46,13 @@ def test_scores_are_those_of_the_answers(questions, tmp_path):
     assert result.exit_code == 0, result.stderr
     answers = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text("utf-8").splitlines()]
     assert len(answers) == 9
-    share = sum(is_same_answer(record["given"], record["answer"]) for record in answers) / 9
+    share = sum(is_same_answer(record["answer"], record["right_answer"]) for record in answers) / 9
     assert share > 0
-    assert result.stdout.splitlines()[0].split() == ["type", "exact", "guesser"]
-    assert result.stdout.splitlines()[-1].split()[:2] == ["all", f"{share:.1%}"]
+    assert all({"index", "seconds", "score"} < record["selected_frames"][0].keys() for record in answers)
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["type", "questions", "exact", "F1", "contains", "guesser"]
+    assert lines[-2].split()[:3] == ["all", "9", f"{share:.1%}"]
+    assert lines[-1] == "9 questions about 3 videos or images; in brackets, intervals at 95%."
 
 
 @pytest.fixture
@@ -48,7 +66,7 @@ def test_quantized_model(one_question):
     pytest.importorskip("torchao", reason="torchao is not installed")
     result = run("evaluate", CHECKPOINT, one_question, "--media-anywhere", "--device", "cpu", "--quantization", "int8")
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.splitlines()[-1].split() == ["all", "0.0%", "100.0%"]
+    assert cells(result) == ["all", "1", "0.0%", "100.0%"]
 
 
 def test_precisions_are_compared(one_question):
@@ -73,12 +91,15 @@ def test_letters_of_options(tmp_path):
     result = run("evaluate", CHECKPOINT, tmp_path / "questions.jsonl", *written)
     assert result.exit_code == 0, result.stderr
     kept = json.loads((tmp_path / "answers.jsonl").read_text("utf-8"))
-    assert kept == {**record, "image": str(tmp_path / "red.png"), "given": kept["given"]}
-    is_right = letter_of(kept["given"], options) == "A"
-    assert result.stdout.splitlines()[-1].split() == ["all", "100.0%" if is_right else "0.0%", "100.0%"]
-    assert [question.image for question in read_questions(tmp_path / "answers.jsonl", media_anywhere=True)] == [
-        str(tmp_path / "red.png")
-    ]
+    assert {name: kept[name] for name in ("image", "type", "question", "options")} == {
+        name: record[name] for name in ("image", "type", "question", "options")
+    }
+    assert kept["right_answer"] == "red"
+    is_right = letter_of(kept["answer"], options) == "A"
+    assert kept["exact"] == is_right
+    assert cells(result) == ["all", "1", "100.0%" if is_right else "0.0%", "100.0%"]
+    [question] = read_questions(tmp_path / "answers.jsonl")
+    assert question == read_questions(tmp_path / "questions.jsonl")[0]
 
 
 def test_thoughts_are_no_answers(monkeypatch, one_question, tmp_path):
@@ -86,17 +107,17 @@ def test_thoughts_are_no_answers(monkeypatch, one_question, tmp_path):
 
     def answer_all(model, processor, questions, **options):
         asked.append((questions[0].question, options["template_variables"]))
-        yield "<think> Two. </think><answer> No number. </answer>"
+        yield GivenAnswer("<think> Two. </think><answer> No number. </answer>")
 
-    monkeypatch.setattr("transformers_mvgpt.evaluation.answer_questions", answer_all)
+    monkeypatch.setattr("transformers_mvgpt.evaluation.own_data.give_answers", answer_all)
     result = run("evaluate", CHECKPOINT, one_question, "--media-anywhere", "--device", "cpu", "--think")
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.splitlines()[-1].split() == ["all", "100.0%", "100.0%"]
+    assert cells(result) == ["all", "1", "100.0%", "100.0%"]
     assert asked == [("How many shapes are there?", {"think": True})]
     record = {**json.loads(one_question.read_text("utf-8")), "options": ["Two", "No number."]}
     one_question.write_text(json.dumps(record))
     result = run("evaluate", CHECKPOINT, one_question, "--media-anywhere", "--device", "cpu", "--think", "--letters")
-    assert result.stdout.splitlines()[-1].split() == ["all", "100.0%", "100.0%"]
+    assert cells(result) == ["all", "1", "100.0%", "100.0%"]
     assert asked[1:] == [("How many shapes are there?\nA. Two\nB. No number.", {"think": True})]
 
 
@@ -106,7 +127,7 @@ def test_bad_precisions(one_question):
     assert result.stderr == "Error: `quantization` (int2) must be int8 or int4.\n"
     result = run("evaluate", CHECKPOINT, one_question, "--quantization", "int8", "--compare-precisions")
     assert result.exit_code == 1
-    assert "goes with neither --shuffle-frames, --quantization nor --answers, and neither with --l" in result.stderr
+    assert "goes with none of --shuffle-frames, --quantization, --answers, --letters, --think" in result.stderr
 
 
 def test_results_are_not_replaced_unasked(questions, tmp_path):
@@ -135,6 +156,90 @@ def test_results_are_replaced_on_request(one_question, tmp_path):
     options = ["--num-questions", 1, "--width", 64, "--height", 64, "--fps", 20, "--seconds", 4, "--overwrite"]
     assert run("draw-clips", tmp_path, *options).exit_code == 0
     assert len((tmp_path / "questions.jsonl").read_text().splitlines()) == 1
+
+
+@pytest.fixture
+def with_a_damaged_video(questions):
+    """A file beside the other one: all its questions, and one about a file that is no video."""
+    (questions.parent / "damaged.mp4").write_bytes(b"no video")
+    bad = {"video": "damaged.mp4", "type": "count", "question": "How many?", "answer": "one"}
+    file = questions.with_name("with_damaged.jsonl")
+    file.write_text(json.dumps(bad) + "\n" + questions.read_text("utf-8"), "utf-8")
+    return file
+
+
+def test_a_damaged_video_is_counted_apart_and_as_wrong(with_a_damaged_video, questions, tmp_path):
+    options = ["--device", "cpu", "--max-new-tokens", 6]
+    alone = run("evaluate", CHECKPOINT, questions, *options, "--json")
+    assert alone.exit_code == 0, alone.stderr
+    right = round(9 * json.loads(alone.stdout)["all"]["metrics"]["exact"]["value"])
+    answers = tmp_path / "answers.jsonl"
+    result = run("evaluate", CHECKPOINT, with_a_damaged_video, *options, "--answers", answers)
+    assert result.exit_code == 3, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0].split()[-1] == "unread"
+    assert lines[-3].split()[:3] == ["all", "10", f"{right / 10:.1%}"]
+    assert lines[-3].split()[-1] == "1"
+    assert lines[-1] == (
+        "1 questions are about what could not be read, and count as answered wrongly. Of the 9 others, "
+        f"{right / 9:.1%} are answered exactly."
+    )
+    [bad] = [json.loads(line) for line in answers.read_text("utf-8").splitlines() if "damaged.mp4" in line]
+    assert "answer" not in bad
+    assert re.match(r"The video '.*damaged\.mp4' could not be read", bad["error"])
+    assert bad["exact"] == 0
+
+
+def test_scores_for_a_card(questions, tmp_path):
+    card = tmp_path / "README.md"
+    card.write_text("---\nlicense: mit\n---\n\n# Mine\n", "utf-8")
+    options = [
+        "--device",
+        "cpu",
+        "--max-new-tokens",
+        6,
+        "--model-index",
+        card,
+        "--dataset-name",
+        "Drawn clips",
+        "--json",
+    ]
+    result = run("evaluate", CHECKPOINT, questions, *options)
+    assert result.exit_code == 0, result.stderr
+    data = ModelCard.load(card).data
+    assert (data.license, data.model_name) == ("mit", "checkpoint")
+    of_all = next(one for one in data.eval_results if one.metric_name == "exact answers: all")
+    assert (of_all.task_type, of_all.dataset_name, of_all.dataset_type) == (
+        "video-text-to-text",
+        "Drawn clips",
+        "Drawn-clips",
+    )
+    assert of_all.metric_value == round(json.loads(result.stdout)["all"]["metrics"]["exact"]["value"], 4)
+    assert "# Mine" in card.read_text("utf-8")
+
+
+def test_a_judge_that_is_none_is_named_before_the_model_is_loaded(one_question):
+    result = run("evaluate", "no/model", one_question, "--media-anywhere", "--judge", "math:1+1")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: `--judge math:1+1` must be MODULE:FUNCTION, or FILE.py:FUNCTION.\n"
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on(tmp_path):
+    """For real: the process is killed after a few answers, and the same command gives what an undisturbed run does."""
+    subprocess.run([*COMMAND, "draw-clips", tmp_path, "--num-questions", "40"], check=True, capture_output=True)
+    command = [*COMMAND, "evaluate", CHECKPOINT, tmp_path / "questions.jsonl", "--device", "cpu", "--answers"]
+    undisturbed = subprocess.run([*command, tmp_path / "whole.jsonl"], check=True, capture_output=True, text=True)
+    answers = tmp_path / "answers.jsonl"
+    for number in (5, 20):
+        process = subprocess.Popen([*command, answers], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and (not answers.exists() or answers.read_bytes().count(b"\n") < number):
+            time.sleep(0.01)
+        process.kill()
+        assert process.wait() == -9
+    again = subprocess.run([*command, answers], check=True, capture_output=True, text=True)
+    assert again.stdout == undisturbed.stdout
+    assert answers.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
 
 def test_missing_questions(tmp_path):

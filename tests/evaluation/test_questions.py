@@ -1,4 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+import csv
 import json
 
 import pytest
@@ -10,6 +11,7 @@ from transformers_mvgpt.evaluation import (
     read_questions,
     score_by_type,
 )
+from transformers_mvgpt.evaluation.questions import group_by_visual
 
 
 def question(kind, answer, options=()):
@@ -21,6 +23,12 @@ def write_lines(path, *lines):
     return path
 
 
+TURNS = [
+    {"from": "human", "value": "<video>\nWhat is it?"},
+    {"from": "gpt", "value": "A circle."},
+    {"from": "human", "value": "Its color?\nA. red\nB. blue\nThe letter only."},
+    {"from": "gpt", "value": "B. blue"},
+]
 RECORD = {"video": "a/clip.mp4", "type": "order", "question": "First, x or y?", "answer": "y", "options": ["x", "y"]}
 
 
@@ -48,37 +56,116 @@ def test_videos_outside_of_the_folder_on_request(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
+        ([RECORD, "{oops\n"], r"sample 1 of .*questions\.jsonl \(byte \d+\) is not JSON"),
         (
-            [RECORD, "{oops\n"],
-            r"questions\.jsonl, line 2: not a question \(JSONDecodeError: .*A line is a JSON object",
+            [{"video": "x"}],
+            r"sample 0 of .*questions\.jsonl is not a question: no `question`\. A row has `video` or `image`, `question`",
         ),
-        ([{"video": "x"}], r"line 1: not a question \(KeyError: 'type'\)\. A line is a JSON object with `video`"),
-        (["[1, 2]\n"], r"line 1: not a question \(TypeError"),
+        (["[1, 2]\n"], r"sample 0 .*: it is of the type list, not an object"),
         (["\n"], r"questions\.jsonl holds no questions\."),
-        ([RECORD, {**RECORD, "opions": ["x"]}], r"line 2: not a question \(ValueError: unknown key `opions`\)"),
-        ([{**RECORD, "image": "a.png"}], r"line 1: not a question \(ValueError: both `video` and `image`\)"),
+        (
+            [RECORD, {**RECORD, "opions": ["x"]}],
+            r"sample 1 .*: unknown key `opions`, the nearest known one is `options`: correct it, or take it out",
+        ),
+        ([{**RECORD, "image": "a.png"}], r"both `video` and `image`: a question is about one of them"),
+        ([{**RECORD, "video": None}], r"neither `video` nor `image`: a question is about one of them"),
         (
             [{**RECORD, "video": None, "image": "../a.png"}],
-            r"line 1: .*`image` is '\.\./a\.png', which leads out of the media folder",
+            r"sample 0 .*`image` is '\.\./a\.png', which leads out of the media folder",
+        ),
+        ([{**RECORD, "answer": None}], r"sample 0 .*: no `answer`"),
+        ([{**RECORD, "answer": [1]}], r"`answer` is '\[1\]', not a text or number"),
+        ([{**RECORD, "question": " "}], r"the text of the question is empty"),
+        (
+            [{**RECORD, "options": "xy"}],
+            r"`options` is 'xy', neither a list nor a text with a letter in front of each",
         ),
         (
-            [{**RECORD, "answer": None}],
-            r"line 1: not a question \(ValueError: `answer` is 'None', not a text or number\)",
+            [{**RECORD, "answer": "z"}],
+            r"`answer` is 'z', none of the 2 `options`: give the text of one, its letter, or its i",
         ),
-        ([{**RECORD, "options": "xy"}], r"line 1: not a question \(ValueError: `options` is 'xy', not a list\)"),
         (
             [{**RECORD, "video": "../clip.mp4"}],
-            r"line 1: .*`video` is '\.\./clip\.mp4', which leads out of the media folder",
+            r"sample 0 .*`video` is '\.\./clip\.mp4', which leads out of the media folder",
         ),
         (
             [{**RECORD, "video": "/clip.mp4"}],
-            r"line 1: .* or allow it with `media_anywhere=true` if you trust the data",
+            r"sample 0 .* or allow it with `media_anywhere=true` if you trust the data",
+        ),
+        (
+            [{"video": "a.mp4", "conversations": TURNS[:3]}],
+            r"it does not end with a question and the assistant's turn",
+        ),
+        (
+            [{"conversations": [{"from": "human", "value": "Who?"}, *TURNS[1:2]]}],
+            r"it is about 0 videos and images: a question is about one",
         ),
     ],
 )
 def test_damaged_files_are_refused(tmp_path, lines, message):
     with pytest.raises(ValueError, match=message):
         read_questions(write_lines(tmp_path / "questions.jsonl", *lines))
+
+
+def test_a_row_of_training_data(tmp_path):
+    """The last turn of the assistant is the right answer, what stands before it is the chat."""
+    file = write_lines(tmp_path / "rows.jsonl", {"id": 7, "video": "a.mp4", "conversations": TURNS})
+    [question] = read_questions(file)
+    assert (question.video, question.answer) == (str(tmp_path / "a.mp4"), "B")
+    assert (question.type, question.choices, question.options) == ("multiple choice", ("red", "blue"), ("A", "B"))
+    assert question.row == {"id": 7, "video": "a.mp4"}
+    assert [message["role"] for message in question.chat] == ["user", "assistant", "user"]
+    assert question.chat[0]["content"] == [{"type": "video"}, {"type": "text", "text": "What is it?"}]
+    assert (
+        question.chat[2]["content"][0]["text"] == question.question == "Its color?\nA. red\nB. blue\nThe letter only."
+    )
+
+
+def test_messages_with_an_image_among_them(tmp_path):
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "This: "}, {"type": "image", "path": "a.png"}]},
+        {"role": "assistant", "content": "A thing."},
+    ]
+    [question] = read_questions(write_lines(tmp_path / "rows.jsonl", {"messages": messages}))
+    assert (question.image, question.type, question.answer) == (str(tmp_path / "a.png"), "open", "A thing.")
+    assert question.chat[1]["content"] == [{"type": "text", "text": "This: "}, {"type": "image"}]
+
+
+def test_files_of_all_kinds_hold_the_same_questions(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = [
+        {"video": "a.mp4", "question": "First?", "answer": "B", "options": "A. x\nB. y", "place": "Rome"},
+        {"video": "b.mp4", "question": "Second?", "answer": "0", "options": "(A) x (B) y", "place": "Oslo"},
+    ]
+    (tmp_path / "q.json").write_text(json.dumps(rows))
+    write_lines(tmp_path / "q.jsonl", *rows)
+    with open(tmp_path / "q.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "q.parquet")
+    first, *others = (read_questions(tmp_path / f"q.{kind}") for kind in ("json", "jsonl", "csv", "parquet"))
+    assert others == [first] * 3
+    assert [(question.answer, question.options) for question in first] == [("y", ("x", "y")), ("x", ("x", "y"))]
+    assert [question.type for question in first] == ["multiple choice"] * 2
+    assert first[0].row == {"video": "a.mp4", "place": "Rome"}
+
+
+def test_options_in_the_question_itself(tmp_path):
+    """It asks for a letter already, whether the options are given once more or not; unless the answer is none of them."""
+    record = {"video": "a.mp4", "question": "Which?\nA. x\nB. y", "answer": "y"}
+    lines = (record, {**record, "options": ["x", "y"]}, {**record, "answer": "z"})
+    once, twice, none = read_questions(write_lines(tmp_path / "q.jsonl", *lines))
+    assert once == twice
+    assert (once.answer, once.choices) == ("B", ("x", "y"))
+    assert (none.answer, none.choices, none.type) == ("z", (), "open")
+
+
+def test_questions_about_one_video_come_together():
+    questions = [ScoredQuestion(name, "kind", str(number), "") for number, name in enumerate("abacb")]
+    assert [question.question for question in group_by_visual(questions)] == ["0", "2", "1", "4", "3"]
 
 
 def test_missing_file(tmp_path):

@@ -1,13 +1,20 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""`mvgpt evaluate`: how many questions of a file a model answers exactly."""
+"""`mvgpt evaluate`: how many questions of a file a model answers rightly."""
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .limits import LimitOption, parse_limits
+
+
+if TYPE_CHECKING:
+    from ..evaluation import Evaluation, ScoredQuestion
+
+# Everything is written, but some of the videos or images could not be read.
+EXIT_UNREAD = 3
 
 
 def evaluate(
@@ -16,7 +23,8 @@ def evaluate(
         Path,
         typer.Argument(
             metavar="QUESTIONS",
-            help="JSONL file; a line has `video` or `image`, `type`, `question`, `answer`, maybe `options`.",
+            help="JSONL, JSON, CSV or Parquet file, or a folder saved by `datasets`. A row has `video` or `image`, `question`, "
+            "`answer`, maybe `options`, `type`; or `conversations` or `messages`.",
         ),
     ],
     media_folder: Annotated[
@@ -37,7 +45,18 @@ def evaluate(
     think: Annotated[
         bool, typer.Option("--think", help="Have TinyLLaVA-Video-R1 think first, and take what its answer tag holds.")
     ] = False,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:FUNCTION",
+            help="Score answers in words with this function of question, right answer and answer, too; or FILE.py:FUNCTION. Its code is run.",
+        ),
+    ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 128,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Questions that are answered together; by default, those about one video."),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps, ...; a GPU where there is one.")] = None,
     quantization: Annotated[
         str | None, typer.Option(help="int8 or int4: of the language model's weights, with torchao.")
@@ -49,72 +68,135 @@ def evaluate(
     workers: Annotated[
         int, typer.Option(min=0, help="Threads that decode the next videos while the model answers.")
     ] = 1,
-    answers: Annotated[Path | None, typer.Option(help="JSONL file to write the answers to.")] = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSONL or Parquet file to write the answers to, as they come. The same command goes on with it when it was interrupted."
+        ),
+    ] = None,
+    model_index: Annotated[
+        Path | None,
+        typer.Option(help="File for the scores as a `model-index` of the Hub; of a card (README.md), its head."),
+    ] = None,
+    dataset_name: Annotated[
+        str | None, typer.Option(help="What --model-index calls the questions; by default, the name of their file.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
     limit: LimitOption = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of --answers.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the files of --answers and --model-index.")
+    ] = False,
 ) -> None:
-    """Answer questions about videos or images, and count exact answers by type of question, beside those of a guesser."""
-    import torch
-    from tqdm import tqdm
-    from transformers import pipeline
+    """
+    Answer questions about videos or images, and count right answers by type of question, beside those of a guesser. If some videos
+    cannot be read, their questions count as answered wrongly, and the command ends with 3.
+    """
+    from ..evaluation import quantization as quantizing
+    from ..evaluation import read_questions
+    from ..evaluation.answers_file import AnswersFile
+    from ..evaluation.judge import load_judge
+    from ..evaluation.model_index import check_model_index
+    from ..evaluation.own_data import describe_run, questions_as_asked
 
-    from ..conversion.written_files import check_new_file, write_file
-    from ..evaluation import answer_questions, guess_answers, precisions, read_questions, score_by_type
-    from ..evaluation.letters import INSTRUCTION, ask_for_letters, letter_of
-    from ..evaluation.quantization import check_quantization, quantize_language_model
-    from ..processing.answer_tags_tinyllava import answer_of
-
-    if compare_precisions and (shuffle_frames or quantization or answers or letters or think):
+    others = (shuffle_frames, quantization, answers, letters, think, judge, model_index, as_json, batch_size)
+    if compare_precisions and any(others):
         raise ValueError(
-            "`--compare-precisions` goes with neither --shuffle-frames, --quantization nor --answers, and neither with --letters "
-            "nor --think."
+            "`--compare-precisions` goes with none of --shuffle-frames, --quantization, --answers, --letters, --think, --judge, "
+            "--model-index, --json and --batch-size."
         )
     limits = parse_limits(limit)
     if quantization is not None:
-        check_quantization(quantization)
-    if answers is not None:
-        check_new_file(answers, overwrite)
+        quantizing.check_quantization(quantization)
+    run = describe_run(
+        model=model,
+        letters=letters,
+        think=think,
+        judge=judge,
+        shuffle_frames=shuffle_frames,
+        quantization=quantization,
+        max_new_tokens=max_new_tokens,
+    )
+    file = None if answers is None else AnswersFile(answers, run, overwrite)
+    if model_index is not None:
+        check_model_index(model_index, overwrite)
+    function = None if judge is None else load_judge(judge)
     items = read_questions(questions, media_folder, media_anywhere)
+    questions_as_asked(items, letters, think)
     if compare_precisions:
-        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        with tqdm(desc="Questions", total=len(items)) as bar:
-
-            def show(precision: str, answered: int) -> None:
-                bar.set_description(precision, refresh=False)
-                bar.update(answered - bar.n)
-
-            costs = precisions.compare_precisions(
-                model, items, place, max_new_tokens=max_new_tokens, on_answer=show, untrusted_input=limits
-            )
-        typer.echo(precisions.precision_table(costs), nl=False)
+        _compare_precisions(model, items, device, max_new_tokens, limits)
         return
+    options = {
+        "answers": file,
+        "judge": function,
+        "letters": letters,
+        "think": think,
+        "shuffle_frames": shuffle_frames,
+        "max_new_tokens": max_new_tokens,
+        "num_workers": workers,
+        "batch_size": batch_size,
+    }
+    result, task = _evaluate(model, items, device, quantization, limits, options)
+    _report(result, as_json)
+    if model_index is not None:
+        from ..evaluation.model_index import eval_results, write_model_index
+
+        results = eval_results(result, task=task, dataset=dataset_name or questions.stem)
+        write_model_index(model_index, results, Path(model).name)
+    if result.num_errors:
+        raise typer.Exit(EXIT_UNREAD)
+
+
+def _evaluate(
+    model: str,
+    questions: "list[ScoredQuestion]",
+    device: str | None,
+    quantization: str | None,
+    limits: Any,
+    options: dict[str, Any],
+) -> "tuple[Evaluation, str]":
+    """The scores, and the Hub's name of the model's task."""
+    from tqdm import tqdm
+    from transformers import pipeline
+
+    from ..evaluation import evaluate
+    from ..evaluation.quantization import quantize_language_model
+    from ..families import family_of
+
     pipe = pipeline("video-text-to-text", model=model, device=device)
     pipe.processor.untrusted_input = limits
     if quantization is not None:
         quantize_language_model(pipe.model, quantization)
-    # what is to be thought about needs no other instruction
-    asked = ask_for_letters(items, "" if think else INSTRUCTION) if letters else items
-    given = answer_questions(
-        pipe.model,
-        pipe.processor,
-        asked,
-        shuffle_frames=shuffle_frames,
-        max_new_tokens=max_new_tokens,
-        num_workers=workers,
-        template_variables={"think": True} if think else None,
-    )
-    texts = list(tqdm(given, desc="Questions", total=len(items)))
-    if answers is not None:
-        records = [
-            {**{key: value for key, value in vars(item).items() if value is not None}, "given": text}
-            for item, text in zip(items, texts, strict=True)
-        ]
-        write_file(answers, "".join(json.dumps(record) + "\n" for record in records))
-    if think:
-        texts = [answer_of(text) for text in texts]
-    if letters:
-        texts = [letter_of(text, item.options) for item, text in zip(items, texts, strict=True)]
-    scores, guessed = score_by_type(asked, texts), score_by_type(asked, guess_answers(asked))
-    typer.echo(f"{'type':14s} {'exact':>7s} {'guesser':>8s}")
-    for kind, share in scores.items():
-        typer.echo(f"{kind:14s} {share:7.1%} {guessed[kind]:8.1%}")
+    with tqdm(desc="Questions", total=len(questions)) as bar:
+        result = evaluate(pipe.model, pipe.processor, questions, on_row=lambda row: bar.update(), **options)
+    return result, family_of(pipe.model.config).task
+
+
+def _report(result: "Evaluation", as_json: bool) -> None:
+    from ..evaluation.score_table import score_lines
+
+    if as_json:
+        typer.echo(json.dumps(result.to_dict(), indent=1))
+        return
+    for line in score_lines(result.scores):
+        typer.echo(line)
+
+
+def _compare_precisions(
+    model: str, questions: "list[ScoredQuestion]", device: str | None, max_new_tokens: int, limits: Any
+) -> None:
+    import torch
+    from tqdm import tqdm
+
+    from ..evaluation import precisions
+
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    with tqdm(desc="Questions", total=len(questions)) as bar:
+
+        def show(precision: str, answered: int) -> None:
+            bar.set_description(precision, refresh=False)
+            bar.update(answered - bar.n)
+
+        costs = precisions.compare_precisions(
+            model, questions, place, max_new_tokens=max_new_tokens, on_answer=show, untrusted_input=limits
+        )
+    typer.echo(precisions.precision_table(costs), nl=False)

@@ -2,12 +2,14 @@
 """Multiple choice: questions whose options have letters, as the published models were asked, and the letter in an answer."""
 
 import re
-import string
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..video.limits import shorten
-from .questions import ScoredQuestion, is_same_answer
+from .options import LETTERS, find_option
+from .questions import ScoredQuestion
+from .text_metrics import is_same_answer
 
 
 # Of MobileVLM and TinyLLaVA-Video.
@@ -21,7 +23,7 @@ _NAMED = re.compile(r"\b(?i:answer|option|choice)(?i: is)?:? (?:\(?([A-Z])|\(([a
 def ask_for_letters(questions: Sequence[ScoredQuestion], instruction: str = INSTRUCTION) -> list[ScoredQuestion]:
     """
     The questions with their options below, `A. red` on a line each, and an instruction on the last line. Answers and options are
-    letters then.
+    letters then. A question that asks for a letter already stays as it is.
 
     Args:
         questions (`Sequence[ScoredQuestion]`): with options, one of which is the answer.
@@ -32,18 +34,32 @@ def ask_for_letters(questions: Sequence[ScoredQuestion], instruction: str = INST
     """
     asked = []
     for question in questions:
-        letters = string.ascii_uppercase[: len(question.options)]
+        if question.choices:
+            asked.append(question)
+            continue
+        letters = LETTERS[: len(question.options)]
         if question.answer not in question.options or len(letters) < len(question.options):
             raise ValueError(
                 f"The question {shorten(question.question)!r} has {len(question.options)} options, and its answer is "
-                f"{shorten(question.answer)!r}: letters need at most {len(string.ascii_uppercase)} `options`, one of which is the "
+                f"{shorten(question.answer)!r}: letters need at most {len(LETTERS)} `options`, one of which is the "
                 "answer."
             )
         lines = [f"{letter}. {option}" for letter, option in zip(letters, question.options, strict=True)]
         text = "\n".join([question.question, *lines, *([instruction] if instruction else [])])
-        answer = letters[question.options.index(question.answer)]
-        asked.append(replace(question, question=text, answer=answer, options=tuple(letters)))
+        asked.append(replace(question, question=text, **letter_choices(question.options, question.answer)))
     return asked
+
+
+def letter_choices(choices: Sequence[str], answer: str) -> dict[str, Any]:
+    """
+    The fields `choices`, `options` and `answer` of a question that is to be answered with a letter; none if the answer, a text or a
+    letter, is no choice.
+    """
+    try:
+        place = find_option(answer, choices)
+    except ValueError:
+        return {}
+    return {"choices": tuple(choices), "options": tuple(LETTERS[: len(choices)]), "answer": LETTERS[place]}
 
 
 def letter_of(answer: str, options: Sequence[str] = ()) -> str:
@@ -59,6 +75,4 @@ def letter_of(answer: str, options: Sequence[str] = ()) -> str:
     found = _FIRST.match(text) or _NAMED.search(text)
     if found:
         return "".join(filter(None, found.groups())).upper()
-    return next(
-        (string.ascii_uppercase[place] for place, option in enumerate(options) if is_same_answer(text, option)), ""
-    )
+    return next((LETTERS[place] for place, option in enumerate(options) if is_same_answer(text, option)), "")

@@ -10,9 +10,10 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from ..video.limits import UntrustedInput
 from .choices import QUANTIZATIONS
-from .quality import answer_questions
+from .metrics import score_by_type
+from .quality import give_answers
 from .quantization import check_quantization, language_model_bytes, quantize_language_model
-from .questions import ScoredQuestion, score_by_type
+from .questions import ScoredQuestion
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class PrecisionCost:
         exact (`float`): share of exact answers, 0 to 1.
         changed (`float`): share of answers whose text is not that of the same model in float32, 0 to 1.
         num_bytes (`int`): of the language model's weights.
+        num_errors (`int`): questions about videos that could not be read. They count as answered wrongly.
     """
 
     precision: str
     exact: float
     changed: float
     num_bytes: int
+    num_errors: int = 0
 
 
 def compare_precisions(
@@ -54,7 +57,7 @@ def compare_precisions(
 
     Raises:
         ImportError: without torchao.
-        ValueError, OSError: if the model or a video cannot be read.
+        ValueError, OSError: if the model cannot be read.
     """
     rest = torch.float32 if device.type == "cpu" else torch.bfloat16
     precisions: dict[str, tuple[torch.dtype, str | None]] = {
@@ -73,14 +76,18 @@ def compare_precisions(
         if quantization is not None:
             quantize_language_model(model, quantization)
         answers: list[str] = []
-        for answer in answer_questions(model, processor, questions, max_new_tokens=max_new_tokens):
-            answers.append(answer)
+        num_errors = 0
+        for answer in give_answers(model, processor, questions, on_error="return", max_new_tokens=max_new_tokens):
+            answers.append(answer.text)
+            num_errors += answer.error is not None
             if on_answer is not None:
                 on_answer(precision, len(answers))
         reference = reference or answers
         changed = sum(answer != other for answer, other in zip(answers, reference, strict=True))
         exact = score_by_type(questions, answers)["all"]
-        costs.append(PrecisionCost(precision, exact, changed / len(questions), language_model_bytes(model)))
+        costs.append(
+            PrecisionCost(precision, exact, changed / len(questions), language_model_bytes(model), num_errors)
+        )
     return costs
 
 
@@ -90,4 +97,6 @@ def precision_table(costs: Sequence[PrecisionCost]) -> str:
     for cost in costs:
         share = f"{cost.exact:.1%} | {cost.changed:.1%}"
         lines.append(f"| {cost.precision} | {share} | {cost.num_bytes / 1e6:.2f} MB |")
+    if num_errors := max((cost.num_errors for cost in costs), default=0):
+        lines += ["", f"{num_errors} questions are about what could not be read, and count as answered wrongly."]
     return "\n".join(lines) + "\n"

@@ -1,0 +1,103 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+import json
+
+import pytest
+
+from transformers_mvgpt.evaluation.answers_file import AnswersFile, take_answered
+
+
+RUN = {"model": "small", "max_new_tokens": 8}
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_rows_are_there_as_they_come_and_a_run_goes_on(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    file = AnswersFile(path, RUN)
+    assert file.rows == []
+    file.append({"key": "1", "answer": "é"})
+    assert rows_of(path) == [{"key": "1", "answer": "é", "run": RUN}]
+    # what is left of a row that was being written
+    with open(path, "a") as torn:
+        torn.write('{"key": "2", "ans')
+    again = AnswersFile(path, RUN)
+    assert [row["key"] for row in again.rows] == ["1"]
+    again.append({"key": "2"})
+    again.finish()
+    assert [row["key"] for row in rows_of(path)] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    "content", ["mine", '{"mine": 1}', '{"mine": 1}\n', '[{"key": 1}]\n', '{"key": "1", "run": 2}\n']
+)
+def test_files_of_others_are_left_alone(tmp_path, content):
+    path = tmp_path / "answers.jsonl"
+    path.write_text(content)
+    with pytest.raises(FileExistsError, match="is there already: choose another file, or let it be replaced"):
+        AnswersFile(path, RUN)
+    assert path.read_text() == content
+    file = AnswersFile(path, RUN, overwrite=True)
+    # nothing is there yet to replace it with
+    assert path.read_text() == content
+    file.append({"key": "1"})
+    file.append({"key": "2"})
+    assert [row["key"] for row in rows_of(path)] == ["1", "2"]
+
+
+def test_runs_with_other_settings_do_not_mix(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    AnswersFile(path, RUN).append({"key": "1"})
+    with pytest.raises(
+        FileExistsError, match=r"has answers with model 'small', and this run has 'large': choose another"
+    ):
+        AnswersFile(path, {**RUN, "model": "large"})
+    with pytest.raises(FileExistsError, match=r"has answers with letters None, and this run has True"):
+        AnswersFile(path, {**RUN, "letters": True})
+
+
+def test_parquet_is_made_when_all_rows_are_there(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    path = tmp_path / "answers.parquet"
+    file = AnswersFile(path, RUN)
+    file.append({"key": "1", "answer": "x", "selected_frames": [{"index": 1, "seconds": None}]})
+    assert not path.exists()
+    again = AnswersFile(path, RUN)
+    assert [row["key"] for row in again.rows] == ["1"]
+    again.append({"key": "2", "error": "gone"})
+    again.finish()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["answers.parquet"]
+    first, second = parquet.read_table(path).to_pylist()
+    assert (first["answer"], first["error"], first["selected_frames"]) == ("x", None, [{"index": 1, "seconds": None}])
+    assert (second["answer"], second["error"], second["run"]) == (None, "gone", RUN)
+    # a finished file goes on, too
+    more = AnswersFile(path, RUN)
+    assert [(row["key"], "error" in row) for row in more.rows] == [("1", False), ("2", True)]
+    more.append({"key": "3"})
+    more.finish()
+    assert parquet.read_table(path).column("key").to_pylist() == ["1", "2", "3"]
+
+
+def test_rows_that_fit_no_table_stay_lines(tmp_path):
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    file = AnswersFile(tmp_path / "answers.parquet", RUN)
+    file.append({"key": "1", "place": "Rome"})
+    file.append({"key": "2", "place": 3})
+    with pytest.raises(
+        ValueError, match=r"do not fit a Parquet file .*: they are in .*answers\.parquet\.jsonl; give a col"
+    ):
+        file.finish()
+    assert len(rows_of(tmp_path / "answers.parquet.jsonl")) == 2
+
+
+def test_names_and_folders(tmp_path):
+    with pytest.raises(ValueError, match=r"answers\.txt`: the name must end in \.jsonl or \.parquet"):
+        AnswersFile(tmp_path / "answers.txt", RUN)
+    with pytest.raises(FileNotFoundError, match="There is no folder .*none for a.jsonl: make it first"):
+        AnswersFile(tmp_path / "none" / "a.jsonl", RUN)
+
+
+def test_a_question_that_is_asked_twice_is_answered_twice():
+    rows = [{"key": "a", "n": 1}, {"key": "b", "n": 2}, {"key": "a", "n": 3}]
+    assert take_answered(rows, ["a", "c", "a", "a", "b"]) == [rows[0], None, rows[2], None, rows[1]]
