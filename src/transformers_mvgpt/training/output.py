@@ -13,16 +13,11 @@ import torch
 import transformers
 import yaml
 
+from ..conversion.file_locks import locked
 from .checkpoints import list_checkpoints
 from .loss_curve import LOSS_FILE, PICTURE_FILE
 from .recipe import Recipe, load_recipe
 from .trainer import PROBLEMS_FILE
-
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 
 RECIPE_FILE = "recipe.yaml"
@@ -72,7 +67,8 @@ def claimed_output(recipe: Recipe, is_main_process: bool = True) -> Iterator[Pat
         raise FileExistsError(f"{output} is there already and is not the output of a run: choose another `output`.")
     output.mkdir(parents=True, exist_ok=True)
     try:
-        with _locked(output):
+        busy = f"Another run is writing to {output}: wait for its end, or choose another `output`."
+        with locked(output / _LOCK_FILE, busy):
             if not _has_learned(output):
                 _forget(output)
             _write_recipe(recipe, file)
@@ -113,26 +109,6 @@ def _forget(output: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
         (output / CHECKPOINTS_FOLDER).rmdir()
-
-
-@contextlib.contextmanager
-def _locked(output: Path) -> Iterator[None]:
-    """Holds a file while the process runs: the system lets go of it even after a SIGKILL."""
-    path = output / _LOCK_FILE
-    with open(path, "a", encoding="utf-8") as file:
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FileExistsError(
-                f"Another run is writing to {output}: wait for its end, or choose another `output`."
-            ) from error
-        except OSError:  # a file system without locks
-            pass
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
 
 
 def is_finished(output: Path) -> bool:

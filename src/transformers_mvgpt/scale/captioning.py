@@ -1,0 +1,193 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Many videos on one machine: from inputs to a file of answers, in any number of runs and processes."""
+
+import contextlib
+import os
+from array import array
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..conversion.first_signal import FirstSignal, Stopped
+from .answer_table import AnswerTable
+from .captioner import Captioner
+from .input_rows import InputRow, InputRows
+from .row_records import row_key
+
+
+class CaptioningStopped(Stopped):
+    """A run was stopped; it says how far it came."""
+
+
+@dataclass(frozen=True)
+class CaptionCounts:
+    """
+    Args:
+        answers (`int`), errors (`int`): rows of the output with an answer, and with an error in its place.
+        others (`int`): how many of them are not in the input any more.
+        is_main_process (`bool`): whether this process has put the output together; in others, the numbers are those of their rows.
+    """
+
+    answers: int
+    errors: int
+    others: int = 0
+    is_main_process: bool = True
+
+
+def caption(
+    model: str | os.PathLike,
+    inputs: Any,
+    out: str | os.PathLike,
+    *,
+    prompt: str | None = None,
+    media_folder: str | os.PathLike | None = None,
+    media_anywhere: bool = False,
+    overwrite: bool = False,
+    retry_errors: bool = False,
+    on_start: Callable[[InputRows, int, int], None] | None = None,
+    on_row: Callable[[Mapping[str, Any]], None] | None = None,
+    **options: Any,
+) -> CaptionCounts:
+    """
+    Answers a question about each of many videos or images. Answers are written as they come; killed at any moment and called again,
+    it goes on, nothing is lost and nothing answered twice. Rows that cannot be answered are written with an `"error"`. At the end, rows
+    stand in the order of the input.
+
+    With several processes (`accelerate launch`), each answers its share of the rows, on its device. Ctrl-C and SIGTERM end the run
+    after the batch, a second one on the spot.
+
+    Args:
+        model (`str`): folder, or repository on the Hub.
+        inputs: files, folders, patterns, lists, datasets: see [`InputRows`].
+        out (`str`): `.jsonl` or `.parquet` file. A row of the input stands in it as it is, with an `"answer"` or an `"error"`.
+        prompt (`str`, *optional*): the question of rows that have none.
+        media_folder (`str`, *optional*): what paths in lists are relative to, and do not leave; by default the folder of the list.
+        media_anywhere (`bool`, defaults to `False`): whether absolute paths, `..` and links may leave that folder.
+        overwrite (`bool`, defaults to `False`): begin anew, whatever is in `out`.
+        retry_errors (`bool`, defaults to `False`): answer rows again that have an error.
+        on_start (`Callable`, *optional*): gets the rows, how many of them this process will answer, and how many are done.
+        on_row (`Callable`, *optional*): gets each row that this process has written.
+        options: of [`Captioner`], such as `batch_size`, `num_workers`, `device`, `max_new_tokens`, `return_selected_frames`.
+
+    Returns:
+        [`CaptionCounts`]: how many rows there are.
+
+    Raises:
+        FileNotFoundError: if there is nothing at a path.
+        FileExistsError: if `out` was made with other settings or by something else, or another run writes to it.
+        ValueError: if there is nothing to ask about, or on a bad option.
+        CaptioningStopped: a `KeyboardInterrupt`, after Ctrl-C or SIGTERM.
+    """
+    processes = _Processes()
+    captioner = Captioner(model, prompt=prompt, **{**options, **processes.device_option(options.get("device"))})
+    table = AnswerTable(out)
+    rows = InputRows(inputs, captioner.kinds, prompt, captioner.check, media_folder, media_anywhere)
+    settings = captioner.settings | ({} if media_folder is None else {"media_folder": os.path.realpath(media_folder)})
+    with contextlib.ExitStack() as stack:
+        if processes.index == 0:
+            stack.enter_context(table.claimed(settings, overwrite=overwrite, retry_errors=retry_errors))
+        processes.wait()
+        done = table.read()
+        if processes.index:
+            table.num_answers = table.num_errors = 0
+        num_left = max(len(rows) - done.total(), 0)
+        lines = stack.enter_context(table.part(processes.index))
+        processes.wait()  # until all hold their files
+        if on_start is not None:
+            share = range(processes.index, num_left, processes.count)
+            on_start(rows, len(share), len(rows) - num_left if processes.count == 1 else 0)
+        asked = array("Q")
+        with FirstSignal("batch, whose answers are written") as signals:
+            left = _left(rows, done, asked, processes)
+            try:
+                for row in _answers(captioner, left, signals):
+                    lines.append(row)
+                    table.count(row)
+                    if on_row is not None:
+                        on_row(row)
+            except _Stop:
+                pass
+            except Exception:
+                # a signal to all processes also ends those that decode
+                if signals.received is None:
+                    raise
+        if signals.received is not None:
+            raise CaptioningStopped(
+                f"Stopped after {table.num_answers + table.num_errors} of {len(rows)} rows. The same command goes on.", signals.received
+            )
+        if processes.index == 0:
+            table.wait_for_parts()
+            others = done.total()
+            table.finish(asked)
+            found = table.read().total()
+            if found < len(asked):
+                raise RuntimeError(f"{len(asked) - found} rows are missing, as a process has ended early: the same command goes on.")
+            return CaptionCounts(table.num_answers, table.num_errors, others)
+    return CaptionCounts(table.num_answers, table.num_errors, is_main_process=False)
+
+
+class _Stop(Exception):
+    """Between two batches, as a signal came."""
+
+
+class _Processes:
+    """The processes of `accelerate launch`, or this one alone."""
+
+    def __init__(self) -> None:
+        self.index, self.count, self._state = 0, 1, None
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            try:
+                from accelerate import PartialState
+            except ImportError as error:
+                raise ImportError("Several processes need accelerate: pip install 'transformers-mvgpt[train]'.") from error
+
+            self._state = PartialState()
+            self.index, self.count = self._state.process_index, self._state.num_processes
+
+    def device_option(self, device: Any) -> dict[str, Any]:
+        if self._state is None:
+            return {}
+        return {"device": self._state.device if device is None else device}
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self._state is not None:
+            self._state.wait_for_everyone()
+
+
+def _left(
+    rows: InputRows, done: "Counter[int]", asked: "array[int]", processes: _Processes
+) -> Iterator[InputRow]:
+    """The rows that are left for this process. Takes those that are done out of `done`, and appends the keys of all to `asked`."""
+    number = 0
+    for row in rows:
+        key = row_key(row.record)
+        if processes.index == 0:
+            asked.append(key)
+        if done[key] > 0:
+            done[key] -= 1
+            continue
+        done.pop(key, None)
+        if number % processes.count == processes.index:
+            yield row
+        number += 1
+
+
+def _answers(captioner: Captioner, rows: Iterator[InputRow], signals: FirstSignal) -> Iterator[dict[str, Any]]:
+    """The rows as they are written, with answers or errors."""
+    records: deque[dict[str, Any]] = deque()
+
+    def remembered() -> Iterator[dict[str, Any]]:
+        for row in rows:
+            records.append(row.record)
+            yield row.row
+
+    def stop_if_told() -> None:
+        if signals.received is not None:
+            raise _Stop
+
+    for answered in captioner.answer_rows(remembered(), stop_if_told):
+        added = {name: answered[name] for name in ("answer", "error", "selected_frames") if name in answered}
+        yield {**records.popleft(), **added}

@@ -1,0 +1,90 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Rows as they are written: plain values, and a number that tells a row of the input again in the output."""
+
+import datetime
+import decimal
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+# What is added to a row. A column of the input of this name is written as `input_answer` and so on.
+ADDED = ("answer", "error", "selected_frames")
+# Python's `splitlines` takes them for ends of lines, JSON does not escape them.
+_LINE_ENDS = {ord(character): f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"}
+
+
+def is_missing(value: Any) -> bool:
+    """None, an empty text, or the number that pandas puts where nothing is."""
+    return value is None or (isinstance(value, str) and not value) or (isinstance(value, float) and value != value)
+
+
+def column_names(names: list[str]) -> dict[str, str]:
+    """The columns of an input, with the names under which they are written."""
+    taken = {*names}
+    written = {}
+    for name in names:
+        new = name
+        while new in ADDED or (new != name and new in taken):
+            new = f"input_{new}"
+        taken.add(new)
+        written[name] = new
+    return written
+
+
+def plain(value: Any) -> Any:
+    """
+    A value in the types of JSON.
+
+    Raises:
+        TypeError: if it is, or holds, bytes or an object such as a picture.
+    """
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, (np.generic, np.ndarray)):
+        return plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, (decimal.Decimal, datetime.timedelta)):
+        return str(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"{type(value).__name__} cannot be written")
+
+
+def to_line(record: Mapping[str, Any]) -> bytes:
+    """A line of JSON, with its end. Letters are readable; names of files that are no Unicode are escaped."""
+    try:
+        line = json.dumps(record, ensure_ascii=False).translate(_LINE_ENDS).encode("utf-8")
+    except UnicodeEncodeError:
+        line = json.dumps(record).encode("ascii")
+    return line + b"\n"
+
+
+def row_key(record: Mapping[str, Any]) -> int:
+    """
+    64 bits of what was asked: of all in a row that is written but what was added to it. What is None does not count, and 2.0 is 2, as
+    in a Parquet file they cannot be told apart.
+    """
+    asked = _normalized({name: value for name, value in record.items() if name not in ADDED})
+    text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+    return int.from_bytes(hashlib.blake2b(text.encode("ascii"), digest_size=8).digest(), "big")
+
+
+def _normalized(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _normalized(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_normalized(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
