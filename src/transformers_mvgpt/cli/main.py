@@ -15,6 +15,7 @@ import mvgpt_command
 from .ask import ask
 from .assemble import assemble
 from .bench import bench
+from .caption import caption
 from .convert import convert
 from .demo import demo
 from .draw_clips import draw_clips
@@ -94,6 +95,7 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
 
 for command in (
     ask,
+    caption,
     bench,
     evaluate,
     convert,

@@ -54,9 +54,8 @@ def _lock(name: str, message: str) -> int:
         # no other descriptor of the file may be opened in this process: the lock would go when that is closed
         descriptor = os.open(name, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            if fcntl is None:
-                return descriptor
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if fcntl is not None:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.stat(name), os.fstat(descriptor)):
                 return descriptor
         except (BlockingIOError, PermissionError) as error:

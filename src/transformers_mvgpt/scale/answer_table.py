@@ -55,7 +55,9 @@ class AnswerTable:
         if self.out.is_dir():
             raise IsADirectoryError(f"{self.out} is a folder: name a file in it.")
         if not self.out.absolute().parent.is_dir():
-            raise FileNotFoundError(f"There is no folder {self.out.absolute().parent} for {self.out.name}: make it first.")
+            raise FileNotFoundError(
+                f"There is no folder {self.out.absolute().parent} for {self.out.name}: make it first."
+            )
         if self.out.suffix == ".parquet":
             try:
                 import pyarrow.parquet  # noqa: F401

@@ -8,12 +8,11 @@ from functools import cached_property
 from itertools import chain, islice
 from typing import Any
 
-import numpy as np
-
 from ..evaluation.choices import check_quantization_name
 from ..video.error_text import describe_error
 from ..video.limits import UntrustedInput, shorten
-from .row_records import is_missing
+from .lookahead import Lookahead
+from .row_records import is_missing, to_column, to_list
 
 
 _KINDS = ("video", "image")
@@ -103,9 +102,7 @@ class Captioner:
         if self.quantization is not None:
             check_quantization(self.quantization)
         register_all()
-        pipe: Any = pipeline(
-            "video-text-to-text", model=self.model, device=self.device, dtype=self.dtype
-        )
+        pipe: Any = pipeline("video-text-to-text", model=self.model, device=self.device, dtype=self.dtype)
         if self.untrusted_input is not None:
             pipe.processor.untrusted_input = self.untrusted_input
         if self.quantization is not None:
@@ -125,11 +122,10 @@ class Captioner:
             `dict`: the same columns, and `"answer"` and `"error"`, one of which is None in each row; with `return_selected_frames`, also
             `"selected_frames"`.
         """
-        names = list(batch)
-        rows = [dict(zip(names, map(_as_python, values), strict=True)) for values in zip(*batch.values(), strict=True)]
+        rows = [dict(zip(batch, row, strict=True)) for row in zip(*map(to_list, batch.values()), strict=True)]
         answered = list(self.answer_rows(rows))
         added = ["answer", "error", *(["selected_frames"] if self.options.get("return_selected_frames") else [])]
-        columns = {name: _column([row.get(name) for row in answered]) for name in added}
+        columns = {name: to_column([row.get(name) for row in answered]) for name in added}
         return {**batch, **columns}
 
     def answer_rows(
@@ -146,14 +142,14 @@ class Captioner:
         Raises:
             torch.OutOfMemoryError, RuntimeError: if the model fails, which is no property of a row.
         """
-        queue = _Lookahead(iter(rows))
+        queue = Lookahead(iter(rows))
         while queue.peek(0) is not None:
             if self._is_about_same(queue.peek(0), queue.peek(1)):
                 yield from self._answer_together(queue, before_batch)
             else:
                 yield from self._answer_singly(self._singles(queue), before_batch)
 
-    def _singles(self, queue: "_Lookahead") -> Iterator[Mapping[str, Any]]:
+    def _singles(self, queue: "Lookahead") -> Iterator[Mapping[str, Any]]:
         """Rows up to the first of several about the same."""
         while (row := queue.peek(0)) is not None and not self._is_about_same(row, queue.peek(1)):
             yield queue.pop()
@@ -219,7 +215,9 @@ class Captioner:
     def _kind(self, row: Mapping[str, Any]) -> str:
         given = [kind for kind in _KINDS if not is_missing(row.get(kind))]
         if not given:
-            raise ValueError(f"it has neither `video` nor `image`, but {shorten(', '.join(map(str, row)) or 'nothing')}")
+            raise ValueError(
+                f"it has neither `video` nor `image`, but {shorten(', '.join(map(str, row)) or 'nothing')}"
+            )
         if len(given) == 2:
             raise ValueError("it has both `video` and `image`: leave one")
         if given[0] not in self.kinds:
@@ -254,7 +252,7 @@ class Captioner:
         )
 
     def _answer_together(
-        self, queue: "_Lookahead", before_batch: Callable[[], None] | None
+        self, queue: "Lookahead", before_batch: Callable[[], None] | None
     ) -> Iterator[dict[str, Any]]:
         """The rows at the front that are about the same."""
         from ..chat import VideoChat
@@ -288,25 +286,6 @@ class Captioner:
             yield {**row, **outcome}
 
 
-class _Lookahead:
-    """An iterator of which the next two can be looked at."""
-
-    def __init__(self, items: Iterator[Mapping[str, Any]]):
-        self._items = items
-        self._next: deque[Mapping[str, Any]] = deque()
-
-    def peek(self, place: int) -> Mapping[str, Any] | None:
-        while len(self._next) <= place:
-            item = next(self._items, None)
-            if item is None:
-                return None
-            self._next.append(item)
-        return self._next[place]
-
-    def pop(self) -> Mapping[str, Any]:
-        return self._next.popleft()
-
-
 def _outcome(result: Mapping[str, Any]) -> dict[str, Any]:
     if "error" in result:
         return {"error": result["error"]}
@@ -323,15 +302,3 @@ def _segment(row: Mapping[str, Any]) -> dict[str, float]:
             except (TypeError, ValueError):
                 raise ValueError(f"`{name}` is {shorten(repr(row[name]))}, not a number") from None
     return segment
-
-
-def _as_python(values: Any) -> list[Any]:
-    return values.tolist() if isinstance(values, np.ndarray) and values.ndim == 1 else list(values)
-
-
-def _column(values: list[Any]) -> np.ndarray:
-    """An array of objects, also where they are lists of one length."""
-    column = np.empty(len(values), dtype=object)
-    for index, value in enumerate(values):
-        column[index] = value
-    return column

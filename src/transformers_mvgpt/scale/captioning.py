@@ -7,14 +7,15 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+import torch
 
 from ..conversion.first_signal import FirstSignal, Stopped
 from .answer_table import AnswerTable
 from .captioner import Captioner
 from .input_rows import InputRow, InputRows
-from .row_records import row_key
+from .row_records import ADDED, row_key
 
 
 class CaptioningStopped(Stopped):
@@ -28,12 +29,14 @@ class CaptionCounts:
         answers (`int`), errors (`int`): rows of the output with an answer, and with an error in its place.
         others (`int`): how many of them are not in the input any more.
         is_main_process (`bool`): whether this process has put the output together; in others, the numbers are those of their rows.
+        is_launched (`bool`): whether it is one of several processes.
     """
 
     answers: int
     errors: int
     others: int = 0
     is_main_process: bool = True
+    is_launched: bool = False
 
 
 def caption(
@@ -67,7 +70,8 @@ def caption(
         media_anywhere (`bool`, defaults to `False`): whether absolute paths, `..` and links may leave that folder.
         overwrite (`bool`, defaults to `False`): begin anew, whatever is in `out`.
         retry_errors (`bool`, defaults to `False`): answer rows again that have an error.
-        on_start (`Callable`, *optional*): gets the rows, how many of them this process will answer, and how many are done.
+        on_start (`Callable`, *optional*):
+            Gets the rows, how many of them this process will answer, and how many are done. Called in the main process alone.
         on_row (`Callable`, *optional*): gets each row that this process has written.
         options: of [`Captioner`], such as `batch_size`, `num_workers`, `device`, `max_new_tokens`, `return_selected_frames`.
 
@@ -80,8 +84,8 @@ def caption(
         ValueError: if there is nothing to ask about, or on a bad option.
         CaptioningStopped: a `KeyboardInterrupt`, after Ctrl-C or SIGTERM.
     """
-    processes = _Processes()
-    captioner = Captioner(model, prompt=prompt, **{**options, **processes.device_option(options.get("device"))})
+    processes = _Processes(options.pop("device", None))
+    captioner = Captioner(model, prompt=prompt, device=processes.device, **options)
     table = AnswerTable(out)
     rows = InputRows(inputs, captioner.kinds, prompt, captioner.check, media_folder, media_anywhere)
     settings = captioner.settings | ({} if media_folder is None else {"media_folder": os.path.realpath(media_folder)})
@@ -93,9 +97,11 @@ def caption(
         if processes.index:
             table.num_answers = table.num_errors = 0
         num_left = max(len(rows) - done.total(), 0)
+        if num_left or processes.count > 1:
+            _ = captioner.pipe  # loads the model
         lines = stack.enter_context(table.part(processes.index))
         processes.wait()  # until all hold their files
-        if on_start is not None:
+        if on_start is not None and processes.index == 0:
             share = range(processes.index, num_left, processes.count)
             on_start(rows, len(share), len(rows) - num_left if processes.count == 1 else 0)
         asked = array("Q")
@@ -115,7 +121,8 @@ def caption(
                     raise
         if signals.received is not None:
             raise CaptioningStopped(
-                f"Stopped after {table.num_answers + table.num_errors} of {len(rows)} rows. The same command goes on.", signals.received
+                f"Stopped after {table.num_answers + table.num_errors} of {len(rows)} rows. The same command goes on.",
+                signals.received,
             )
         if processes.index == 0:
             table.wait_for_parts()
@@ -123,9 +130,11 @@ def caption(
             table.finish(asked)
             found = table.read().total()
             if found < len(asked):
-                raise RuntimeError(f"{len(asked) - found} rows are missing, as a process has ended early: the same command goes on.")
-            return CaptionCounts(table.num_answers, table.num_errors, others)
-    return CaptionCounts(table.num_answers, table.num_errors, is_main_process=False)
+                raise RuntimeError(
+                    f"{len(asked) - found} rows are missing, as a process has ended early: the same command goes on."
+                )
+            return CaptionCounts(table.num_answers, table.num_errors, others, is_launched=processes.count > 1)
+    return CaptionCounts(table.num_answers, table.num_errors, is_main_process=False, is_launched=True)
 
 
 class _Stop(Exception):
@@ -133,23 +142,30 @@ class _Stop(Exception):
 
 
 class _Processes:
-    """The processes of `accelerate launch`, or this one alone."""
+    """
+    The processes of `accelerate launch`, or this one alone.
 
-    def __init__(self) -> None:
-        self.index, self.count, self._state = 0, 1, None
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            try:
-                from accelerate import PartialState
-            except ImportError as error:
-                raise ImportError("Several processes need accelerate: pip install 'transformers-mvgpt[train]'.") from error
+    Args:
+        device: as it is asked for.
+    """
 
-            self._state = PartialState()
-            self.index, self.count = self._state.process_index, self._state.num_processes
-
-    def device_option(self, device: Any) -> dict[str, Any]:
-        if self._state is None:
-            return {}
-        return {"device": self._state.device if device is None else device}
+    def __init__(self, device: Any) -> None:
+        self.index, self.count, self.device, self._state = 0, 1, device, None
+        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+            return
+        try:
+            from accelerate import PartialState
+            from accelerate.utils import parse_flag_from_env
+        except ImportError as error:
+            raise ImportError("Several processes need accelerate: pip install 'transformers-mvgpt[train]'.") from error
+        if device is not None and str(device) != "cpu":
+            raise ValueError(f"`device={device}` would be that of all processes: leave it out, or use cpu.")
+        on_cpu = (
+            device is not None or parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
+        )
+        self._state = PartialState(cpu=on_cpu)
+        self.index, self.count = self._state.process_index, self._state.num_processes
+        self.device = self._state.device
 
     def wait(self) -> None:
         """Until all processes are here."""
@@ -157,9 +173,7 @@ class _Processes:
             self._state.wait_for_everyone()
 
 
-def _left(
-    rows: InputRows, done: "Counter[int]", asked: "array[int]", processes: _Processes
-) -> Iterator[InputRow]:
+def _left(rows: InputRows, done: "Counter[int]", asked: "array[int]", processes: _Processes) -> Iterator[InputRow]:
     """The rows that are left for this process. Takes those that are done out of `done`, and appends the keys of all to `asked`."""
     number = 0
     for row in rows:
@@ -189,5 +203,5 @@ def _answers(captioner: Captioner, rows: Iterator[InputRow], signals: FirstSigna
             raise _Stop
 
     for answered in captioner.answer_rows(remembered(), stop_if_told):
-        added = {name: answered[name] for name in ("answer", "error", "selected_frames") if name in answered}
+        added = {name: answered[name] for name in ADDED if name in answered}
         yield {**records.popleft(), **added}

@@ -99,7 +99,7 @@ class InputRows:
             return ""
         most = ", ".join(f"{suffix} {count}" for suffix, count in self.left_out.most_common(5))
         more = ", ..." if len(self.left_out) > 5 else ""
-        return f" {self.left_out.total()} files that are no {self.kinds[0]}s are left out ({most}{more})."
+        return f" Left out: {self.left_out.total()} files that are no {self.kinds[0]}s ({most}{more})."
 
     def _add(self, one: Any, media_folder: str | os.PathLike | None, media_anywhere: bool) -> None:
         if isinstance(one, Mapping):

@@ -88,3 +88,15 @@ def _normalized(value: Any) -> Any:
     if isinstance(value, list):
         return [_normalized(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def to_list(values: Any) -> list[Any]:
+    return values.tolist() if isinstance(values, np.ndarray) and values.ndim == 1 else list(values)
+
+
+def to_column(values: list[Any]) -> np.ndarray:
+    """An array of objects, also where they are lists of one length."""
+    column = np.empty(len(values), dtype=object)
+    for index, value in enumerate(values):
+        column[index] = value
+    return column

@@ -1,0 +1,152 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""`mvgpt caption`: a question about each of many videos or images."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from .ask import check_device, check_model
+from .limits import LimitOption, parse_limits
+
+
+if TYPE_CHECKING:
+    from ..scale.input_rows import InputRows
+
+# Where some rows have an error in place of an answer.
+ERRORS_EXIT_CODE = 3
+
+
+def caption(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Files, addresses, folders, patterns in quotes ('clips/**/*.mp4'); lists (.jsonl, .json, .csv, .parquet, saved "
+            "datasets) with a column video or image, and maybe question.",
+        ),
+    ],
+    model: Annotated[str, typer.Option("--model", "-m", help="Folder, or repository on the Hugging Face Hub.")],
+    out: Annotated[
+        Path, typer.Option(help="File for the answers, .jsonl or .parquet. A run that was interrupted goes on.")
+    ],
+    prompt: Annotated[str | None, typer.Option(help="What to ask, where a list has no question.")] = None,
+    frames: Annotated[
+        bool, typer.Option("--frames", help="Also write which frames the video encoder saw, with times and scores.")
+    ] = False,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
+    start_seconds: Annotated[float | None, typer.Option(min=0, help="Start of the segment to look at.")] = None,
+    end_seconds: Annotated[float | None, typer.Option(min=0, help="End of the segment to look at.")] = None,
+    sampling: Annotated[
+        Literal["frames", "time"] | None,
+        typer.Option(help="What frames are spread over. By default as published: frames."),
+    ] = None,
+    video_backend: Annotated[
+        Literal["pyav", "torchcodec", "opencv", "decord"] | None,
+        typer.Option(help="Video decoder; by default the first of these that is installed."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Videos that are answered together.")] = 4,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that decode the next videos.")] = 1,
+    device: Annotated[
+        str | None, typer.Option(help="Device, such as cpu, cuda, cuda:1 or mps; by default a GPU if there is one.")
+    ] = None,
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        typer.Option(help="Data type of the weights; auto takes the one they are stored in."),
+    ] = "auto",
+    quantization: Annotated[
+        str | None, typer.Option(help="int8 or int4: of the language model's weights, with torchao.")
+    ] = None,
+    media_folder: Annotated[
+        Path | None, typer.Option(help="What paths in lists are relative to; by default the folder of the list.")
+    ] = None,
+    media_anywhere: Annotated[
+        bool, typer.Option("--media-anywhere", help="Let paths in lists leave that folder.")
+    ] = False,
+    retry_errors: Annotated[
+        bool, typer.Option("--retry-errors", help="Ask again about what could not be answered in earlier runs.")
+    ] = False,
+    limit: LimitOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew: replace the file of --out.")] = False,
+) -> None:
+    """
+    Ask a question about each of many videos or images. Answers are written as they come; given again, the command goes on where it was
+    interrupted. Exit code 3: some could not be answered, and have an error (with a launcher, the code is 0). For several devices, start it with
+    `accelerate launch --no-python mvgpt caption ...`.
+    """
+    from ..scale.captioning import CaptioningStopped
+    from ..scale.captioning import caption as caption_all
+
+    limits = parse_limits(limit)
+    check_model(model)
+    check_device(device)
+    options: dict[str, Any] = {
+        "max_new_tokens": max_new_tokens,
+        "start_seconds": start_seconds,
+        "end_seconds": end_seconds,
+        "sampling": sampling,
+        "video_backend": video_backend,
+        "return_selected_frames": frames or None,
+    }
+    progress = _Progress()
+    try:
+        counts = caption_all(
+            model,
+            inputs,
+            out,
+            prompt=prompt,
+            media_folder=media_folder,
+            media_anywhere=media_anywhere,
+            overwrite=overwrite,
+            retry_errors=retry_errors,
+            on_start=progress.start,
+            on_row=progress.show,
+            batch_size=batch_size,
+            num_workers=workers,
+            device=device,
+            dtype=dtype,
+            quantization=quantization,
+            untrusted_input=limits,
+            **{name: value for name, value in options.items() if value is not None},
+        )
+    except CaptioningStopped as stopped:
+        progress.close()
+        typer.echo(str(stopped), err=True)
+        raise typer.Exit(128 + stopped.signal_number) from stopped
+    finally:
+        progress.close()
+    if not counts.is_main_process:
+        return
+    more = f", {counts.others} of them not in the input any more" if counts.others else ""
+    typer.echo(f"Wrote {out}: {counts.answers} answered, {counts.errors} failed{more}")
+    # a launcher would take it for a crash
+    if counts.errors and not counts.is_launched:
+        raise typer.Exit(ERRORS_EXIT_CODE)
+
+
+class _Progress:
+    """A bar on stderr: rows, their rate, the time that the rest will take, and errors."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._num_errors = 0
+
+    def start(self, rows: "InputRows", num_left: int, num_done: int) -> None:
+        from tqdm import tqdm
+
+        if left_out := rows.describe_left_out():
+            typer.echo(left_out.strip(), err=True)
+        self._bar = tqdm(desc="Answers", total=num_done + num_left, initial=num_done, unit="row")
+
+    def show(self, row: Mapping[str, Any]) -> None:
+        if self._bar is None:  # another process shows the progress
+            return
+        if row.get("error") is not None:
+            self._num_errors += 1
+            self._bar.set_postfix({"failed": self._num_errors}, refresh=False)
+        self._bar.update()
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
