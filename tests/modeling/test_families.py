@@ -16,6 +16,7 @@ from transformers import (
     StaticCache,
 )
 
+from checkpointing import enable_checkpointing
 from tiny_family_models import SAMPLES, tiny_mobilevlm, tiny_tinyllava
 from tiny_models import with_seeded_weights
 from transformers_mvgpt.compat.cache_name import CACHE_NAME
@@ -202,7 +203,7 @@ def test_gradient_checkpointing_changes_nothing_but_memory(model, family):
     for is_checkpointing in (False, True):
         trained = copy.deepcopy(model).train()
         if is_checkpointing:
-            trained.activation_checkpointing_enable()
+            enable_checkpointing(trained)
         labels = sample["input_ids"]
         trained(**sample, labels=labels).loss.backward()
         gradients.append({name: weight.grad for name, weight in trained.named_parameters()})

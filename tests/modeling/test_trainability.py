@@ -5,6 +5,7 @@ import pytest
 import torch
 from transformers import Trainer, TrainingArguments
 
+from checkpointing import enable_checkpointing
 from tiny_models import make_sample, tiny_config, tiny_model
 
 
@@ -80,7 +81,7 @@ def test_gradients_do_not_run_through_frozen_encoders(activation_checkpointing):
     model = tiny_model().train()
     encoders = (model.model.vision_tower, model.model.video_tower)
     if activation_checkpointing:
-        model.activation_checkpointing_enable()
+        enable_checkpointing(model)
     is_recorded = []
     for encoder in encoders:
         encoder.requires_grad_(False)
@@ -105,7 +106,7 @@ def test_gradients_reach_the_pixels_through_frozen_encoders():
 def test_gradient_checkpointing_changes_nothing_but_memory(use_reentrant):
     plain_loss, plain_grads = loss_and_grads(tiny_model().train())
     model = tiny_model().train()
-    model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": use_reentrant})
+    enable_checkpointing(model, use_reentrant=use_reentrant)
     blocks = (
         model.model.vision_tower.encoder.layers[0].self_attn,
         model.model.video_tower.layers[0].mixer,

@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModel
 
+from checkpointing import enable_checkpointing
 from tiny_models import VIDEO_SIZE, tiny_video_config, with_seeded_weights
 from transformers_mvgpt import VideoMambaConfig, VideoMambaModel
 
@@ -169,7 +170,7 @@ def test_gradient_checkpointing_changes_nothing_but_memory(use_reentrant):
         calls = []
         model.layers[0].mixer.register_forward_pre_hook(lambda *_, calls=calls: calls.append(1))
         if is_checkpointing:
-            model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": use_reentrant})
+            enable_checkpointing(model, use_reentrant=use_reentrant)
         output = model(frames).last_hidden_state
         (output * weights).sum().backward()
         grads = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}

@@ -86,7 +86,7 @@ REFUSED = {
     "{% set n = namespace(s=3) %}{% for i in range(60) %}{% set n.s = n.s * n.s %}{% endfor %}": "more than 10000 bits",
     "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}": "cannot be rendered: RecursionError",
     "{% for a in messages recursive %}{{ loop(messages) }}{% endfor %}": "has a recursive loop",
-    "{{ namespace(a=1) }}": "writes a TemplateNamespace, which is no text",
+    "{{ namespace(a=1) }}": "writes a (Template)?Namespace, which is no text",
     "{% include 'x' %}": "cannot be rendered: TypeError: no loader",
     "{{ messages.__class__.__mro__ }}": "access to attribute '__class__' of 'list' object is unsafe",
     "{% for %}": "is wrong: Expected an expression",

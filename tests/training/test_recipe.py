@@ -6,6 +6,7 @@ import pytest
 import yaml
 from transformers import TrainingArguments
 
+from transformers_mvgpt.compat.checkpointing_name import CHECKPOINTING
 from transformers_mvgpt.training import LoraSettings, load_recipe, make_recipe, requirements
 from transformers_mvgpt.training.arguments import _OWN_NAMES, _REFUSED, training_arguments
 from transformers_mvgpt.training.recipe import SHIPPED_RECIPES
@@ -207,7 +208,7 @@ class TestTrainingArguments:
         assert (arguments.max_steps, arguments.gradient_accumulation_steps) == (3, 3)
         assert arguments.get_warmup_steps(100) == 10
         assert (arguments.weight_decay, arguments.lr_scheduler_type, arguments.max_grad_norm) == (0.2, "cosine", 0.5)
-        assert (arguments.bf16, arguments.fp16, arguments.activation_checkpointing) == (False, False, True)
+        assert (arguments.bf16, arguments.fp16, getattr(arguments, CHECKPOINTING)) == (False, False, True)
         assert (arguments.eval_strategy, arguments.eval_steps) == ("steps", 7)
         assert (arguments.save_strategy, arguments.save_steps) == ("steps", 9)
         assert arguments.report_to == ["tensorboard"]

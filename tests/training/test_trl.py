@@ -16,6 +16,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer, Tr
 
 from tiny_trained import MOBILEVLM, PICTURE_SEEDS, TINYLLAVA, picture, write_drawn_clip
 from training_data import Recorder
+from transformers_mvgpt.compat.checkpointing_name import CHECKPOINTING
 from transformers_mvgpt.demo import CHECKPOINT, CLIP
 from transformers_mvgpt.training import DataCollator, InstructionDataset, RowCollator, VisionLanguageTrainer
 
@@ -33,7 +34,7 @@ SETTINGS = {
     "report_to": "none", "save_strategy": "no", "disable_tqdm": True,
 }  # fmt: skip
 # not of the name that is deprecated
-OF_TRL = {**SETTINGS, "activation_checkpointing": False}
+OF_TRL = {**SETTINGS, CHECKPOINTING: False}
 # TRL would tokenize the rows itself
 LEFT_TO_THE_COLLATOR = {"dataset_kwargs": {"skip_prepare_dataset": True}, "remove_unused_columns": False}
 

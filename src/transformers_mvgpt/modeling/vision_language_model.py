@@ -24,8 +24,10 @@ from transformers.generation import CandidateGenerator, PromptLookupCandidateGen
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
 
 from ..compat.cache_name import CACHE_NAME
+from ..compat.encoded_visuals import WithEncodedVisuals
 from ..compat.kept_logits import slice_logits_to_keep
 from ..compat.safetensors_files import SavedLikeOtherFiles
+from ..compat.visuals_in_chunks import WithChunkedPrefill
 from ..kernels.dispatch import (
     compiled_call,
     disable_cuda_graphs,
@@ -254,7 +256,9 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
         return getattr(self.config, f"num_{modality}_tokens")
 
 
-class VisionLanguageForConditionalGeneration(VisionLanguagePreTrainedModel, GenerationMixin):
+class VisionLanguageForConditionalGeneration(
+    VisionLanguagePreTrainedModel, WithEncodedVisuals, WithChunkedPrefill, GenerationMixin
+):
     """A model with a language modeling head. A family names the class of its base model and its pixels in `forward`."""
 
     _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}

@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers.processing_utils import ProcessorMixin
 
+from ..compat.chat_processors import ChatProcessorMethods
 from .chat_messages import PART_OPTIONS, map_texts, normalize_chat, split_batch, texts_of
 from .control_tokens import ControlTokens
 
@@ -17,7 +18,7 @@ _OF_ALL_TEMPLATES = frozenset(
 )
 
 
-class ChatPrompts(ProcessorMixin):
+class ChatPrompts(ProcessorMixin, ChatProcessorMethods):
     """What a [`VisionLanguageProcessor`] does with chats."""
 
     def apply_chat_template(

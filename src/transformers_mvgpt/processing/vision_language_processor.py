@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.processing_utils import ProcessingKwargs, Unpack, VideosKwargs
 
+from ..compat.option_defaults import WithOptionDefaults
+from ..compat.placeholder_counts import WithPlaceholderCounts
 from ..video.limits import UntrustedInput
 from .center_resize import center_images
 from .chat_messages import check_text
@@ -30,7 +32,7 @@ _OF_TRL = (
 )
 
 
-class VisionLanguageProcessor(SavedWithCode, ChatPrompts):
+class VisionLanguageProcessor(SavedWithCode, WithOptionDefaults, WithPlaceholderCounts, ChatPrompts):
     r"""
     Makes model inputs from text and images, and in a [`VideoLanguageProcessor`] from videos: one placeholder in the text becomes as many as the model makes visual
     tokens of it. Batches are padded on the left, if the tokenizer was not made with another `padding_side`.

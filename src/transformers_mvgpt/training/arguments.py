@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
+from ..compat.checkpointing_name import CHECKPOINTING
 from .recipe import Recipe, check_names
 from .sampler import check_strategy
 from .stage_records import LANGUAGE_MODEL_STAGE_NAMES
@@ -114,5 +115,5 @@ def training_arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
         "disable_tqdm": True,
     }
     if recipe.gradient_checkpointing:
-        values |= {"activation_checkpointing": True, "activation_checkpointing_kwargs": {"use_reentrant": False}}
+        values |= {CHECKPOINTING: True, f"{CHECKPOINTING}_kwargs": {"use_reentrant": False}}
     return TrainingArguments(str(output_dir), **{**values, **recipe.trainer})
