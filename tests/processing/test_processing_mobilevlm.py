@@ -9,6 +9,7 @@ from transformers import AutoImageProcessor, AutoProcessor
 
 from piece_processors import llama_tokenizer
 from transformers_mvgpt import MobileVLMConfig, MobileVLMImageProcessor, MobileVLMProcessor
+from transformers_mvgpt.processing.processing_mobilevlm import CHAT_TEMPLATE_WITHOUT_BOS
 
 
 SYSTEM = (
@@ -65,14 +66,14 @@ def test_sizes_are_the_configs(processor):
     ids=["text", "image", "two images", "two turns", "system"],
 )  # fmt: skip
 def test_template(processor, chat, prompt):
-    assert processor.apply_chat_template(chat, add_generation_prompt=True) == prompt
+    assert processor.apply_chat_template(chat, add_generation_prompt=True) == f"<s>{prompt}"
 
 
 def test_template_of_a_finished_turn_and_of_one_to_continue(processor):
     chat = [ask("Is it red?"), answer("Yes")]
-    assert processor.apply_chat_template(chat) == f"{SYSTEM} USER: Is it red? ASSISTANT: Yes</s>"
+    assert processor.apply_chat_template(chat) == f"<s>{SYSTEM} USER: Is it red? ASSISTANT: Yes</s>"
     continued = processor.apply_chat_template(chat, continue_final_message=True)
-    assert continued == f"{SYSTEM} USER: Is it red? ASSISTANT: Yes"
+    assert continued == f"<s>{SYSTEM} USER: Is it red? ASSISTANT: Yes"
 
 
 def test_ids_are_those_of_pieces_tokenized_apart(processor):
@@ -84,7 +85,26 @@ def test_ids_are_those_of_pieces_tokenized_apart(processor):
     options = {"add_generation_prompt": True, "tokenize": True, "return_dict": True}
     inputs = processor.apply_chat_template([ask("Is it red?", RED)], **options)
     assert inputs["input_ids"][0] == expected
-    assert processor(text=f"{before}<image>{after}", images=RED)["input_ids"][0] == expected
+    # trainers and servers that render the chat, or that leave special tokens out
+    [rendered] = processor.apply_chat_template([[ask("Is it red?", RED)]], add_generation_prompt=True)
+    without = {"add_special_tokens": False}
+    inputs = processor.apply_chat_template([ask("Is it red?", RED)], **options, processor_kwargs=without)
+    assert inputs["input_ids"][0] == expected
+    for prompt in (rendered, f"{before}<image>{after}"):
+        assert processor(text=prompt, images=RED)["input_ids"][0] == expected
+    assert processor(text=rendered, images=RED, **without)["input_ids"][0] == expected
+    batch = processor(text=[rendered, "Is it"], images=[[RED], []], **without)["input_ids"]
+    assert batch == [expected, tokenizer("Is it", **without)["input_ids"]]
+
+
+def test_template_of_a_tokenizer_without_bos():
+    tokenizer = llama_tokenizer()
+    tokenizer.add_bos_token = False
+    processor = MobileVLMProcessor(image_processor=MobileVLMImageProcessor(), tokenizer=tokenizer)
+    assert processor.chat_template == CHAT_TEMPLATE_WITHOUT_BOS
+    chat = [ask("Is it red?")]
+    assert processor.apply_chat_template(chat, add_generation_prompt=True).startswith("A chat")
+    assert processor.apply_chat_template(chat, tokenize=True)[0] != tokenizer.bos_token_id
 
 
 def test_assistant_mask_covers_the_answer_and_its_end(processor):

@@ -67,6 +67,23 @@ def test_pieces_are_tokenized_apart(processor, tokenizer, name):
     assert inputs["attention_mask"] == [[1] * len(inputs["input_ids"][0])]
 
 
+@pytest.mark.parametrize("name", PROMPTS)
+def test_bos_in_front_is_that_of_the_tokenizer(processor, tokenizer, name):
+    prompt = PROMPTS[name]
+    if tokenizer.bos_token is None:
+        pytest.skip("it has none")
+    pictures = [PICTURE] * prompt.count(IMAGE) or None
+    plain = processor(text=prompt, images=pictures, return_offsets_mapping=True)
+    for add_special_tokens in (True, False):
+        options = {"return_offsets_mapping": True, "add_special_tokens": add_special_tokens}
+        inputs = processor(text=f"<s>{prompt}", images=pictures, **options)
+        assert inputs["input_ids"] == plain["input_ids"]
+        assert inputs["attention_mask"] == plain["attention_mask"]
+        [[first, *others]], [[_, *without]] = inputs["offset_mapping"], plain["offset_mapping"]
+        assert first == (0, 3)
+        assert others == [(start + 3, end + 3) for start, end in without]
+
+
 def test_it_is_not_the_whole_text_tokenized_at_once():
     """So that the others test something."""
     tokenizer, prompt = llama_tokenizer(), "USER: <image>\nIs it red? A:"

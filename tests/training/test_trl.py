@@ -14,6 +14,7 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer, TrainingArguments
 
+from tiny_families import write_mobilevlm
 from tiny_trained import MOBILEVLM, PICTURE_SEEDS, TINYLLAVA, picture, write_drawn_clip
 from training_data import Recorder
 from transformers_mvgpt.compat.checkpointing_name import CHECKPOINTING
@@ -207,6 +208,35 @@ def test_sft_on_prompts_and_completions_about_images(tmp_path):
         ready.append({"prompt": prompt, "completion": whole.removeprefix(prompt), "images": row["images"]})
     standard = losses(sft(family, tmp_path, datasets.Dataset.from_list(ready), max_steps=1))
     assert standard == pytest.approx([conversational], rel=1e-4)
+
+
+def test_ids_begin_as_those_of_an_answer(tmp_path):
+    """MobileVLM's with BOS, although TRL asks for no special tokens: its chat template writes it."""
+    family = Family(write_mobilevlm(tmp_path), [picture(seed) for seed in PICTURE_SEEDS])
+    processor = family.processor()
+    [row] = family.rows(chat, (0,))
+    prompt = processor.apply_chat_template(
+        [
+            {
+                "role": "user",
+                "content": [{"type": "image", "image": row["images"][0]}, {"type": "text", "text": QUESTION}],
+            }
+        ],
+        add_generation_prompt=True,
+        tokenize=True,
+    )
+    assert prompt[0][0] == processor.tokenizer.bos_token_id
+    expected = RowCollator(processor)([row])
+    collate = partial(trl.trainer.sft_trainer.DataCollatorForVisionLanguageModeling, processor)
+    batches = {
+        "messages": collate(assistant_only_loss=True)([row]),
+        "prompt and completion": collate(completion_only_loss=True)([*family.rows(completion, (0,))]),
+        "ours": RowCollator(processor)([*family.rows(completion, (0,))]),
+    }
+    for name, batch in batches.items():
+        assert batch["input_ids"][0, : len(prompt[0])].tolist() == prompt[0], name
+        assert torch.equal(batch["input_ids"], expected["input_ids"]), name
+        assert torch.equal(batch["labels"], expected["labels"]), name
 
 
 def test_what_would_train_without_the_video_is_refused(clip, tmp_path):

@@ -7,7 +7,14 @@ import torch
 from tokenizers import Regex, Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split
-from transformers import AutoProcessor, PreTrainedConfig, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from tokenizers.processors import TemplateProcessing
+from transformers import (
+    AutoProcessor,
+    LlamaTokenizer,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 
 from .. import demo
 from ..families import family_of
@@ -81,17 +88,20 @@ def make_processor(config: PreTrainedConfig) -> VisionLanguageProcessor:
     The processor of a model without a tokenizer: the published ones could not be had without a download. No token of text matters for
     the time; how many there are does, and is what it would be but for a few.
     """
-    processor_class = family_of(config).processor_class
+    family = family_of(config)
+    processor_class = family.processor_class
     tokenizer = AutoProcessor.from_pretrained(demo.CHECKPOINT).tokenizer
     if not set(processor_class.placeholders.values()) <= tokenizer.get_vocab().keys():
-        tokenizer = _word_tokenizer()
+        tokenizer = _word_tokenizer(begins_with_bos=family.tokenizer_class is LlamaTokenizer)
     return processor_class.from_config(config, tokenizer)
 
 
-def _word_tokenizer() -> PreTrainedTokenizerBase:
-    """One token for each word, number, line break and punctuation mark, and one in front of the text."""
-    model = Tokenizer(WordLevel({"<unk>": 0}, unk_token="<unk>"))
+def _word_tokenizer(begins_with_bos: bool) -> PreTrainedTokenizerBase:
+    """One token for each word, number, line break and punctuation mark; with `begins_with_bos`, BOS in front of the text."""
+    model = Tokenizer(WordLevel({"<unk>": 0, "<s>": 1, "</s>": 2}, unk_token="<unk>"))
     model.pre_tokenizer = Split(Regex(r"\w+|[^\w ]"), "removed", invert=True)
+    if begins_with_bos:
+        model.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     return PreTrainedTokenizerFast(
         tokenizer_object=model, unk_token="<unk>", bos_token="<s>", eos_token="</s>", pad_token="<unk>"
     )

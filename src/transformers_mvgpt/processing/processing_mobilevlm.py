@@ -8,12 +8,15 @@ from transformers import PreTrainedConfig
 from .image_groups import group_images
 from .image_processing_mobilevlm import MobileVLMImageProcessor
 from .square_padding import shrink_large_squares
+from .text_pieces import begins_with_bos
 from .vicuna_template import vicuna_template
 from .vision_language_processor import VisionLanguageProcessor
 from .visual_token_counts import CountsVisualTokens
 
 
-CHAT_TEMPLATE = vicuna_template(("image",), answer="ns.text | trim + eos_token")
+CHAT_TEMPLATE_WITHOUT_BOS = vicuna_template(("image",), answer="ns.text | trim + eos_token")
+# Of tokenizers that begin a text with BOS, as Llama's do. Trainers and servers that render a chat tokenize it without special tokens.
+CHAT_TEMPLATE = "{{- bos_token -}}\n" + CHAT_TEMPLATE_WITHOUT_BOS
 
 
 class MobileVLMProcessor(CountsVisualTokens, VisionLanguageProcessor):
@@ -31,7 +34,7 @@ class MobileVLMProcessor(CountsVisualTokens, VisionLanguageProcessor):
         tokenizer ([`LlamaTokenizer`]):
             Gets `<image>` as a token of its own if it lacks it.
         chat_template (`str`, *optional*):
-            Jinja template of a conversation; Vicuna's by default.
+            Jinja template of a conversation; Vicuna's by default, with BOS where the tokenizer begins texts with it.
         num_image_tokens (`int`, defaults to 144):
             Visual tokens that the model makes of an image.
         image_token_id (`int`, *optional*):
@@ -72,7 +75,8 @@ class MobileVLMProcessor(CountsVisualTokens, VisionLanguageProcessor):
         super().__init__(
             image_processor,
             tokenizer,
-            chat_template=chat_template or CHAT_TEMPLATE,
+            chat_template=chat_template
+            or (CHAT_TEMPLATE if begins_with_bos(tokenizer) else CHAT_TEMPLATE_WITHOUT_BOS),
             num_tokens={"image": num_image_tokens},
             token_ids={"image": image_token_id},
         )

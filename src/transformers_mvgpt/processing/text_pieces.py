@@ -27,9 +27,15 @@ def add_placeholders(tokenizer: Any, placeholders: list[str]) -> None:
     tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in missing], special_tokens=True)
 
 
+def begins_with_bos(tokenizer: Any) -> bool:
+    """Whether a tokenizer begins a text with BOS."""
+    return tokenizer.bos_token_id is not None and tokenizer("")["input_ids"][:1] == [tokenizer.bos_token_id]
+
+
 class TokenizerOfPieces:
     """
-    As the tokenizer given, but for the prompts that it is called with.
+    As the tokenizer given, but for the prompts that it is called with. BOS in front of a prompt is the one that the tokenizer would put
+    there: the text behind it begins as a text of its own.
 
     Args:
         tokenizer ([`PreTrainedTokenizerBase`]):
@@ -117,7 +123,7 @@ class TokenizerOfPieces:
             return_special_tokens_mask=True,
             return_offsets_mapping=with_offsets,
         )
-        firsts = encode([parts[0] for parts in split], add_special_tokens=add_special_tokens)
+        firsts = self._encode_firsts([parts[0] for parts in split], encode, add_special_tokens)
         pieces = [piece for parts in split for piece in parts[2::2] if piece]
         others = encode(pieces, add_special_tokens=False) if pieces else {}
         names, number = list(firsts), 0
@@ -145,6 +151,30 @@ class TokenizerOfPieces:
             row.setdefault("token_type_ids", [0] * len(row["input_ids"]))
             rows.append(row)
         return rows
+
+    def _encode_firsts(self, texts: list[str], encode: Any, add_special_tokens: bool) -> dict[str, list[Any]]:
+        """The pieces in front of the first placeholder, some of which may begin with BOS."""
+        bos = self._tokenizer.bos_token
+        if bos is None or not any(text.startswith(bos) for text in texts):
+            return encode(texts, add_special_tokens=add_special_tokens)
+        of_bos = {
+            "input_ids": self._tokenizer.bos_token_id,
+            "attention_mask": 1,
+            "special_tokens_mask": 1,
+            "offset_mapping": (0, len(bos)),
+        }
+        rows = []
+        for text in texts:
+            if text.startswith(bos):
+                row = encode(text.removeprefix(bos), add_special_tokens=False)
+                if "offset_mapping" in row:
+                    row["offset_mapping"] = [
+                        (len(bos) + first, len(bos) + last) for first, last in row["offset_mapping"]
+                    ]
+                rows.append({name: [of_bos.get(name, 0), *values] for name, values in row.items()})
+            else:
+                rows.append(dict(encode(text, add_special_tokens=add_special_tokens)))
+        return {name: [row[name] for row in rows] for name in rows[0]}
 
     def _pad(self, row: dict[str, list[Any]], num_missing: int, is_left: bool) -> dict[str, list[Any]]:
         padding = {
