@@ -48,7 +48,14 @@ def folder(tmp_path_factory) -> Path:
 
 
 def test_readme_and_pages_have_python():
-    assert {page.name for page in WITH_PYTHON} == {"README.md", "model.md", "pipeline.md", "precision.md", "speed.md"}
+    assert {page.name for page in WITH_PYTHON} == {
+        "README.md",
+        "evaluation.md",
+        "model.md",
+        "pipeline.md",
+        "precision.md",
+        "speed.md",
+    }
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)

@@ -231,6 +231,18 @@ def test_a_run_that_stopped_goes_on(small, media, tmp_path):
         evaluate(*small, questions, max_new_tokens=5, answers=path)
 
 
+def test_segments_of_a_video(small, media):
+    """Only what is seen of the segment counts, and the two are encoded apart; they are about one video all the same."""
+    rows = [{**rows_about("Mobile-VideoGPT")[0], "start_seconds": start, "end_seconds": "2.0"} for start in (0, 1.5)]
+    result = evaluate(*small, write_rows(media, rows), max_new_tokens=2)
+    first, second = ([frame["seconds"] for frame in row["selected_frames"]] for row in result.rows)
+    assert first[0] < 1.5 <= second[0]
+    assert max(first + second) <= 2.05
+    assert (result.rows[1]["start_seconds"], result.scores["all"].num_visuals) == (1.5, 1)
+    with pytest.raises(ValueError, match="`start_seconds` is 'soon', not a number of seconds"):
+        write_rows(media, [{**rows[0], "start_seconds": "soon"}])
+
+
 def test_a_judge_scores_answers_in_words(small, media):
     rows = rows_about("Mobile-VideoGPT")[:2]
     rows.append({**rows[0], "question": "Which?\nA. x\nB. y", "answer": "A", "options": []})

@@ -108,7 +108,7 @@ def evaluate(
     if quantization is not None:
         quantizing.check_quantization(quantization)
     run = describe_run(
-        model=model,
+        model,
         letters=letters,
         think=think,
         judge=judge,

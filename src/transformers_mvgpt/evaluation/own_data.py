@@ -97,7 +97,7 @@ def evaluate(
     ```"""
     asked = questions_as_asked(questions, letters, think)
     if answers is not None and not isinstance(answers, AnswersFile):
-        run = {"model": model.name_or_path, **describe_run(letters=letters, think=think, **options)}
+        run = describe_run(model.name_or_path, letters=letters, think=think, **options)
         answers = AnswersFile(answers, run, overwrite)
     keys = _keys_of(asked)
     rows = take_answered(answers.rows if answers else [], keys)
@@ -142,10 +142,11 @@ def questions_as_asked(questions: Sequence[ScoredQuestion], letters: bool, think
     ]
 
 
-def describe_run(**settings: Any) -> dict[str, Any]:
-    """Those settings that answers depend on and that are not the defaults, for the rows of a file."""
+def describe_run(model: str, **settings: Any) -> dict[str, Any]:
+    """A model, and those settings that answers depend on and that are not the defaults, for the rows of a file."""
     free = {"num_workers", "batch_size"}
-    return {name: value for name, value in sorted(settings.items()) if value and name not in free}
+    given = {name: value for name, value in sorted(settings.items()) if value and name not in free}
+    return {"model": os.path.realpath(model) if os.path.isdir(model) else model, **given}
 
 
 def _make_row(
@@ -193,19 +194,11 @@ def _keys_of(asked: Sequence[ScoredQuestion]) -> list[str]:
     """A digest of each question, of all that its answer and its score depend on."""
     keys = []
     for question in asked:
-        modality, visual = question.visual_key
+        modality, visual, *segment = question.encoding_key
         if isinstance(visual, int):
             # an object in memory, which no other run has
             visual = None
-        asked_for = (
-            modality,
-            visual,
-            question.type,
-            question.question,
-            question.answer,
-            question.chat,
-            question.options,
-        )
-        text = json.dumps(asked_for, default=str)
+        texts = (question.type, question.question, question.answer, question.chat, question.options)
+        text = json.dumps((modality, visual, *segment, *texts), default=str)
         keys.append(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16])
     return keys

@@ -107,7 +107,7 @@ def give_answers(
         )
     generator = torch.Generator().manual_seed(seed)
     options = {"max_new_tokens": 128, "do_sample": False, **generate_kwargs}
-    groups = [list(group) for _, group in groupby(questions, key=lambda question: question.visual_key)]
+    groups = [list(group) for _, group in groupby(questions, key=lambda question: question.encoding_key)]
     waiting: list[_Prepared] = []
     for features, group in zip(
         _decode_ahead(processor, [group[0] for group in groups], num_workers), groups, strict=True
@@ -231,7 +231,13 @@ def _decode(processor: ProcessorMixin, question: ScoredQuestion) -> Any:
     """The pixels of what a question is about. No tokenizer is used."""
     if question.modality == "image":
         return processor(images=[question.image], return_tensors="pt")
-    return processor.video_processor(question.video, return_tensors="pt", return_metadata=True)
+    segment = {"start_seconds": question.start_seconds, "end_seconds": question.end_seconds}
+    return processor.video_processor(
+        question.video,
+        return_tensors="pt",
+        return_metadata=True,
+        **{name: seconds for name, seconds in segment.items() if seconds is not None},
+    )
 
 
 def _decode_ahead(processor: ProcessorMixin, questions: Sequence[ScoredQuestion], num_workers: int) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 """Files of questions, and one row as a question."""
 
 import difflib
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +21,8 @@ _FORMS = "A row has `video` or `image`, `question`, `answer`, maybe `type` and `
 # What says of which type a question is; the first one that a row has.
 _TYPE_KEYS = ("type", "task_type", "task", "category")
 _VISUAL_KEYS = ("video", "image")
-_READ_KEYS = {*_VISUAL_KEYS, "question", "answer", "options", "type"}
+_SEGMENT_KEYS = ("start_seconds", "end_seconds")
+_READ_KEYS = {*_VISUAL_KEYS, "question", "answer", "options", "type", *_SEGMENT_KEYS}
 _CHAT_KEYS = {"conversations", "messages"}
 # What `mvgpt evaluate --answers` writes: `answer` is the model's there.
 RIGHT_ANSWER = "right_answer"
@@ -64,8 +66,8 @@ def question_of_row(row: Any, media: MediaFolder) -> ScoredQuestion:
     """
     Args:
         row:
-            `{"video" or "image": ..., "question": ..., "answer": ..., "options": ..., "type": ...}`, the last two if it likes: the options
-            in the forms that [`read_options`] reads; with options, the answer is the text, letter or index of one. Other keys are kept,
+            `{"video" or "image": ..., "question": ..., "answer": ..., "options": ..., "type": ...}`, the last two if it likes, and for a
+            segment of a video `"start_seconds"` and `"end_seconds"`: the options in the forms that [`read_options`] reads; with options, the answer is the text, letter or index of one. Other keys are kept,
             unless they look like one of these with a slip. Or a row of training data, in the forms that [`to_messages`] reads: the last
             turn of the assistant is the right answer, and all turns before it are the chat that it is the answer to. Without a type,
             questions are of the type `"multiple choice"` or `"open"`.
@@ -88,7 +90,9 @@ def question_of_row(row: Any, media: MediaFolder) -> ScoredQuestion:
     kind = next((given[key] for key in _TYPE_KEYS if isinstance(given.get(key), (str, int))), None)
     if kind is None or kind == "":
         kind = "multiple choice" if fields["options"] else "open"
-    read = WRITTEN_KEYS | ({"answer", "options", "question", *_CHAT_KEYS} if is_chat else _READ_KEYS - {*_VISUAL_KEYS})
+    read = WRITTEN_KEYS | (
+        {"answer", "options", "question", *_CHAT_KEYS} if is_chat else _READ_KEYS - {*_VISUAL_KEYS, *_SEGMENT_KEYS}
+    )
     return ScoredQuestion(
         **{"video": None, **fields, "type": str(kind)},
         row={key: value for key, value in given.items() if key not in read},
@@ -113,6 +117,7 @@ def _fields_of_question(row: Mapping[str, Any], media: MediaFolder) -> dict[str,
         if key not in row:
             raise ValueError(f"no `{key}`")
     fields |= {"question": _text(row["question"], "question"), "options": read_options(row.get("options"))}
+    fields |= {key: _seconds(row[key], key) for key in _SEGMENT_KEYS if row.get(key) not in (None, "")}
     answer = _text(row[right], right)
     # as it was given, since a number may be an index
     fields["answer"] = fields["options"][find_option(row[right], fields["options"])] if fields["options"] else answer
@@ -150,6 +155,16 @@ def _fields_of_chat(row: Mapping[str, Any], media: MediaFolder) -> dict[str, Any
 
 def _joined_text(message: Mapping[str, Any]) -> str:
     return "".join(part["text"] for part in message["content"] if part["type"] == "text")
+
+
+def _seconds(value: Any, name: str) -> float:
+    try:
+        seconds = float(_text(value, name))
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"`{name}` is {shorten(value)!r}, not a number of seconds")
+    return seconds
 
 
 def _text(value: Any, name: str) -> str:

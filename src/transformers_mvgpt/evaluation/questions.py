@@ -23,6 +23,7 @@ class ScoredQuestion:
         chat (`tuple[dict, ...]`):
             The chat that ends with the question, where there is more than the question: messages whose content is a list of parts,
             with one part `{"type": "video"}` or `{"type": "image"}` where the video or image stands.
+        start_seconds, end_seconds (`float`, *optional*): the segment of the video that it is about.
         row (`Mapping[str, Any]`): the row of a file that it comes from, without what was read of it here.
     """
 
@@ -34,6 +35,8 @@ class ScoredQuestion:
     image: Any = None
     choices: tuple[str, ...] = ()
     chat: tuple[dict[str, Any], ...] = ()
+    start_seconds: float | None = None
+    end_seconds: float | None = None
     row: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -53,10 +56,15 @@ class ScoredQuestion:
             return self.modality, hashlib.sha256(visual).hexdigest()
         return self.modality, os.fspath(visual) if isinstance(visual, (str, os.PathLike)) else id(visual)
 
+    @property
+    def encoding_key(self) -> tuple[Any, ...]:
+        """Equal for questions that a video or image is encoded once for."""
+        return *self.visual_key, self.start_seconds, self.end_seconds
+
 
 def group_by_visual(questions: Sequence[ScoredQuestion]) -> list[ScoredQuestion]:
-    """Those about one video or image behind each other, in the order in which the first of them comes."""
-    groups: dict[tuple[str, Any], list[ScoredQuestion]] = {}
+    """Those about one video, segment or image behind each other, in the order in which the first of them comes."""
+    groups: dict[tuple[Any, ...], list[ScoredQuestion]] = {}
     for question in questions:
-        groups.setdefault(question.visual_key, []).append(question)
+        groups.setdefault(question.encoding_key, []).append(question)
     return [question for group in groups.values() for question in group]
