@@ -50,7 +50,11 @@ class MediaReader:
     def __init__(
         self, processor: VisionLanguageProcessor, limits: UntrustedInput, media_folders: Sequence[str | os.PathLike]
     ) -> None:
-        self.processor, self.limits = processor, limits
+        # with the limits of the server, which are not those of the processor that was given
+        self.processor, self.limits = copy.copy(processor), limits
+        if hasattr(processor, "video_processor"):
+            self.processor.video_processor = copy.copy(processor.video_processor)
+        self.processor.untrusted_input = limits
         self.media_folders = [os.path.realpath(folder) for folder in media_folders]
         self.takes_videos = "video" in processor.placeholders
 
@@ -116,9 +120,7 @@ class MediaReader:
             options["return_metadata"] = True
             processor = _with_frame_limit(processor, options.pop("max_frames", None), "fps" in options)
         try:
-            return read_visual(
-                processor, fetched.content, visual.kind == "image", untrusted_input=self.limits, **options
-            )
+            return read_visual(processor, fetched.content, visual.kind == "image", **options)
         except (ValueError, OSError, TypeError) as error:
             raise self._refusal(error, visual) from error
 
