@@ -11,7 +11,9 @@ from .message_parts import Visual, parse_messages
 from .request_errors import RequestError
 
 
-MAX_STOPS = 4  # as OpenAI's
+# as OpenAI's
+MAX_STOPS = 4
+MAX_PENALTY = 2
 
 # Taken, and without effect on an answer.
 _HARMLESS = frozenset(
@@ -190,8 +192,8 @@ def _include_usage(value: Any, stream: bool) -> bool:
 _FIELDS: dict[str, Callable[[Any, str], Any]] = {
     "temperature": _between(0, 2),
     "top_p": _top_p,
-    "frequency_penalty": _between(-2, 2),
-    "presence_penalty": _between(-2, 2),
+    "frequency_penalty": lambda value, name: _number(value, name, -MAX_PENALTY, MAX_PENALTY),
+    "presence_penalty": lambda value, name: _number(value, name, -MAX_PENALTY, MAX_PENALTY),
     "seed": _between(-(2**63), 2**63 - 1, whole=True),
     "stop": _stop,
     "stream": _flag,
