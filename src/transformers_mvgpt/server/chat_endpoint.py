@@ -61,6 +61,7 @@ class _Exchange:
         self.begun = time.monotonic()
         self.deadline = self.begun + service.settings.request_seconds
         self.stack = ExitStack()
+        self._looked = self.begun
         self._has_ended = False
 
     def end(self, status: int) -> None:
@@ -123,6 +124,8 @@ class _Exchange:
         Raises:
             RequestError: instead of an error of any kind.
         """
+        # also where there is always an event
+        await self._look_for_client()
         if not turn.events.empty():
             kind, value = turn.events.get_nowait()
         else:
@@ -146,14 +149,20 @@ class _Exchange:
                 if left <= 0:
                     raise timed_out(self.service.settings.request_seconds)
                 await asyncio.wait({task}, timeout=min(_POLL_SECONDS, left))
-                if not task.done() and await self.request.is_disconnected():
-                    raise _ClientLeft
+                await self._look_for_client()
             try:
                 return task.result()
             except Exception as error:
                 raise self._refusal(error) from error
         finally:
             task.cancel()
+
+    async def _look_for_client(self) -> None:
+        """Every now and then."""
+        if time.monotonic() - self._looked >= _POLL_SECONDS:
+            self._looked = time.monotonic()
+            if await self.request.is_disconnected():
+                raise _ClientLeft
 
     def _refusal(self, error: Exception) -> RequestError:
         if isinstance(error, RequestError):
