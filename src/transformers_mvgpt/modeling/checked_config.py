@@ -111,10 +111,20 @@ def checked(limits: Mapping[str, Rule]) -> Callable[[Config], Config]:
 
         cls.__init__ = __init__
         for name in ("__setattr__", "validate"):
-            setattr(cls, name, config_errors()(getattr(cls, name)))
+            setattr(cls, name, _with_config_errors(getattr(cls, name)))
         return cls
 
     return decorate
+
+
+def _with_config_errors(method: Callable[..., Any]) -> Callable[..., Any]:
+    # not `config_errors()(method)`, which would hold a generator: vLLM pickles the classes of remote code with their methods
+    @functools.wraps(method)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with config_errors():
+            return method(*args, **kwargs)
+
+    return run
 
 
 class CheckedConfig(PreTrainedConfig):

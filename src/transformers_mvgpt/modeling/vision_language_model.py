@@ -50,6 +50,9 @@ from .placeholder_filling import fill_placeholders
 from .placeholder_logits import DraftsWithoutPlaceholders, tolerate_placeholders
 
 
+# How the attention that vLLM gives a model is called. Before it runs a model, it puts each visual where its placeholders were: such a token
+# that is left was said or generated, and an error would end the engine and all its requests.
+_VLLM = "vllm"
 # Types of language models whose head has a bias.
 _WITH_HEAD_BIAS = {"phi"}
 
@@ -215,6 +218,8 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
         After what is cached, a step too short for a visual does not bring one: it is a generated token, or guesses that were
         copied from the prompt.
         """
+        if str(self.config.text_config._attn_implementation).startswith(_VLLM):
+            return False
         prompt = inputs_embeds if input_ids is None else input_ids
         assert prompt is not None
         if not torch.compiler.is_compiling():
