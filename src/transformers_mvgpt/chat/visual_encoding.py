@@ -7,6 +7,7 @@ import torch
 from transformers import BatchFeature, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from ..processing.video_inputs import flatten_videos, is_single_video
 from ..processing.vision_language_processor import VisionLanguageProcessor
 
 
@@ -27,6 +28,11 @@ def read_visual(
         ValueError, OSError: if it cannot be read, or an option does not fit.
     """
     modality = "image" if is_image and "image" in processor.placeholders else "video"
+    if not is_image and not is_single_video(visual) and (number := len(flatten_videos([visual]))) != 1:
+        raise ValueError(
+            f"A `VideoChat` is about one video, got {number} videos: make one for each of them. Pictures that are the frames of one video "
+            "are a folder, or a list of paths in a list, [['1.png', '2.png']], with `do_sample_frames=False`."
+        )
     features = processor(
         text=processor.placeholders[modality],
         **{"images" if is_image else "videos": [visual]},

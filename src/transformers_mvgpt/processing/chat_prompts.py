@@ -8,7 +8,8 @@ from typing import Any
 from transformers.processing_utils import ProcessorMixin
 
 from ..compat.chat_processors import ChatProcessorMethods
-from .chat_messages import PART_OPTIONS, map_texts, normalize_chat, split_batch, texts_of
+from .chat_messages import map_texts, normalize_chat, split_batch, texts_of
+from .chat_parts import PART_OPTIONS
 from .control_tokens import ControlTokens
 
 
@@ -44,7 +45,7 @@ class ChatPrompts(ProcessorMixin, ChatProcessorMethods):
         Args:
             conversation:
                 A chat, or a list of chats. A video part may bring `num_frames`, `fps`, `start_seconds` and `end_seconds` for this
-                video; OpenAI's `image_url` and `video_url` parts are read too.
+                video; OpenAI's parts `image_url`, `video_url`, `input_image`, `input_video` and `input_text` are read too.
             raw_prompt (`bool`, defaults to `False`):
                 Take control tokens in the messages as control tokens. Not for questions of people whom you do not trust.
             kwargs:

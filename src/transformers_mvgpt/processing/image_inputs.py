@@ -23,13 +23,15 @@ from ..video.pictures import (
     turn_upright,
 )
 from ..video.sources import VideoSource, decode_base64, resolve_source
+from .columns import column_to_list, is_lazy_column
 
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]{64,}={0,2}\s*")
 
 
 def read_images(images: Any, untrusted_input: UntrustedInput | None = None) -> Any:
-    """One image, or lists of them in lists: each as of [`read_image`]."""
+    """One image, or lists of them in lists, or a column: each as of [`read_image`]."""
+    images = list(images) if is_lazy_column(images) else column_to_list(images)
     if isinstance(images, (list, tuple)):
         return [read_images(image, untrusted_input) for image in images]
     return read_image(images, untrusted_input)
@@ -40,7 +42,7 @@ def read_image(image: Any, untrusted_input: UntrustedInput | None = None) -> Any
     Args:
         image:
             A path; an address with `http:`, `https:`, `data:` or `file:`; base64; the bytes of a file; a file opened in binary
-            mode; a PIL image; an array or tensor.
+            mode; `{"bytes": ..., "path": ...}`, as `datasets` has images; a PIL image; an array or tensor.
         untrusted_input ([`UntrustedInput`], *optional*):
             How much is taken of it, and where it may lead.
 

@@ -8,6 +8,8 @@ from typing import Any
 from torch.utils.data import Dataset, IterableDataset, StackDataset
 
 from ..video.limits import shorten
+from .columns import column_to_list, is_lazy_column, is_missing, is_table, open_table
+from .pipeline_samples import Row, check_columns
 from .video_inputs import flatten_videos, is_single_video
 
 
@@ -39,10 +41,19 @@ def refuse_unknown(names: Collection[str], known: Collection[str]) -> None:
         raise ValueError(f"Unknown argument {shorten(repr(name))}: {way_out}.")
 
 
-def make_samples(videos: Any, text: Any, images: Any) -> Any:
-    """A chat, a dictionary, or a list, generator or dataset of them, from the arguments of a call."""
+def make_samples(videos: Any, text: Any, images: Any, skips_errors: bool = False) -> Any:
+    """
+    A chat, a dictionary, a [`Row`], or a list, generator or dataset of them, from the arguments of a call.
+
+    Args:
+        videos, text, images: as of the pipeline.
+        skips_errors (`bool`, defaults to `False`): whether one of several videos may be none, which is said when it is prepared.
+    """
+    if any(map(is_table, (videos, text))) or _is_splits(videos):
+        return _rows_of(*((text, None) if is_table(text) else (videos, text)), images)
+    text, images = column_to_list(text), column_to_list(images)
     if not _is_text(text):
-        samples = videos if text is None else text
+        samples = column_to_list(videos) if text is None else text
         if samples is None:
             raise ValueError("A question is missing: pass it as `text`, or pass a chat or a dictionary.")
         if images is not None or (videos is not None and text is not None):
@@ -50,10 +61,14 @@ def make_samples(videos: Any, text: Any, images: Any) -> Any:
                 f"Videos and images need a `text` beside them, a string or a list of strings, got {type(text).__name__}: "
                 "those of a chat or a dictionary belong into it."
             )
+        if is_lazy_column(samples):
+            samples = _lazy(samples)
         if isinstance(samples, Iterator):
             return (sample for sample in samples)  # the only kind of iterator that the base class knows
         return list(samples) if isinstance(samples, tuple) else samples
 
+    if is_lazy_column(videos):
+        videos = _lazy(videos)
     # a file object is an iterator as well
     if isinstance(videos, (Iterator, Dataset)) and not is_single_video(videos):
         if not isinstance(text, str) or images is not None:
@@ -62,10 +77,11 @@ def make_samples(videos: Any, text: Any, images: Any) -> Any:
             return ({"video": video, "text": text} for video in videos)
         return StackDataset(video=videos, text=[text] * len(videos))  # type: ignore[arg-type]
 
+    videos = column_to_list(videos)
     sample = {"video": videos, "image": images, "text": text}
     lists: dict[str, Sequence[Any]] = {}
     if videos is not None and not is_single_video(videos):
-        lists["video"] = flatten_videos(videos)
+        lists["video"] = _each_video(videos, skips_errors)
     if isinstance(images, (list, tuple)):
         lists["image"] = images
     if not isinstance(text, str):
@@ -78,26 +94,66 @@ def make_samples(videos: Any, text: Any, images: Any) -> Any:
     return [{**sample, **dict(zip(lists, row, strict=True))} for row in zip(*lists.values(), strict=True)]
 
 
-def parse_sample(sample: Any) -> tuple[str, list[Any], list[Any]]:
-    """Text, images and videos of a sample that is no chat."""
-    names = {"text", "video", "videos", "image", "images"}
-    if not isinstance(sample, Mapping) or not isinstance(sample.get("text"), str) or set(sample) - names:
+def _rows_of(table: Any, text: Any, images: Any) -> Any:
+    """The rows of a table, with one question for all of them or their own."""
+    if images is not None or not (text is None or isinstance(text, str)):
         raise ValueError(
-            "A sample must be a chat, or a dictionary with a `text` and maybe `video`, `videos`, `image` or `images`: a "
-            f"video or an image needs a question. Got {type(sample).__name__} {shorten(repr(sample))}."
+            "With a table, `text` must be one question for all of its rows, and their images are in a column 'image' or 'images': leave out "
+            "what else is passed."
         )
-    images = [image for name in ("images", "image") for image in _as_list(sample.get(name))]
-    videos = flatten_videos(sample["videos"]) if sample.get("videos") is not None else []
-    return sample["text"], images, videos if sample.get("video") is None else [*videos, sample["video"]]
+    names, rows = open_table(table)
+    if names is not None:
+        check_columns(names, text)
+    if isinstance(rows, list):
+        return [Row(values, text) for values in rows]
+    return (Row(values, text) for values in rows) if isinstance(rows, Iterator) else _Rows(rows, text)
+
+
+class _Rows(Dataset):
+    def __init__(self, rows: Any, question: str | None) -> None:
+        self.rows, self.question = rows, question
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Row:
+        return Row(self.rows[index], self.question)
+
+
+class _Items(Dataset):
+    """A column that reads a value when it is asked for it."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.values[index]
+
+
+def _lazy(column: Any) -> Any:
+    return _Items(column) if hasattr(column, "__len__") else iter(column)
+
+
+def _is_splits(value: Any) -> bool:
+    """Whether it is several datasets by their names."""
+    return isinstance(value, Mapping) and bool(value) and all(map(is_table, value.values()))
+
+
+def _each_video(videos: Any, skips_errors: bool) -> list[Any]:
+    try:
+        return flatten_videos(videos)
+    except ValueError:
+        # one of them is none, which is said of its sample
+        if skips_errors and isinstance(videos, (list, tuple)):
+            return list(videos)
+        raise
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) or (
-        isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
-    )
-
-
-def _as_list(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+    """Whether it is a text, or texts, some of which may be missing."""
+    if isinstance(value, (list, tuple)):
+        return all(isinstance(item, str) or is_missing(item) for item in value)
+    return isinstance(value, str)

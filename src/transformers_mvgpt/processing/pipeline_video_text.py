@@ -8,18 +8,18 @@ from typing import Any
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from transformers import GenerationConfig, GenerationMixin, Pipeline
-from transformers.utils.chat_template_utils import Chat, is_valid_message
+from transformers.utils.chat_template_utils import Chat
 from transformers.video_utils import VideoMetadata
 
 from ..video.error_text import describe_error
 from ..video.limits import shorten
-from .chat_messages import check_question
 from .out_of_memory import explain_out_of_memory, what_to_lower
 from .pipeline_answers import describe_frames, make_records
-from .pipeline_inputs import make_samples, parse_sample, refuse_unknown
-from .pipeline_workers import Preprocessing, PreprocessingThreads, ReadSamples, UnreadSample, is_on_accelerator
+from .pipeline_inputs import make_samples, refuse_unknown
+from .pipeline_samples import parse_sample
+from .pipeline_workers import ReadSamples, UnreadSample, make_loader
 
 
 _GENERATE_OPTIONS = {name for name in vars(GenerationConfig()) if not name.startswith("_")}
@@ -113,14 +113,18 @@ class VideoTextToTextPipeline(Pipeline):
         dictionaries with the keys `"text"`, `"video"` or `"videos"`, `"image"` or `"images"` hold all that belongs to a
         question: one of them, or a list, generator or dataset of them, is then the only input.
 
+        A table, which is a dataset of `datasets`, a data frame or an Arrow table, has its questions in a column `text`, `question` or
+        `messages`, unless `text` is one for all rows, and its visuals in `video`, `videos`, `image` or `images`; `start_seconds` and
+        `end_seconds` are a segment for each row. Other columns are left alone. A table in memory gives a list.
+
         Args:
             videos:
-                A video (path, URL, folder of frames, `bytes`, array, list of frames), a list of them, or a generator or
-                dataset of them.
+                A video in any form that the processor takes (path, URL, folder of frames, `bytes`, file object, array, list of frames,
+                `{"bytes", "path"}` or `VideoDecoder` of `datasets`), a list or column of them, a generator or dataset of them, or a table.
             text (`str` or `list[str]`):
                 The question, or one for each video.
             images:
-                An image (path, URL, PIL image) or a list with one for each text.
+                An image (path, URL, PIL image, ...) or a list or column with one for each text.
             generate_kwargs (`dict`, *optional*):
                 Arguments of `generate`; they (`max_new_tokens`, `streamer`, ...) may also be given directly.
             processor_kwargs (`dict`, *optional*):
@@ -162,7 +166,8 @@ class VideoTextToTextPipeline(Pipeline):
             torch.OutOfMemoryError: if memory does not suffice; says what to lower.
         """
         self._refuse_unknown(kwargs)
-        samples = make_samples(videos, text, images)
+        on_error = kwargs.get("on_error") or self._preprocess_params.get("on_error")
+        samples = make_samples(videos, text, images, skips_errors=on_error == "return")
         if isinstance(samples, list) and not samples:
             return []
         if isinstance(samples, Dataset) and isinstance(samples, Sized):
@@ -204,14 +209,12 @@ class VideoTextToTextPipeline(Pipeline):
     ) -> dict[str, Any]:
         """The model's inputs of a sample, and what the answer will need."""
         options = processor_kwargs | ({"return_metadata": True} if hasattr(self.processor, "video_processor") else {})
-        if isinstance(inputs, (list, tuple)) and inputs and is_valid_message(inputs[0]):
-            inputs = Chat(inputs)  # from a dataset
-        if isinstance(inputs, Chat):
-            prompt, messages = inputs, inputs.messages
+        modalities = self.processor.placeholders
+        prompt, images, videos = parse_sample(inputs, modalities)
+        if isinstance(prompt, Chat):
+            messages = prompt.messages
         else:
-            prompt, images, videos = parse_sample(inputs)
-            check_question(prompt)
-            if videos and "image" in self.processor.placeholders and "video" not in self.processor.placeholders:
+            if videos and "image" in modalities and "video" not in modalities:
                 raise ValueError(
                     "This model takes images, and a video was given, as which the first argument counts: pass images, or frames of "
                     "the video, as `images=`."
@@ -292,29 +295,13 @@ class VideoTextToTextPipeline(Pipeline):
     def get_iterator(
         self, inputs: Any, num_workers: int, batch_size: int, preprocess_params, forward_params, postprocess_params
     ):
-        """
-        As the base class, but a generator may have several workers. It is read in this process, no further ahead than
-        `2 * num_workers` batches, and its items are sent to the workers, whose results keep their order. Workers that preprocess on a
-        GPU are threads.
-        """
+        """As the base class, but with the workers of [`make_loader`]."""
         steps = (preprocess_params, forward_params, postprocess_params)
-        if num_workers > 0 and is_on_accelerator(preprocess_params):
-            results = super().get_iterator(inputs, 0, batch_size, *steps)
-            collate = results.loader.loader.collate_fn
-            samples = map(inputs.__getitem__, range(len(inputs))) if hasattr(inputs, "__len__") else inputs
-            results.loader.loader = PreprocessingThreads(
-                samples, self.preprocess, preprocess_params, num_workers, batch_size, collate
-            )
-            return results
-        if num_workers == 0 or isinstance(inputs, Sized):
+        if num_workers == 0:
             return super().get_iterator(inputs, num_workers, batch_size, *steps)
         results = super().get_iterator(inputs, 0, batch_size, *steps)
-        results.loader.loader = DataLoader(
-            Preprocessing(self.preprocess, preprocess_params),
-            sampler=inputs,
-            num_workers=num_workers,
-            batch_size=batch_size,
-            collate_fn=results.loader.loader.collate_fn,
+        results.loader.loader = make_loader(
+            inputs, self.preprocess, preprocess_params, num_workers, batch_size, results.loader.loader.collate_fn
         )
         return results
 

@@ -2,14 +2,20 @@
 """Samples of the pipeline, read and preprocessed one by one: in this process, in others, or in threads."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
+from transformers.pipelines.pt_utils import PipelineDataset
+from transformers.utils.chat_template_utils import Chat
+
+from ..video.given_decoders import is_video_decoder
+from .chat_parts import VideoWithOptions
+from .pipeline_samples import Row
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class ReadSamples(Dataset):
             return UnreadSample(error)
 
 
-class Preprocessing(Dataset):
+class _Preprocessing(Dataset):
     """Has the preprocessed sample under each sample as an index: a sampler of samples then feeds a `DataLoader`."""
 
     def __init__(self, preprocess: Callable[..., dict[str, Any]], options: Mapping[str, Any]) -> None:
@@ -89,7 +95,64 @@ class PreprocessingThreads:
             pool.shutdown(cancel_futures=True)
 
 
-def is_on_accelerator(options: Mapping[str, Any]) -> bool:
+def make_loader(
+    samples: Any,
+    preprocess: Callable[..., dict[str, Any]],
+    options: Mapping[str, Any],
+    num_workers: int,
+    batch_size: int,
+    collate: Callable[[list[dict[str, Any]]], Any],
+) -> Iterable[Any]:
+    """
+    Batches of preprocessed samples in their order. Workers are processes, or threads where they preprocess on a GPU or read files and
+    decoders that are open already. What has no length is read here, no further ahead than `2 * num_workers` batches, and its items are
+    sent to the workers.
+
+    Args:
+        samples: a list, dataset, or iterable.
+        preprocess, options, num_workers, batch_size, collate: as of [`PreprocessingThreads`].
+    """
+    is_sized = isinstance(samples, Sized)
+    is_open = isinstance(samples, list) and _holds_open_file(samples)
+    if not is_sized:
+        samples = iter(samples)
+        first = list(islice(samples, 1))
+        is_open, samples = _holds_open_file(first), chain(first, samples)
+    if is_open or _is_on_accelerator(options):
+        samples = map(samples.__getitem__, range(len(samples))) if is_sized else samples
+        return PreprocessingThreads(samples, preprocess, options, num_workers, batch_size, collate)
+    workers: dict[str, Any] = {"num_workers": num_workers, "batch_size": batch_size, "collate_fn": collate}
+    if is_sized:
+        return DataLoader(PipelineDataset(samples, preprocess, options), **workers)
+    return DataLoader(_Preprocessing(preprocess, options), sampler=map(_sendable, samples), **workers)
+
+
+def _holds_open_file(sample: Any) -> bool:
+    """Whether an open file or decoder is in it, which another process could not read, or not without moving it here."""
+    if isinstance(sample, Mapping):
+        return any(map(_holds_open_file, sample.values()))
+    if isinstance(sample, (list, tuple)):
+        return any(map(_holds_open_file, sample))
+    if isinstance(sample, Row):
+        return _holds_open_file(sample.values)
+    if isinstance(sample, (Chat, VideoWithOptions)):
+        return _holds_open_file(sample.messages if isinstance(sample, Chat) else sample.video)
+    return is_video_decoder(sample) or callable(getattr(sample, "read", None))
+
+
+def _sendable(sample: Any) -> Any:
+    """The sample, for another process; or why it cannot be sent there."""
+    if not _holds_open_file(sample):
+        return sample
+    return UnreadSample(
+        ValueError(
+            "The sample holds an open file or decoder, which cannot be sent to another process as the samples before it: pass paths or bytes, "
+            "or `num_workers=0`."
+        )
+    )
+
+
+def _is_on_accelerator(options: Mapping[str, Any]) -> bool:
     """Whether options of the processor ask for a device that processes cannot share."""
     nested = options.get("videos_kwargs") or {}
     device = options.get("device", nested.get("device"))

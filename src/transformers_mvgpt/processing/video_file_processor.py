@@ -15,14 +15,15 @@ from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_utils import ChannelDimension, SizeDict
 from transformers.processing_utils import Unpack, VideosKwargs
 from transformers.video_processing_utils import BaseVideoProcessor
-from transformers.video_utils import VideoMetadata, make_batched_metadata
+from transformers.video_utils import VideoMetadata
 
 from ..video.limits import UntrustedInput, shorten
 from ..video.memory_errors import explain_memory_errors
 from ..video.video_decoding import decode_streams
 from ..video.video_metadata import FrameTransform, describe_given_frames
-from .chat_messages import PART_OPTIONS
+from .chat_parts import PART_OPTIONS
 from .frame_choice import FrameChoice
+from .given_metadata import batch_metadata
 from .image_inputs import read_image
 from .option_types import checked_options
 from .pipeline_video_text import VideoTextToTextPipeline  # noqa: F401  what is imported here is saved with the processor
@@ -128,11 +129,7 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         videos = flatten_videos(videos)
         if not videos:
             raise ValueError("No video was given.")
-        video_metadata = options.pop("video_metadata")
-        if isinstance(video_metadata, VideoMetadata):
-            # alone, transformers would copy it without the times
-            video_metadata = [video_metadata]
-        known = [None] * len(videos) if video_metadata is None else make_batched_metadata(videos, video_metadata)
+        known = batch_metadata(videos, options.pop("video_metadata"))
         return_tensors, return_metadata = options.pop("return_tensors"), options.pop("return_metadata")
         options = self._standardize_kwargs(**options)
         self._validate_preprocess_kwargs(**options)
@@ -239,7 +236,8 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         if isinstance(video, (list, tuple)) and isinstance(video[0], (str, os.PathLike)):
             if choice.samples:
                 raise ValueError(
-                    "Sampling frames from a list of images is not supported! Set `do_sample_frames=False`."
+                    "A list of paths in the place of one video is its frames. Sampling frames from a list of images is not supported! Set "
+                    "`do_sample_frames=False`, which takes all of them, or pass one video."
                 )
             limits = options["untrusted_input"]
             num_frames, layout = len(video), ChannelDimension.LAST
@@ -307,8 +305,8 @@ def _is_integer(value: Any) -> bool:
 def _describe(video: Any) -> str:
     if isinstance(video, (str, os.PathLike)):
         return f"The video '{shorten(os.fspath(video))}'"
-    if not hasattr(video, "__len__"):
-        return "The video, a file object"
+    if is_source(video) and not isinstance(video, (bytes, bytearray, memoryview)):
+        return f"The video, a {type(video).__name__}"
     return f"A video of {len(video):,} {'bytes' if isinstance(video, bytes) else 'frames'}"
 
 

@@ -9,9 +9,12 @@ import torch
 from PIL import Image
 from transformers.image_utils import ChannelDimension, is_valid_image
 
+from ..video.given_decoders import is_video_decoder
 from ..video.limits import shorten
 from ..video.pictures import to_rgb_array
-from .chat_messages import VideoWithOptions
+from ..video.sources import is_noted_file
+from .chat_parts import VideoWithOptions
+from .columns import column_to_list, is_lazy_column
 
 
 _CHANNELS = {1, 3, 4}
@@ -24,7 +27,7 @@ def flatten_videos(videos: Any) -> list[Any]:
     Args:
         videos:
             A video is one of: a path, a URL or a folder of frames (`str` or `os.PathLike`); the `bytes` of a file; a file
-            opened in binary mode; frames as a NumPy array or torch tensor of shape `(num_frames, height, width, 3)` or
+            opened in binary mode; `{"bytes": ..., "path": ...}` or an open `VideoDecoder` of TorchCodec, as `datasets` has videos; frames as a NumPy array or torch tensor of shape `(num_frames, height, width, 3)` or
             `(num_frames, 3, height, width)`, or gray ones of shape `(num_frames, height, width)`; a list of frames, each a PIL
             image or an array of three dimensions. An array of five dimensions is a batch. Lists of paths of single frames are
             told from lists of videos by their depth: three levels deep (prompts, videos, frames), as in chat messages.
@@ -35,6 +38,7 @@ def flatten_videos(videos: Any) -> list[Any]:
     Raises:
         ValueError: if something in there is none of these.
     """
+    videos = list(videos) if is_lazy_column(videos) else column_to_list(videos)
     if isinstance(videos, (list, tuple)) and not _is_frame_list(videos):
         has_frame_paths = any(
             _is_list(videos_of_prompt) and any(map(_is_path_list, videos_of_prompt)) for videos_of_prompt in videos
@@ -143,9 +147,14 @@ def channel_layout(frames: np.ndarray | torch.Tensor) -> ChannelDimension:
 
 
 def is_source(video: Any) -> bool:
-    """Whether it has to be read: a path, URL or folder, the bytes of a file, or a file object."""
-    return isinstance(video, (str, bytes, bytearray, memoryview, os.PathLike)) or callable(
-        getattr(video, "read", None)
+    """
+    Whether it has to be read: a path, URL or folder, the bytes of a file, a file object, a file as `datasets` notes it, or a decoder.
+    """
+    return (
+        isinstance(video, (str, bytes, bytearray, memoryview, os.PathLike))
+        or callable(getattr(video, "read", None))
+        or is_noted_file(video)
+        or is_video_decoder(video)
     )
 
 

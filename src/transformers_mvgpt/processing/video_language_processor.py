@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 from transformers.processing_utils import ProcessingKwargs, ProcessorMixin, Unpack
-from transformers.video_utils import make_batched_metadata
 
-from .chat_messages import VideoWithOptions
+from .chat_parts import VideoWithOptions
 from .chat_prompts import visual_parts
+from .given_metadata import batch_metadata
 from .image_inputs import read_image
 from .video_file_processor import VideoFileProcessor
 from .video_inputs import flatten_videos
@@ -44,7 +44,8 @@ class VideoLanguageProcessor(VisionLanguageProcessor):
         self, videos: list[Any], video_metadata: Any = None, return_tensors: Any = None, **kwargs: Any
     ) -> dict[str, Any]:
         """Videos with options of their own."""
-        known = [None] * len(videos) if video_metadata is None else make_batched_metadata(videos, video_metadata)
+        bare = [video.video if isinstance(video, VideoWithOptions) else video for video in videos]
+        known = batch_metadata(bare, video_metadata)
         each = []
         for video, metadata in zip(videos, known, strict=True):
             options = dict(kwargs, return_tensors="pt", **({} if metadata is None else {"video_metadata": [metadata]}))

@@ -10,7 +10,7 @@ import re
 import tempfile
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
@@ -117,8 +117,9 @@ def resolve_source(source: Any, untrusted_input: UntrustedInput | None = None, w
     """
     Args:
         source:
-            A path; an address with `http:`, `https:`, `data:` or `file:`; the bytes of a file; or a file object, opened in
-            binary mode, which is read from its start.
+            A path; an address with `http:`, `https:`, `data:` or `file:`; the bytes of a file; a file object, opened in
+            binary mode, which is read from its start; or `{"bytes": ..., "path": ...}`, as `datasets` has files, either of them
+            `None`.
         untrusted_input ([`UntrustedInput`], *optional*):
             How much is taken of it, and where it may lead.
         what (`str`, defaults to `"video"`):
@@ -132,6 +133,8 @@ def resolve_source(source: Any, untrusted_input: UntrustedInput | None = None, w
             of another scheme.
     """
     limits = untrusted_input or UntrustedInput()
+    if isinstance(source, Mapping):
+        return _of_noted_file(source, limits, what)
     if isinstance(source, (bytes, bytearray, memoryview)):
         resolved = VideoSource(f"<{memoryview(source).nbytes} bytes>", bytes(source), what)
     elif isinstance(source, (str, os.PathLike)):
@@ -147,11 +150,39 @@ def resolve_source(source: Any, untrusted_input: UntrustedInput | None = None, w
             f"{'An image' if what == 'image' else 'A video'} must be a path, an address (http:, https:, data: or file:), a folder "
             f"of frames, an open file or the bytes of a file, not {type(source).__name__}."
         )
+    return _not_empty(resolved)
+
+
+def is_noted_file(source: Any) -> bool:
+    """Whether it is a file as `datasets` notes it: `{"bytes": ..., "path": ...}`, or one of the two keys."""
+    return isinstance(source, Mapping) and bool(source) and set(source) <= {"bytes", "path"}
+
+
+def _not_empty(resolved: VideoSource) -> VideoSource:
     if not resolved.is_folder:
         content = resolved.content
         if (len(content) if isinstance(content, bytes) else os.path.getsize(content)) == 0:
             raise ValueError(f"{resolved.title} is empty (0 bytes). Download or copy it again.")
     return resolved
+
+
+def _of_noted_file(source: Mapping[str, Any], limits: UntrustedInput, what: str) -> VideoSource:
+    if not is_noted_file(source):
+        raise ValueError(
+            f"A dictionary in the place of {'an image' if what == 'image' else 'a video'} must have 'bytes' and 'path', got the keys "
+            f"{shorten(list(source))}."
+        )
+    content, path = source.get("bytes"), source.get("path")
+    if content is None and path is None:
+        raise ValueError(f"The {what} has neither bytes nor a path, both are None: leave it out.")
+    if path is not None and not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"The 'path' of the {what} must be a string, not {type(path).__name__}.")
+    if content is None:
+        return resolve_source(path, limits, what)
+    if not isinstance(content, (bytes, bytearray, memoryview)):
+        raise TypeError(f"The 'bytes' of the {what} must be bytes, not {type(content).__name__}.")
+    name = f"<{memoryview(content).nbytes} bytes>" if path is None else f"'{shorten(os.fspath(path))}'"
+    return _not_empty(VideoSource(name, bytes(content), what))
 
 
 def _at_address(scheme: str, address: str, limits: UntrustedInput, what: str) -> VideoSource:
@@ -233,6 +264,8 @@ def decode_base64(data: bytes, title: str) -> bytes:
 
 def _of_file_object(file: Any, limits: UntrustedInput, what: str) -> VideoSource:
     kind = type(file).__name__
+    if getattr(file, "closed", False) is True:
+        raise ValueError(f"The {what}, a file object ({kind}), is closed: open it again, or pass its path.")
     try:
         if getattr(file, "seekable", bool)():
             file.seek(0)

@@ -4,11 +4,12 @@
 import importlib
 import os
 from collections.abc import Callable, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
 
 from .frame_index import FrameIndex, read_mp4_index
+from .given_decoders import is_video_decoder, name_of_decoder, read_given_decoder
 from .image_readers import read_folder, read_pictures
 from .limits import UntrustedInput, shorten
 from .memory_errors import explain_memory_errors
@@ -59,9 +60,9 @@ def decode_video(
     Args:
         source (`str`, `os.PathLike`, `bytes` or file object):
             A video file; its address (`http:`, `https:`), from which it is downloaded into memory, or a `data:` or
-            `file:` address; its bytes; a file opened in binary mode, which is read from its start; an animated GIF, WebP
-            or PNG in one of these forms; or a folder of images, which are taken in the natural order of their names and
-            have no `fps`. What a file is, is told by its first bytes: playlists, and whatever else names other files, are
+            `file:` address; its bytes; a file opened in binary mode, which is read from its start; `{"bytes": ..., "path": ...}` or an
+            open `VideoDecoder` of TorchCodec, as `datasets` has videos; an animated GIF, WebP or PNG in one of these forms; or a
+            folder of images, which are taken in the natural order of their names and have no `fps`. What a file is, is told by its first bytes: playlists, and whatever else names other files, are
             no videos.
         sample_indices_fn (`Callable`, *optional*):
             Called with `metadata=`, which has all fields but `frames_indices`, and returns the indices of the frames
@@ -109,6 +110,8 @@ def decode_streams(
     if backend is not None and backend not in VIDEO_BACKENDS:
         raise ValueError(f"Unknown video backend '{shorten(backend)}'. Choose one of: {', '.join(VIDEO_BACKENDS)}.")
     limits = untrusted_input or UntrustedInput()
+    if is_video_decoder(source):
+        return _read_given(source, backend, _Wanted(sample_indices_fn, limits, transform))
     video = resolve_source(source, limits)
     with explain_memory_errors(lambda: video.title):
         request = _read(video, backend, _Wanted(sample_indices_fn, limits, transform))
@@ -124,6 +127,19 @@ class _Wanted(NamedTuple):
 
     def request(self, video: VideoSource, backend: str) -> FrameRequest:
         return FrameRequest(video.name, backend, *self)
+
+
+def _read_given(decoder: Any, backend: str | None, wanted: _Wanted) -> tuple[list[torch.Tensor], SampledVideoMetadata]:
+    name = name_of_decoder(decoder)
+    if backend not in (None, "torchcodec"):
+        raise ValueError(
+            f"The video {shorten(name)} is a VideoDecoder of TorchCodec, which decodes itself: leave `video_backend` ({backend}) out, or "
+            "pass the file."
+        )
+    request = FrameRequest(name, "torchcodec", *wanted)
+    with explain_memory_errors(lambda: f"The video {shorten(name)}"):
+        read_given_decoder(decoder, request)
+    return request.streams, request.metadata
 
 
 def _read(
