@@ -6,6 +6,7 @@ import torch
 from transformers import GenerationConfig, TextIteratorStreamer
 from transformers.generation import BaseStreamer
 
+from input_forms import FORMS
 from transformers_mvgpt import VideoChat
 from transformers_mvgpt.kernels import decode_step
 
@@ -329,3 +330,8 @@ def test_rows_of_another_model_or_of_several_videos(model, processor, encoded):
 def test_several_videos(model, processor, video):
     with pytest.raises(ValueError, match="videos"):
         VideoChat(model, processor, [video, video])
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_forms_of_a_video(model, processor, video, encoded, name):
+    assert VideoChat(model, processor, FORMS[name](video)).video.pooler_output.equal(encoded.pooler_output)

@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from chats import PICTURE, PIXELS, WHAT, WHERE, ask, film
+from input_forms import FORMS
 from tiny_families import write_mobilevlm, write_tinyllava
 from transformers_mvgpt import VideoChat, load_video_features, save_video_features
 from transformers_mvgpt.modeling.outputs import VideoFeatures
+from video_files import CLIPS
 
 
 LENGTH = {"max_new_tokens": 6}
@@ -118,3 +121,30 @@ def test_other_visuals_in_a_question(loaded):
 def test_video_for_a_model_of_images(loaded, clip):
     with pytest.raises(ValueError, match="It is a video, or an image that Pillow cannot read"):
         VideoChat(*loaded["mobilevlm"], str(clip("h264.mp4")))
+
+
+def test_paths_of_pictures(loaded, tmp_path):
+    """A list of paths is several videos, and in a list one video of these pictures; to a model of images, it is images."""
+    paths = [str(tmp_path / f"{number}.png") for number in range(3)]
+    for path, frame in zip(paths, FRAMES, strict=True):
+        Image.fromarray(frame).save(path)
+    model, processor = loaded["tinyllava"]
+    with pytest.raises(
+        ValueError, match="^A `VideoChat` is about one video, got 3 videos: make one for each of them. Pictures"
+    ):
+        VideoChat(model, processor, paths)
+    given = VideoChat(model, processor, [paths], do_sample_frames=False)
+    expected = VideoChat(model, processor, FRAMES, do_sample_frames=False)
+    assert given.video.pooler_output.equal(expected.video.pooler_output)
+    model, processor = loaded["mobilevlm"]
+    assert VideoChat(model, processor, paths).ask(WHAT, **LENGTH) == VideoChat(model, processor, FRAMES).ask(
+        WHAT, **LENGTH
+    )
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_forms_of_a_video(loaded, tmp_path_factory, name):
+    video = str(CLIPS["two_frames.mkv"](tmp_path_factory.mktemp("clips") / "two_frames.mkv"))
+    model, processor = loaded["tinyllava"]
+    expected = VideoChat(model, processor, video).video.pooler_output
+    assert VideoChat(model, processor, FORMS[name](video)).video.pooler_output.equal(expected)
