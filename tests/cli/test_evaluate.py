@@ -147,6 +147,14 @@ def test_results_are_not_replaced_unasked(questions, tmp_path):
     assert questions.read_text() == before
 
 
+def test_questions_are_not_written_over(one_question):
+    before = one_question.read_text()
+    for option in ("--answers", "--model-index"):
+        result = run("evaluate", CHECKPOINT, one_question, option, one_question, "--overwrite")
+        assert result.stderr == f"Error: {one_question} holds the questions: choose another file to write to.\n"
+    assert one_question.read_text() == before
+
+
 def test_results_are_replaced_on_request(one_question, tmp_path):
     answers = tmp_path / "answers.jsonl"
     answers.write_text("mine")

@@ -24,9 +24,27 @@ def test_rows_are_there_as_they_come_and_a_run_goes_on(tmp_path):
         torn.write('{"key": "2", "ans')
     again = AnswersFile(path, RUN)
     assert [row["key"] for row in again.rows] == ["1"]
-    again.append({"key": "2"})
-    again.finish()
+    with again.claimed():
+        again.append({"key": "2"})
+        again.finish()
     assert [row["key"] for row in rows_of(path)] == ["1", "2"]
+
+
+def test_two_runs_do_not_write_to_one_file(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    one, other = AnswersFile(path, RUN), AnswersFile(path, RUN)
+    with one.claimed():
+        one.append({"key": "1"})
+        with pytest.raises(
+            FileExistsError, match=r"Another run writes to .*answers\.jsonl: wait for its end, or choose"
+        ):
+            other.claimed().__enter__()
+    # what has come since it looked first is not lost
+    with other.claimed():
+        assert [row["key"] for row in other.rows] == ["1"]
+        other.append({"key": "2"})
+    assert [row["key"] for row in rows_of(path)] == ["1", "2"]
+    assert [file.name for file in tmp_path.iterdir()] == ["answers.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -65,8 +83,9 @@ def test_parquet_is_made_when_all_rows_are_there(tmp_path):
     assert not path.exists()
     again = AnswersFile(path, RUN)
     assert [row["key"] for row in again.rows] == ["1"]
-    again.append({"key": "2", "error": "gone"})
-    again.finish()
+    with again.claimed():
+        again.append({"key": "2", "error": "gone"})
+        again.finish()
     assert sorted(file.name for file in tmp_path.iterdir()) == ["answers.parquet"]
     first, second = parquet.read_table(path).to_pylist()
     assert (first["answer"], first["error"], first["selected_frames"]) == ("x", None, [{"index": 1, "seconds": None}])
@@ -74,8 +93,9 @@ def test_parquet_is_made_when_all_rows_are_there(tmp_path):
     # a finished file goes on, too
     more = AnswersFile(path, RUN)
     assert [(row["key"], "error" in row) for row in more.rows] == [("1", False), ("2", True)]
-    more.append({"key": "3"})
-    more.finish()
+    with more.claimed():
+        more.append({"key": "3"})
+        more.finish()
     assert parquet.read_table(path).column("key").to_pylist() == ["1", "2", "3"]
 
 

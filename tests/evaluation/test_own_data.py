@@ -223,8 +223,8 @@ def test_a_run_that_stopped_goes_on(small, media, tmp_path):
     again = evaluate(*small, questions, max_new_tokens=4, answers=path, judge=None)
     assert again.scores == whole.scores
     assert path.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
-    # more questions, some of them new
-    more = [*questions, replace(questions[0], question="How many?", answer="two")]
+    # more questions, some of them new, and one twice
+    more = [*questions, questions[0], replace(questions[0], question="How many?", answer="two")]
     assert len(evaluate(*small, more, max_new_tokens=4, answers=path).rows) == len(more)
     assert len(path.read_text("utf-8").splitlines()) == len(more)
     with pytest.raises(FileExistsError, match="has answers with max_new_tokens 4, and this run has 5"):
@@ -275,6 +275,18 @@ def test_letters_are_asked_for_where_there_are_options(small, media):
         evaluate(*small, questions[1:], letters=True)
     with pytest.raises(ValueError, match="There are no questions to answer"):
         evaluate(*small, [])
+
+
+def test_images_of_a_dataset(media):
+    """Questions about one of them are known as such, whether `datasets` would decode it or not."""
+    datasets = pytest.importorskip("datasets", reason="datasets is not installed")
+    model, processor = (each.from_pretrained(MOBILEVLM) for each in (AutoModelForImageTextToText, AutoProcessor))
+    rows = [{**row, "image": str(media / row["image"])} for row in rows_about("MobileVLM")]
+    dataset = datasets.Dataset.from_list(rows).cast_column("image", datasets.Image())
+    result = evaluate(model.eval(), processor, read_questions(dataset, media_anywhere=True), max_new_tokens=8)
+    assert result.scores["all"].num_visuals == len(PICTURE_SEEDS) < len(rows)
+    assert result.scores["all"].metrics["exact"].value == 1
+    assert result.rows[0]["image"] == rows[0]["image"]
 
 
 def test_questions_without_a_file(small, media):

@@ -11,7 +11,7 @@ from transformers_mvgpt.evaluation import (
     read_questions,
     score_by_type,
 )
-from transformers_mvgpt.evaluation.questions import group_by_visual
+from transformers_mvgpt.evaluation.questions import order_by_visual
 
 
 def question(kind, answer, options=()):
@@ -164,8 +164,7 @@ def test_options_in_the_question_itself(tmp_path):
 
 
 def test_questions_about_one_video_come_together():
-    questions = [ScoredQuestion(name, "kind", str(number), "") for number, name in enumerate("abacb")]
-    assert [question.question for question in group_by_visual(questions)] == ["0", "2", "1", "4", "3"]
+    assert order_by_visual([ScoredQuestion(name, "kind", "What?", "") for name in "abacb"]) == [0, 2, 1, 4, 3]
 
 
 def test_missing_file(tmp_path):

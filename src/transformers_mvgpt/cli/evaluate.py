@@ -116,6 +116,9 @@ def evaluate(
         quantization=quantization,
         max_new_tokens=max_new_tokens,
     )
+    for written in filter(None, (answers, model_index)):
+        if written.exists() and written.resolve() == questions.resolve():
+            raise ValueError(f"{written} holds the questions: choose another file to write to.")
     file = None if answers is None else AnswersFile(answers, run, overwrite)
     if model_index is not None:
         check_model_index(model_index, overwrite)

@@ -1,13 +1,15 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The file of answers: written row by row, so that a run that was interrupted goes on where it stopped."""
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..compat.safetensors_files import full_disk_is_named
+from ..conversion.file_locks import locked
 from ..conversion.written_files import check_new_file, write_file
 from ..training.sources import open_sources
 from ..video.limits import shorten
@@ -47,15 +49,30 @@ class AnswersFile:
             _import_pyarrow()
             self._lines = self.path.with_name(f"{self.path.name}.jsonl")
         # what is there is replaced when there is something to replace it with
-        self._mode = "wb" if overwrite else "ab"
-        self.rows = [] if overwrite else self._read()
+        self._overwrite = overwrite
+        self.rows = self._read()
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """
+        Holds the file against other runs, and reads what they have left.
+
+        Raises:
+            FileExistsError: if another run writes to it.
+        """
+        busy = f"Another run writes to {self.path}: wait for its end, or choose another file."
+        with locked(f"{self._lines}.lock", busy):
+            self.rows = self._read()
+            if self.rows:
+                self._mend()
+            yield
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Adds a row. It stays if the process is killed."""
         line = json.dumps({**row, RUN: self.run}, ensure_ascii=False, default=_plain) + "\n"
-        with full_disk_is_named(self._lines), open(self._lines, self._mode) as file:
+        with full_disk_is_named(self._lines), open(self._lines, "wb" if self._overwrite else "ab") as file:
             file.write(line.encode("utf-8", "replace"))
-        self._mode = "ab"
+        self._overwrite = False
 
     def finish(self) -> None:
         """Makes the Parquet file, if that is wanted, when all rows are there."""
@@ -76,12 +93,9 @@ class AnswersFile:
         self._lines.unlink()
 
     def _read(self) -> list[dict[str, Any]]:
-        content = self._lines.read_bytes() if self._lines.is_file() else b""
-        # without what is left of a row that was being written when the process was killed
-        whole = content[: content.rfind(b"\n") + 1]
-        if content and not whole:
-            raise self._not_ours()
-        if whole:
+        if self._overwrite:
+            return []
+        if whole := self._whole_lines():
             try:
                 rows = [json.loads(line) for line in whole.splitlines()]
             except ValueError:
@@ -93,13 +107,23 @@ class AnswersFile:
             return []
         for row in rows:
             self._check(row)
-        if not whole:
-            # it goes on as lines
-            for row in rows:
-                self.append(row)
-        elif len(whole) < len(content):
-            os.truncate(self._lines, len(whole))
         return rows
+
+    def _whole_lines(self) -> bytes:
+        """Without what is left of a row that was being written when the process was killed."""
+        content = self._lines.read_bytes() if self._lines.is_file() else b""
+        whole = content[: content.rfind(b"\n") + 1]
+        if content and not whole:
+            raise self._not_ours()
+        return whole
+
+    def _mend(self) -> None:
+        """Brings the rows that were read into the form that others are added to."""
+        if whole := self._whole_lines():
+            os.truncate(self._lines, len(whole))
+            return
+        for row in self.rows:
+            self.append(row)
 
     def _check(self, row: Any) -> None:
         if not isinstance(row, dict) or KEY not in row or not isinstance(row.get(RUN), dict):

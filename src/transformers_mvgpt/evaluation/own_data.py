@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from .letters import INSTRUCTION, ask_for_letters
 from .metrics import METRICS, TypeScores, measure_answer, score_answers
 from .quality import GivenAnswer, give_answers
 from .question_rows import RIGHT_ANSWER
-from .questions import ScoredQuestion, group_by_visual
+from .questions import ScoredQuestion, order_by_visual
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def evaluate(
 
     Raises:
         ValueError: if there is no question, letters are asked for and no question has options, or on what [`give_answers`] refuses.
-        FileExistsError: if the file of answers is of something else.
+        FileExistsError: if the file of answers is of something else, or another run writes to it.
 
     Example:
 
@@ -99,28 +100,44 @@ def evaluate(
     if answers is not None and not isinstance(answers, AnswersFile):
         run = describe_run(model.name_or_path, letters=letters, think=think, **options)
         answers = AnswersFile(answers, run, overwrite)
+    with nullcontext() if answers is None else answers.claimed():
+        rows = _answer(
+            model, processor, questions, asked, think, judge, answers, on_row or (lambda row: None), options
+        )
+    measured = [{name: row[name] for name in METRICS if name in row} for row in rows]
+    return Evaluation(rows, score_answers(asked, measured, ["error" not in row for row in rows]))
+
+
+def _answer(
+    model: VisionLanguageForConditionalGeneration,
+    processor: ProcessorMixin,
+    questions: Sequence[ScoredQuestion],
+    asked: Sequence[ScoredQuestion],
+    think: bool,
+    judge: Judge | None,
+    answers: AnswersFile | None,
+    on_row: Callable[[dict[str, Any]], None],
+    options: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """The rows of all questions, those of the file among them, which the others are added to."""
     keys = _keys_of(asked)
     rows = take_answered(answers.rows if answers else [], keys)
     for row in filter(None, rows):
-        if on_row is not None:
-            on_row(row)
-    place_of = {id(question): place for place, question in enumerate(asked)}
-    left = group_by_visual([question for question, row in zip(asked, rows, strict=True) if row is None])
-    if think:
-        options["template_variables"] = {"think": True}
-    for question, given in zip(left, give_answers(model, processor, left, on_error="return", **options), strict=True):
-        place = place_of[id(question)]
-        row = _make_row(questions[place], question, given, think, judge) | {KEY: keys[place]}
+        on_row(row)
+    places = [place for place in order_by_visual(asked) if rows[place] is None]
+    variables = {"template_variables": {"think": True}} if think else {}
+    given = give_answers(
+        model, processor, [asked[place] for place in places], on_error="return", **{**options, **variables}
+    )
+    for place, answer in zip(places, given, strict=True):
+        row = _make_row(questions[place], asked[place], answer, think, judge) | {KEY: keys[place]}
         if answers is not None:
             answers.append(row)
         rows[place] = row
-        if on_row is not None:
-            on_row(row)
+        on_row(row)
     if answers is not None:
         answers.finish()
-    complete = [row for row in rows if row is not None]
-    measured = [{name: row[name] for name in METRICS if name in row} for row in complete]
-    return Evaluation(complete, score_answers(asked, measured, ["error" not in row for row in complete]))
+    return [row for row in rows if row is not None]
 
 
 def questions_as_asked(questions: Sequence[ScoredQuestion], letters: bool, think: bool) -> list[ScoredQuestion]:

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from transformers import ProcessorMixin
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from ..modeling.vision_language_model import VisionLanguageForConditionalGeneration
+from ..processing.out_of_memory import explain_out_of_memory, what_to_lower
 from ..processing.pipeline_answers import describe_frames
 from ..video.error_text import describe_error
 from .questions import ScoredQuestion
@@ -212,7 +214,8 @@ def _answer(
             return_tensors="pt",
         ).to(model.device)
         encoded = _join([prepared[place].encoded for place in places])
-        output = model.generate(**inputs, mm_encoder_outputs={modality: encoded}, **options)
+        with explain_out_of_memory(partial(what_to_lower, model, inputs["input_ids"], options)):
+            output = model.generate(**inputs, mm_encoder_outputs={modality: encoded}, **options)
         answers = processor.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         texts |= {place: answer.strip() for place, answer in zip(places, answers, strict=True)}
     for place, one in enumerate(prepared):

@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Files of questions, and one row as a question."""
 
+import copy
 import difflib
 import math
 import os
@@ -10,7 +11,7 @@ from typing import Any
 from ..training.media_folder import MediaFolder
 from ..training.messages import to_messages, visuals_of
 from ..training.row_keys import DESCRIPTIVE_KEYS
-from ..training.sources import open_sources
+from ..training.sources import ArrowSource, open_sources
 from ..video.limits import shorten
 from .letters import letter_choices
 from .options import find_option, lettered_lines, read_options
@@ -51,6 +52,8 @@ def read_questions(
     """
     questions = []
     for source in open_sources(data):
+        if isinstance(source, ArrowSource):
+            source.dataset = _undecoded(source.dataset)
         media = MediaFolder(source.folder if media_folder is None else media_folder, media_anywhere)
         for index, row in enumerate(source):
             try:
@@ -60,6 +63,16 @@ def read_questions(
     if not questions:
         raise ValueError(f"{shorten(str(data))} holds no questions.")
     return questions
+
+
+def _undecoded(dataset: Any) -> Any:
+    """The same dataset, whose videos and images stay files: by these, questions about one of them are known, and none is held decoded."""
+    for name, feature in dataset.features.items():
+        if getattr(feature, "decode", False):
+            feature = copy.copy(feature)
+            feature.decode = False
+            dataset = dataset.cast_column(name, feature)
+    return dataset
 
 
 def question_of_row(row: Any, media: MediaFolder) -> ScoredQuestion:

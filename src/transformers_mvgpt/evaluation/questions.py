@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 
@@ -48,7 +49,7 @@ class ScoredQuestion:
         """The video or image."""
         return self.video if self.image is None else self.image
 
-    @property
+    @cached_property
     def visual_key(self) -> tuple[str, Any]:
         """Equal for questions about one video or image."""
         visual = self.visual
@@ -62,9 +63,12 @@ class ScoredQuestion:
         return *self.visual_key, self.start_seconds, self.end_seconds
 
 
-def group_by_visual(questions: Sequence[ScoredQuestion]) -> list[ScoredQuestion]:
-    """Those about one video, segment or image behind each other, in the order in which the first of them comes."""
-    groups: dict[tuple[Any, ...], list[ScoredQuestion]] = {}
-    for question in questions:
-        groups.setdefault(question.encoding_key, []).append(question)
-    return [question for group in groups.values() for question in group]
+def order_by_visual(questions: Sequence[ScoredQuestion]) -> list[int]:
+    """
+    The places of the questions, those about one video, segment or image behind each other, in the order in which the first of them
+    comes.
+    """
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for place, question in enumerate(questions):
+        groups.setdefault(question.encoding_key, []).append(place)
+    return [place for group in groups.values() for place in group]
