@@ -492,12 +492,17 @@ def test_time_is_limited(small, monkeypatch):
     assert error["error"]["code"] == "timeout"
 
 
+def test_models_of_others(served):
+    with pytest.raises(ValueError, match="'qwen2' is none of the model types of this package"):
+        create_app(served.model.model.language_model, served.processor, ServerSettings("m"))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"max_waiting": -1}, r"`max_waiting` \(-1\) must be at least 0."),
         ({"request_seconds": float("nan")}, r"`request_seconds` \(nan\) must be at least 1."),
-        ({"api_key": " "}, "The API key is empty or has control characters: set another one."),
+        ({"api_key": " "}, "The API key must be printable ASCII without blanks around it, at least one character."),
         ({"media_folders": ["/no/such"]}, "There is no folder '/no/such' to read media from. Check the path."),
     ],
 )

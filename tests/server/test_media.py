@@ -141,6 +141,24 @@ def test_limits(clip_data):
     assert "is 128x128, 16,384 pixels; at most 100 are taken" in error.message
 
 
+def test_the_videos_of_a_request_are_one_download(clip_data, clip):
+    size = len(clip.read_bytes())
+    exact = reader(limits=UntrustedInput(max_download_bytes=2 * size + 3))
+    assert exact.fetch(video(clip_data), 60, size).num_bytes == size
+    with pytest.raises(RequestError, match="has more bytes than are taken"):
+        exact.fetch(video(clip_data), 60, size + 6)
+
+
+def test_errors_of_decoders_are_of_the_video(clip_data, monkeypatch, caplog):
+    def fail(*args, **kwargs):
+        raise IndexError("deep inside")
+
+    monkeypatch.setattr("transformers_mvgpt.server.media.read_visual", fail)
+    error = refused(reader(), video(clip_data), read=True)
+    assert error.message == f"`{PARAM}`: The video could not be read (IndexError). Check that it plays."
+    assert "deep inside" in caplog.text
+
+
 def test_no_more_time_than_is_left(monkeypatch):
     seen = []
     monkeypatch.setattr(

@@ -248,7 +248,10 @@ def test_sigterm(server):
             "Error: There is no folder 'no_such_folder' to read media from. Check the path.",
         ),
         (["--limit", "max_redirects=many"], "Error: `--limit max_redirects=many`: the value must be a whole number."),
-        (["--api-key", " "], "Error: The API key is empty or has control characters: set another one."),
+        (
+            ["--api-key", " "],
+            "Error: The API key must be printable ASCII without blanks around it, at least one character.",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_before_a_model_is_loaded(arguments, message):

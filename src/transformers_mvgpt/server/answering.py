@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """A chat and its visuals to an answer, with the model: one at a time."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ _MAX_CHARACTERS_PER_TOKEN = 64
 class PreparedChat:
     """
     Args:
-        request ([`ChatRequest`]): What is asked.
+        request ([`ChatRequest`]): What is asked, without its visuals, whose addresses may be long.
         prompt_ids (`list[int]`): The prompt with all visual tokens.
         max_new_tokens (`int`): Longest answer.
     """
@@ -94,6 +95,7 @@ class Answerer:
             ids = self.processor.encode_chat(request.messages, **request.template_variables)
         except ValueError as error:
             raise RequestError(f"`messages`: {' '.join(str(error).split())}", "messages") from error
+        request = dataclasses.replace(request, visuals=[])
         room = self.context_length - len(ids)
         if room < 1:
             raise self._too_long(f"{len(ids):,} tokens with its videos and images")

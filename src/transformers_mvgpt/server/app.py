@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from transformers import PreTrainedModel
 
+from ..families import family_of
 from ..processing.vision_language_processor import VisionLanguageProcessor
 from .chat_endpoint import answer_chat
 from .chat_service import ChatService
@@ -32,6 +33,9 @@ def create_app(model: PreTrainedModel, processor: VisionLanguageProcessor, setti
         processor ([`VisionLanguageProcessor`]): Its processor.
         settings ([`ServerSettings`]): Of the server.
 
+    Raises:
+        ValueError: if the model is of none of the package's families.
+
     Returns:
         `FastAPI`: with the [`ChatService`] as `app.state.service`.
 
@@ -43,6 +47,7 @@ def create_app(model: PreTrainedModel, processor: VisionLanguageProcessor, setti
     >>> app = create_app(model, processor, ServerSettings(served_model_name="mvgpt"))
     >>> uvicorn.run(app)
     ```"""
+    family_of(model.config)
     service = ChatService(model, processor, settings)
     created = int(time.time())
     described = {

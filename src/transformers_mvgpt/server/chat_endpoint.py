@@ -87,13 +87,15 @@ class _Exchange:
             return Response(status_code=_LEFT)
         try:
             asked = await self._watched(self.service.parse(body))
-            del body
+            is_streamed = asked.stream
+            objects = AnswerObjects(self.service.settings.served_model_name, asked.include_usage)
             turn = await self._watched(self.service.begin(asked, self.deadline, place, self.stack))
+            # they hold the videos of the request
+            del body, asked
             # what fails before the first text has a status of its own
             kind, value = await self._next(turn)
             self.service.metrics.first_text_seconds.observe(time.monotonic() - self.begun)
-            objects = AnswerObjects(self.service.settings.served_model_name, asked.include_usage)
-            if asked.stream:
+            if is_streamed:
                 return _Chunks(self._chunks(turn, kind, value, objects), self.end)
             while kind == "text":
                 kind, value = await self._next(turn)

@@ -63,6 +63,8 @@ class ChatService:
         )
         self.answerer = Answerer(model, processor)
         self.reader = MediaReader(processor, settings.limits, settings.media_folders)
+        # texts do not wait for videos
+        self._parsers = ThreadPoolExecutor(2, thread_name_prefix="mvgpt-parse")
         self._fetchers = ThreadPoolExecutor(_FETCHED_AT_ONCE, thread_name_prefix="mvgpt-fetch")
         self._readers = ThreadPoolExecutor(min(_READ_AHEAD, os.cpu_count() or 1), thread_name_prefix="mvgpt-read")
         self._fetch_places = asyncio.Semaphore(_FETCHED_AT_ONCE)
@@ -73,7 +75,7 @@ class ChatService:
         Raises:
             RequestError: if the request is refused for what it says.
         """
-        return await self._in_thread(self._readers, _parse, body, self.settings.served_model_name)
+        return await self._in_thread(self._parsers, _parse, body, self.settings.served_model_name)
 
     async def begin(self, request: ChatRequest, deadline: float, place: Place, stack: ExitStack) -> Turn:
         """
@@ -90,14 +92,17 @@ class ChatService:
         """
         for visual in request.visuals:
             self.reader.check(visual)
-        prepared = await self._in_thread(self._readers, self.answerer.prepare, request)
+        prepared = await self._in_thread(self._parsers, self.answerer.prepare, request)
         places, visuals = [place], []
         if request.visuals:
             async with self._fetch_places:
-                fetched = [
-                    await self._in_thread(self._fetchers, self.reader.fetch, visual, deadline - time.monotonic())
-                    for visual in request.visuals
-                ]
+                fetched: list[FetchedVisual] = []
+                for visual in request.visuals:
+                    num_bytes = sum(each.num_bytes for each in fetched)
+                    seconds_left = deadline - time.monotonic()
+                    fetched.append(
+                        await self._in_thread(self._fetchers, self.reader.fetch, visual, seconds_left, num_bytes)
+                    )
                 if not all(self.cache.get(visual.key) for visual in fetched):
                     await self._read_places.acquire()
                     places.append(Place(self._read_places.release))
@@ -113,7 +118,7 @@ class ChatService:
     def close(self, grace_seconds: float = 0.0) -> None:
         """Takes no more requests; what is being answered has so long to end."""
         self.queue.close(grace_seconds)
-        for pool in (self._fetchers, self._readers):
+        for pool in (self._parsers, self._fetchers, self._readers):
             pool.shutdown(wait=False, cancel_futures=True)
 
     async def _read(self, fetched: FetchedVisual) -> _ReadVisual:

@@ -5,6 +5,7 @@ import copy
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import re
 import urllib.parse
@@ -20,9 +21,13 @@ from transformers import BatchFeature
 from ..chat.visual_encoding import read_visual
 from ..processing.vision_language_processor import VisionLanguageProcessor
 from ..video.limits import UntrustedInput, shorten
+from ..video.memory_errors import is_memory_error
 from ..video.sources import resolve_source
 from .message_parts import Visual
 from .request_errors import RequestError
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,11 @@ class FetchedVisual:
     visual: Visual
     content: bytes | str
     key: str
+
+    @property
+    def num_bytes(self) -> int:
+        """What it takes in memory."""
+        return len(self.content) if isinstance(self.content, bytes) else 0
 
 
 class MediaReader:
@@ -79,15 +89,22 @@ class MediaReader:
         if scheme == "file":
             self._allowed_path(visual)
 
-    def fetch(self, visual: Visual, seconds_left: float) -> FetchedVisual:
+    def fetch(self, visual: Visual, seconds_left: float, num_bytes_before: int = 0) -> FetchedVisual:
         """
-        Takes at most `seconds_left` seconds. An address is fetched anew for each request: what is behind it may have changed.
+        An address is fetched anew for each request: what is behind it may have changed.
+
+        Args:
+            visual ([`Visual`]): What to fetch.
+            seconds_left (`float`): How long it may take.
+            num_bytes_before (`int`): What was fetched for the same request, which counts as one download.
 
         Raises:
             RequestError: if it cannot be had, or is more than the limits allow.
         """
         limits = dataclasses.replace(
-            self.limits, max_download_seconds=max(min(self.limits.max_download_seconds, seconds_left), 1)
+            self.limits,
+            max_download_seconds=max(min(self.limits.max_download_seconds, seconds_left), 1),
+            max_download_bytes=max(self.limits.max_download_bytes - num_bytes_before, 1),
         )
         try:
             if visual.url[:5].lower() == "file:":
@@ -121,8 +138,17 @@ class MediaReader:
             processor = _with_frame_limit(processor, options.pop("max_frames", None), "fps" in options)
         try:
             return read_visual(processor, fetched.content, visual.kind == "image", **options)
-        except (ValueError, OSError, TypeError) as error:
+        except (ValueError, OSError) as error:
             raise self._refusal(error, visual) from error
+        except Exception as error:
+            if is_memory_error(error):
+                raise
+            # a decoder's, which is about this file all the same
+            logger.warning("%s could not be read", visual.param, exc_info=error)
+            message = (
+                f"`{visual.param}`: The {visual.kind} could not be read ({type(error).__name__}). Check that it plays."
+            )
+            raise RequestError(message, visual.param, code="unusable_media") from error
 
     def _allowed_path(self, visual: Visual) -> str:
         """The path of a `file:` address, without links."""

@@ -45,8 +45,9 @@ class ServerSettings:
         ):
             if not getattr(self, name) >= lowest:  # nor is NaN
                 raise ValueError(f"`{name}` ({getattr(self, name)}) must be at least {lowest}.")
-        if self.api_key is not None and (not self.api_key.strip() or not self.api_key.isprintable()):
-            raise ValueError("The API key is empty or has control characters: set another one.")
+        key = self.api_key
+        if key is not None and (not key or key != key.strip() or not key.isascii() or not key.isprintable()):
+            raise ValueError("The API key must be printable ASCII without blanks around it, at least one character.")
         for folder in self.media_folders:
             if not os.path.isdir(folder):
                 raise ValueError(
