@@ -67,6 +67,15 @@ def caption(
     retry_errors: Annotated[
         bool, typer.Option("--retry-errors", help="Ask again about what could not be answered in earlier runs.")
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a cluster of Ray, whose workers answer; auto: the one here, local: this machine."
+        ),
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Workers of Ray, each with a model; by default one for each GPU.")
+    ] = None,
     limit: LimitOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew: replace the file of --out.")] = False,
 ) -> None:
@@ -100,6 +109,8 @@ def caption(
             media_anywhere=media_anywhere,
             overwrite=overwrite,
             retry_errors=retry_errors,
+            ray=ray,
+            concurrency=concurrency,
             on_start=progress.start,
             on_row=progress.show,
             batch_size=batch_size,

@@ -11,8 +11,9 @@ from typing import Any
 from ..evaluation.choices import check_quantization_name
 from ..video.error_text import describe_error
 from ..video.limits import UntrustedInput, shorten
+from .input_rows import InputRow
 from .lookahead import Lookahead
-from .row_records import is_missing, to_column, to_list
+from .row_records import ADDED, is_missing, to_column, to_list
 
 
 _KINDS = ("video", "image")
@@ -148,6 +149,20 @@ class Captioner:
                 yield from self._answer_together(queue, before_batch)
             else:
                 yield from self._answer_singly(self._singles(queue), before_batch)
+
+    def answer_inputs(
+        self, rows: Iterable[InputRow], before_batch: Callable[[], None] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """As [`answer_rows`], of the rows of inputs, which come as they are written."""
+        records: deque[dict[str, Any]] = deque()
+
+        def remembered() -> Iterator[dict[str, Any]]:
+            for row in rows:
+                records.append(row.record)
+                yield row.row
+
+        for answered in self.answer_rows(remembered(), before_batch):
+            yield records.popleft() | {name: answered[name] for name in ADDED if name in answered}
 
     def _singles(self, queue: "Lookahead") -> Iterator[Mapping[str, Any]]:
         """Rows up to the first of several about the same."""

@@ -4,7 +4,7 @@
 import contextlib
 import os
 from array import array
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,8 @@ from ..conversion.first_signal import FirstSignal, Stopped
 from .answer_table import AnswerTable
 from .captioner import Captioner
 from .input_rows import InputRow, InputRows
-from .row_records import ADDED, row_key
+from .ray_captioning import answer_with_ray
+from .row_records import row_key
 
 
 class CaptioningStopped(Stopped):
@@ -49,6 +50,8 @@ def caption(
     media_anywhere: bool = False,
     overwrite: bool = False,
     retry_errors: bool = False,
+    ray: str | None = None,
+    concurrency: int | None = None,
     on_start: Callable[[InputRows, int, int], None] | None = None,
     on_row: Callable[[Mapping[str, Any]], None] | None = None,
     **options: Any,
@@ -58,8 +61,8 @@ def caption(
     it goes on, nothing is lost and nothing answered twice. Rows that cannot be answered are written with an `"error"`. At the end, rows
     stand in the order of the input.
 
-    With several processes (`accelerate launch`), each answers its share of the rows, on its device. Ctrl-C and SIGTERM end the run
-    after the batch, a second one on the spot.
+    With several processes (`accelerate launch`), each answers its share of the rows, on its device; with `ray`, workers of a cluster do,
+    whose answers are written here. Ctrl-C and SIGTERM end the run after the batch, a second one on the spot.
 
     Args:
         model (`str`): folder, or repository on the Hub.
@@ -70,6 +73,10 @@ def caption(
         media_anywhere (`bool`, defaults to `False`): whether absolute paths, `..` and links may leave that folder.
         overwrite (`bool`, defaults to `False`): begin anew, whatever is in `out`.
         retry_errors (`bool`, defaults to `False`): answer rows again that have an error.
+        ray (`str`, *optional*):
+            Address of a cluster of Ray, `"auto"` for the one that this machine is in, or `"local"` for this machine: see
+            [`answer_with_ray`].
+        concurrency (`int`, *optional*): workers there, each with a model; by default one for each GPU, and one without GPUs.
         on_start (`Callable`, *optional*):
             Gets the rows, how many of them this process will answer, and how many are done. Called in the main process alone.
         on_row (`Callable`, *optional*): gets each row that this process has written.
@@ -84,7 +91,13 @@ def caption(
         ValueError: if there is nothing to ask about, or on a bad option.
         CaptioningStopped: a `KeyboardInterrupt`, after Ctrl-C or SIGTERM.
     """
+    if concurrency is not None and (ray is None or concurrency < 1):
+        raise ValueError(
+            f"`concurrency` ({concurrency}) must be at least 1, and is of workers of Ray: give `ray` too."
+        )
     processes = _Processes(options.pop("device", None))
+    if ray is not None and processes.count > 1:
+        raise ValueError(f"`ray={ray}` starts its workers itself: run one process, without `accelerate launch`.")
     captioner = Captioner(model, prompt=prompt, device=processes.device, **options)
     table = AnswerTable(out)
     rows = InputRows(inputs, captioner.kinds, prompt, captioner.check, media_folder, media_anywhere)
@@ -97,7 +110,7 @@ def caption(
         if processes.index:
             table.num_answers = table.num_errors = 0
         num_left = max(len(rows) - done.total(), 0)
-        if num_left or processes.count > 1:
+        if ray is None and (num_left or processes.count > 1):
             _ = captioner.pipe  # loads the model
         lines = stack.enter_context(table.part(processes.index))
         processes.wait()  # until all hold their files
@@ -106,13 +119,25 @@ def caption(
             on_start(rows, len(share), len(rows) - num_left if processes.count == 1 else 0)
         asked = array("Q")
         with FirstSignal("batch, whose answers are written") as signals:
+
+            def stop_if_told() -> None:
+                if signals.received is not None:
+                    raise _Stop
+
             left = _left(rows, done, asked, processes)
+            answers = (
+                captioner.answer_inputs(left, stop_if_told)
+                if ray is None
+                else answer_with_ray(captioner, left, ray, concurrency)
+            )
             try:
-                for row in _answers(captioner, left, signals):
+                for row in answers:
                     lines.append(row)
                     table.count(row)
                     if on_row is not None:
                         on_row(row)
+                    if ray is not None:
+                        stop_if_told()
             except _Stop:
                 pass
             except Exception:
@@ -187,21 +212,3 @@ def _left(rows: InputRows, done: "Counter[int]", asked: "array[int]", processes:
         if number % processes.count == processes.index:
             yield row
         number += 1
-
-
-def _answers(captioner: Captioner, rows: Iterator[InputRow], signals: FirstSignal) -> Iterator[dict[str, Any]]:
-    """The rows as they are written, with answers or errors."""
-    records: deque[dict[str, Any]] = deque()
-
-    def remembered() -> Iterator[dict[str, Any]]:
-        for row in rows:
-            records.append(row.record)
-            yield row.row
-
-    def stop_if_told() -> None:
-        if signals.received is not None:
-            raise _Stop
-
-    for answered in captioner.answer_rows(remembered(), stop_if_told):
-        added = {name: answered[name] for name in ADDED if name in answered}
-        yield {**records.popleft(), **added}

@@ -16,7 +16,7 @@ from .input_files import find_files, kind_of_name
 from .row_records import column_names, is_missing, plain
 
 
-_ADDRESS = re.compile(r"(https?|data|file):", re.IGNORECASE)
+ADDRESS = re.compile(r"(https?|data|file):", re.IGNORECASE)
 _LONGEST_NAME = 2000
 
 
@@ -113,7 +113,7 @@ class InputRows:
             return
         name = os.fspath(one)
         path = Path(name)
-        if _ADDRESS.match(name):
+        if ADDRESS.match(name):
             self._add_files([name])
         elif path.is_dir():
             if any((path / file).is_file() for file in ("dataset_dict.json", "state.json")):
@@ -220,7 +220,7 @@ class _Rows:
             return None
         if isinstance(media, (str, os.PathLike)) and len(os.fspath(media)) <= _LONGEST_NAME:
             name = os.fspath(media)
-            return os.path.join(self.media.folder, name) if self.joins_names and not _ADDRESS.match(name) else name
+            return os.path.join(self.media.folder, name) if self.joins_names and not ADDRESS.match(name) else name
         return f"{self.label}#{index}"
 
 
