@@ -11,7 +11,7 @@ FLOOR_TESTS := tests/compat tests/kernels tests/modeling tests/conversion tests/
 # two processes with a thread each: on two cores, more threads would wait for each other
 PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo fuzz soak gpu train-demo tiny-models ablations benchmarks benchmark-tables hub-configs test test-floor test-slow style quality
+.PHONY: demo fuzz soak caption-soak gpu train-demo tiny-models ablations benchmarks benchmark-tables hub-configs test test-floor test-slow style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
@@ -82,6 +82,10 @@ fuzz: $(VENV)/.installed-dev
 soak: N := 10000
 soak: $(VENV)/.installed-dev
 	$(TOOLS) soak --number $(N)
+
+# 300 clips are captioned, killed five times; memory over 1,000. About ten minutes on two cores.
+caption-soak: $(VENV)/.installed-dev
+	$(TOOLS) caption_soak
 
 style: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix

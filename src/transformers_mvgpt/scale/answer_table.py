@@ -136,15 +136,18 @@ class AnswerTable:
                     break
                 time.sleep(_POLL_SECONDS)
 
-    def finish(self, asked: "array[int]") -> None:
+    def bring_into_order(self, asked: "array[int]") -> None:
         """
-        Brings all rows into the order of the input and, for Parquet, into that form.
+        Puts the rows of all processes into one file.
 
         Args:
-            asked (`array` of unsigned 64-bit numbers): the keys of the input's rows.
+            asked (`array` of unsigned 64-bit numbers): the keys of the input's rows, whose order they get.
         """
         if self._parts() or not is_in_order(self._lines, asked):
             self._merge(asked)
+
+    def finish(self) -> None:
+        """Brings the rows into the form that the output is to have."""
         if self.out != self._lines:
             from .answer_parquet import write_parquet
 

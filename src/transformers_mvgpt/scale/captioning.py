@@ -152,12 +152,13 @@ def caption(
         if processes.index == 0:
             table.wait_for_parts()
             others = done.total()
-            table.finish(asked)
+            table.bring_into_order(asked)
             found = table.read().total()
             if found < len(asked):
                 raise RuntimeError(
                     f"{len(asked) - found} rows are missing, as a process has ended early: the same command goes on."
                 )
+            table.finish()
             return CaptionCounts(table.num_answers, table.num_errors, others, is_launched=processes.count > 1)
     return CaptionCounts(table.num_answers, table.num_errors, is_main_process=False, is_launched=True)
 

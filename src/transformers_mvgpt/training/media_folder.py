@@ -42,7 +42,7 @@ class MediaFolder:
         Raises:
             ValueError: if it is no source, or a path that leaves the folder, also by a link.
         """
-        if source is None or isinstance(source, (bool, int, float)) or source == "":
+        if source is None or isinstance(source, (bool, int, float)) or (isinstance(source, str) and not source):
             raise ValueError(f"`{key}` is {source!r}, not a path or address")
         if isinstance(source, Mapping):  # as `datasets` has files that it has not decoded
             return self.locate(source.get("path"), key) if source.get("bytes") is None else source["bytes"]
