@@ -18,6 +18,7 @@ import typer
 
 
 PROMPT = "Describe the video."
+MAX_NEW_TOKENS = 12
 _POLL_SECONDS = 0.02
 _CLIP_OPTIONS = {"width": 160, "height": 96, "fps": 32, "seconds": 2.0}
 # Shares of the rows: memory in the first range, when all that is filled once is full, and in the second.
@@ -77,7 +78,7 @@ def draw(folder: Path, number: int, damaged: int, generator: random.Random) -> N
 def caption_command(inputs: Path, model: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "mvgpt_command", "caption", str(inputs), "--model", str(model), "--prompt", PROMPT),
-        *("--device", "cpu", "--max-new-tokens", "12", "--out"),
+        *("--device", "cpu", "--max-new-tokens", str(MAX_NEW_TOKENS), "--out"),
     ]
 
 
