@@ -51,6 +51,7 @@ def test_readme_and_pages_have_python():
     assert {page.name for page in WITH_PYTHON} == {
         "README.md",
         "evaluation.md",
+        "many_videos.md",
         "model.md",
         "pipeline.md",
         "precision.md",
