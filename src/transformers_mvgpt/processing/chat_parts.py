@@ -25,7 +25,7 @@ _OTHER_NAMES = {
 # Where a part may have its visual.
 SOURCES = {"image": ("image", "url", "path", "base64"), "video": ("video", "url", "path")}
 # OpenAI's types of parts, and what they are here.
-_TYPES_OF_OPENAI = {
+TYPES_OF_OPENAI = {
     "image_url": "image",
     "video_url": "video",
     "input_image": "image",
@@ -71,8 +71,8 @@ def normalize_part(
             f"{name} must be a dictionary such as {{'type': 'text', 'text': ...}}, got {type(part).__name__} {shorten(repr(part))}."
         )
     kind = fields.pop("type", None)
-    if kind in _TYPES_OF_OPENAI:
-        kind = _unwrap(name, kind, fields, part_options)
+    if kind in TYPES_OF_OPENAI:
+        kind = unwrap_part(name, kind, fields, part_options)
     known = ("text", *modalities)
     if kind == "video" and "image" in modalities and kind not in modalities:
         raise ValueError(
@@ -103,14 +103,14 @@ def normalize_part(
     return {"type": kind, kind: VideoWithOptions(source, given) if given else source, **written}
 
 
-def _unwrap(name: str, kind: str, fields: dict[str, Any], part_options: Collection[str]) -> str:
+def unwrap_part(name: str, kind: str, fields: dict[str, Any], part_options: Collection[str]) -> str:
     """
     Brings a part of one of OpenAI's types to the form of transformers, in place, and returns its type there:
 
         {"type": "video_url", "video_url": {"url": address, "fps": 2}}, also with an address instead of the dictionary
         {"type": "input_video", "input_video": {"data": base64, "format": "mp4"}}, or `data` and `format` in the part itself
     """
-    visual = _TYPES_OF_OPENAI[kind]
+    visual = TYPES_OF_OPENAI[kind]
     if visual == "text":
         return visual
     keys = [key for key in (f"{visual}_url", f"input_{visual}") if key in fields]

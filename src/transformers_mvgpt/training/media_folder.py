@@ -9,7 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from ..video.given_decoders import file_of_decoder
 from ..video.limits import shorten
+from ..video.sources import is_noted_file
 
 
 _ADDRESS = re.compile(r"(https?|data):", re.IGNORECASE)
@@ -35,8 +37,8 @@ class MediaFolder:
     def locate(self, source: Any, key: str) -> Any:
         """
         Args:
-            source: a path, a `file:` address, another address, a mapping with `bytes` or `path`, or a decoded picture or video, which
-                stays as it is.
+            source: a path, a `file:` address, another address, a mapping with `bytes` or `path`, or a decoded picture or video or an
+                open `VideoDecoder`, which stay as they are.
             key (`str`): where the row has it, for the message.
 
         Raises:
@@ -45,7 +47,13 @@ class MediaFolder:
         if source is None or isinstance(source, (bool, int, float)) or (isinstance(source, str) and not source):
             raise ValueError(f"`{key}` is {source!r}, not a path or address")
         if isinstance(source, Mapping):  # as `datasets` has files that it has not decoded
+            if not is_noted_file(source):
+                raise ValueError(
+                    f"`{key}` is None, not a path or address: it has the keys {shorten(list(source))}, a file has `bytes` and `path`"
+                )
             return self.locate(source.get("path"), key) if source.get("bytes") is None else source["bytes"]
+        if (noted := file_of_decoder(source)) is not None:
+            self.locate(noted, key)
         if isinstance(source, (list, tuple)) and any(isinstance(one, (str, os.PathLike, Mapping)) for one in source):
             raise ValueError(f"`{key}` is a list of files: name one, or a folder of frames")
         if not isinstance(source, (str, os.PathLike)):

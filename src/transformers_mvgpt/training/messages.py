@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..processing.chat_parts import TYPES_OF_OPENAI, unwrap_part
 from ..video.limits import shorten
 from .media_folder import MediaFolder
 from .row_keys import check_keys
@@ -197,6 +198,13 @@ def _chat_message(message: Any, media: MediaFolder) -> dict[str, Any]:
 
 def _chat_part(part: Any, media: MediaFolder) -> dict[str, Any]:
     kind = part.get("type") if isinstance(part, Mapping) else None
+    if isinstance(kind, str) and kind in TYPES_OF_OPENAI:
+        fields = {key: value for key, value in part.items() if value is not None and key != "type"}
+        try:
+            kind = unwrap_part("a part of a message", kind, fields, ())
+        except ValueError as error:
+            raise ValueError(str(error).rstrip(".")) from None
+        part = {"type": kind, **fields}
     if not isinstance(kind, str) or kind not in ("text", *_SOURCE_NAMES):
         raise ValueError(f"a part of a message is {shorten(part)}: its `type` must be 'text', 'image' or 'video'")
     check_keys(part, kind)

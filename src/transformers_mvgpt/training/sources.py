@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..processing.columns import StoredRows
 from .table_sources import CsvSource, ParquetSource
 
 
@@ -117,7 +118,8 @@ class JsonSource:
 
 class ArrowSource:
     """
-    The samples of a `datasets.Dataset`, which stay on disk, mapped into memory.
+    The samples of a `datasets.Dataset`, which stay on disk, mapped into memory. Their videos and images are files that are not opened
+    yet, `{"bytes": ..., "path": ...}`, unless the dataset has a format of its own.
 
     Args:
         dataset (`datasets.Dataset`): the dataset.
@@ -126,16 +128,17 @@ class ArrowSource:
 
     def __init__(self, dataset: Any, name: str):
         self.dataset, self.name = dataset, name
+        self._rows = StoredRows(dataset)
         self.folder = Path()
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Any:
-        return self.dataset[int(index)]
+        return self._rows[index]
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.dataset)
+        return iter(self._rows)
 
     def describe(self, index: int) -> str:
         return f"sample {index} of {self.name}"

@@ -36,6 +36,14 @@ def is_video_decoder(video: Any) -> bool:
     return callable(getattr(video, "get_frame_at", None)) and hasattr(video, "metadata") and hasattr(video, "__len__")
 
 
+def file_of_decoder(decoder: Any) -> dict[str, Any] | None:
+    """The file that `datasets` has noted in a decoder that it made, `{"bytes": ..., "path": ...}`; `None` in all others."""
+    noted = getattr(decoder, "_hf_encoded", None)
+    if not isinstance(noted, Mapping) or (noted.get("bytes") is None and not isinstance(noted.get("path"), str)):
+        return None
+    return {key: noted.get(key) for key in ("bytes", "path")}
+
+
 def name_of_decoder(decoder: Any) -> str:
     """What messages call it: the path that `datasets` has noted, or that it is a decoder."""
     path = getattr(decoder.metadata, "path", None)
@@ -169,14 +177,11 @@ class _Given:
 
 
 def _noted_source(decoder: Any, limits: UntrustedInput) -> VideoSource | None:
-    """The file that `datasets` made the decoder of, unless it lies elsewhere or the decoder reads another stream than players do."""
-    noted = getattr(decoder, "_hf_encoded", None)
-    if not isinstance(noted, Mapping):
+    """The file that `datasets` made the decoder of, if it is on this machine."""
+    noted = file_of_decoder(decoder)
+    if noted is None or (noted.get("bytes") is None and not os.path.isfile(noted["path"])):
         return None
-    content, path = noted.get("bytes"), noted.get("path")
-    if content is None and not (isinstance(path, (str, os.PathLike)) and os.path.isfile(path)):
-        return None
-    return resolve_source({"bytes": content, "path": path}, limits)
+    return resolve_source(noted, limits)
 
 
 def _is_whole_milliseconds(seconds: float) -> bool:
