@@ -60,6 +60,14 @@ def test_the_head_of_a_card(results, tmp_path):
     assert card.text.strip() == "# Named\n\nText."
 
 
+@pytest.mark.parametrize("head", ["license: [", "- a\n- b", "model-index: 3"])
+def test_a_damaged_card_is_found_before_anything_is_measured(head, tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text(f"---\n{head}\n---\n\n# Mine\n", "utf-8")
+    with pytest.raises(ValueError, match=r"The head of .*README\.md cannot be read: correct it, or name another file"):
+        check_model_index(path, overwrite=False)
+
+
 def test_an_exported_repository_takes_the_results_over(results, tmp_path):
     from transformers import AutoConfig
 

@@ -30,7 +30,7 @@ class AnswersFile:
         overwrite (`bool`): replace what is there, instead of going on with it.
 
     Attributes:
-        rows (`list[dict]`): those that an earlier run has left.
+        rows (`list[dict]`): those that an earlier run has left, without the settings.
 
     Raises:
         FileExistsError: if the file is there and of something else, or of a run with other settings.
@@ -107,7 +107,7 @@ class AnswersFile:
             return []
         for row in rows:
             self._check(row)
-        return rows
+        return [{name: value for name, value in row.items() if name != RUN} for row in rows]
 
     def _whole_lines(self) -> bytes:
         """Without what is left of a row that was being written when the process was killed."""

@@ -47,7 +47,9 @@ def estimate_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Esti
         clusters (`Sequence[Hashable]`): what each value is about, equal for those that belong together.
     """
     array = np.asarray(values, dtype=np.float64)
-    _, members = np.unique([hash(cluster) for cluster in clusters], return_inverse=True)
+    # in the order in which they come, on which the drawings depend
+    numbers: dict[Hashable, int] = {}
+    members = [numbers.setdefault(cluster, len(numbers)) for cluster in clusters]
     sums, counts = np.bincount(members, weights=array), np.bincount(members)
     mean = float(array.mean())
     if np.isin(array, (0, 1)).all():

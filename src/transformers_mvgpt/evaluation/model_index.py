@@ -61,8 +61,12 @@ def check_model_index(path: str | os.PathLike, overwrite: bool) -> None:
     """
     Raises:
         FileExistsError, FileNotFoundError, IsADirectoryError: if the scores cannot be written there. A card is never replaced.
+        ValueError: if the head of the card is damaged.
     """
-    check_new_file(path, overwrite=overwrite or Path(path).suffix == ".md")
+    path = Path(path)
+    check_new_file(path, overwrite=overwrite or path.suffix == ".md")
+    if path.suffix == ".md":
+        _read_card(path)
 
 
 def write_model_index(path: str | os.PathLike, results: list[EvalResult], model_name: str) -> None:
@@ -83,10 +87,18 @@ def write_model_index(path: str | os.PathLike, results: list[EvalResult], model_
     if path.suffix != ".md":
         write_file(path, ModelCardData(model_name=model_name, eval_results=results).to_yaml() + "\n")
         return
-    card = ModelCard(path.read_text(encoding="utf-8") if path.is_file() else "---\n---\n")
+    card = _read_card(path)
     data: Any = card.data
     about = {result.unique_identifier for result in results}
     others = [result for result in data.eval_results or [] if result.unique_identifier not in about]
     data.model_name = data.model_name or model_name
     data.eval_results = others + results
     write_file(path, str(card))
+
+
+def _read_card(path: Path) -> ModelCard:
+    """The card, or a new one."""
+    try:
+        return ModelCard(path.read_text(encoding="utf-8") if path.is_file() else "---\n---\n")
+    except Exception as error:  # of a YAML parser, or one for a head that is no mapping
+        raise ValueError(f"The head of {path} cannot be read: correct it, or name another file.") from error

@@ -6,6 +6,7 @@ import difflib
 import math
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..training.media_folder import MediaFolder
@@ -113,10 +114,10 @@ def question_of_row(row: Any, media: MediaFolder) -> ScoredQuestion:
 
 
 def _fields_of_question(row: Mapping[str, Any], media: MediaFolder) -> dict[str, Any]:
-    for key in row.keys() - _READ_KEYS - WRITTEN_KEYS - DESCRIPTIVE_KEYS:
-        if near := difflib.get_close_matches(str(key), _READ_KEYS, n=1, cutoff=0.85):
+    for key in row:
+        if key not in _READ_KEYS | WRITTEN_KEYS | DESCRIPTIVE_KEYS and (near := _nearest_key(str(key))):
             raise ValueError(
-                f"unknown key `{shorten(key)}`, the nearest known one is `{near[0]}`: correct it, or take it out"
+                f"unknown key `{shorten(key)}`, the nearest known one is `{near}`: correct it, or take it out"
             )
     named = [key for key in _VISUAL_KEYS if key in row]
     if len(named) != 1:
@@ -135,6 +136,12 @@ def _fields_of_question(row: Mapping[str, Any], media: MediaFolder) -> dict[str,
     # as it was given, since a number may be an index
     fields["answer"] = fields["options"][find_option(row[right], fields["options"])] if fields["options"] else answer
     return fields
+
+
+@lru_cache(maxsize=4096)
+def _nearest_key(key: str) -> str | None:
+    """The key that this one may be meant for."""
+    return next(iter(difflib.get_close_matches(key, _READ_KEYS, n=1, cutoff=0.85)), None)
 
 
 def _fields_of_chat(row: Mapping[str, Any], media: MediaFolder) -> dict[str, Any]:
