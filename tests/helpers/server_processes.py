@@ -64,7 +64,7 @@ def run_server(arguments: Sequence[str], key: str | None = None, **environment: 
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **environment})
         server = ServerProcess(process, port, log, key)
         try:
-            end = time.monotonic() + 120
+            end = time.monotonic() + 400
             while True:
                 assert process.poll() is None and time.monotonic() < end, server.log()
                 with contextlib.suppress(httpx.TransportError):

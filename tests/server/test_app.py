@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The application in this process: its answers are those of `generate`, in all families, and its errors name what is wrong."""
 
+import asyncio
 import base64
 import io
 import json
@@ -470,6 +471,29 @@ def test_large_requests(small, clip_data):
             "more than the 2,000 bytes that are taken (`--max-request-bytes`)" in response.json()["error"]["message"]
         )
     assert served.ask([{"role": "user", "content": "a"}])
+    assert served.metric("requests_in_server") == 0
+
+
+def test_a_body_that_pauses(served, monkeypatch):
+    monkeypatch.setattr("transformers_mvgpt.server.chat_endpoint._SILENCE_SECONDS", 0.05)
+
+    async def main():
+        sent = []
+        blocks = [{"type": "http.request", "body": b"{", "more_body": True}]
+
+        async def receive():
+            return blocks.pop() if blocks else await asyncio.sleep(60)
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [], "query_string": b""}
+        await served.app(scope, receive, send)
+        return sent
+
+    start, body = asyncio.run(main())
+    assert start["status"] == 408
+    assert json.loads(body["body"])["error"]["message"] == "The body stopped after 1 bytes: send it in time."
     assert served.metric("requests_in_server") == 0
 
 

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 # How often it is looked whether a client that waits is still there.
 _POLL_SECONDS = 0.2
+# How long a body may pause: it has a place in the line meanwhile.
+_SILENCE_SECONDS = 30
 _LEFT = 499  # the status that logs show of a client that has left
 
 
@@ -80,9 +82,7 @@ class _Exchange:
         place = self.service.queue.enter()
         self.stack.callback(place.give_back)
         try:
-            body = await asyncio.wait_for(self._read_body(), self.deadline - time.monotonic())
-        except TimeoutError:
-            raise timed_out(self.service.settings.request_seconds) from None
+            body = await self._read_body()
         except ClientDisconnect:
             return Response(status_code=_LEFT)
         try:
@@ -188,11 +188,18 @@ class _Exchange:
         length = self.request.headers.get("content-length", "0")
         if length.isdecimal() and int(length) > limit:
             raise too_large
-        body = bytearray()
-        async for block in self.request.stream():
-            body += block
-            if len(body) > limit:
-                raise too_large
+        body, blocks = bytearray(), self.request.stream()
+        with contextlib.suppress(StopAsyncIteration):
+            while True:
+                seconds = min(_SILENCE_SECONDS, self.deadline - time.monotonic())
+                try:
+                    body += await asyncio.wait_for(anext(blocks), seconds)
+                except TimeoutError:
+                    raise RequestError(
+                        f"The body stopped after {len(body):,} bytes: send it in time.", status=408, code="timeout"
+                    ) from None
+                if len(body) > limit:
+                    raise too_large
         return bytes(body)
 
 
