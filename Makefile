@@ -8,10 +8,13 @@ FLOOR := $(shell sed -n 's/^ *transformers>=\([0-9.]*\).*/\1/p' setup.cfg)
 FLOOR_TESTS := tests/compat tests/kernels tests/modeling tests/conversion tests/processing/test_chat_template.py tests/processing/test_p*.py \
 	tests/processing/test_video_processing.py tests/cli tests/test_public_api.py tests/test_readme.py
 
+EVAL_TESTS := tests/evaluation/test_lmms_eval.py tests/video/test_containers.py tests/video/test_shown_pictures.py \
+	tests/video/test_presentation_times.py tests/video/test_video_damage.py tests/video/test_video_decoding.py
+
 # two processes with a thread each: on two cores, more threads would wait for each other
 PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo fuzz soak caption-soak gpu train-demo tiny-models ablations benchmarks benchmark-tables hub-configs test test-floor test-slow style quality
+.PHONY: demo fuzz soak caption-soak gpu train-demo tiny-models ablations benchmarks benchmark-tables hub-configs test test-eval test-floor test-slow style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
@@ -70,6 +73,10 @@ test: $(VENV)/.installed-dev
 test-floor: $(VENV)/.installed-floor-$(FLOOR)
 	PYTHONPATH="$(CURDIR)/$(VENV)/floor" $(PYTEST) -m "not slow" $(FLOOR_TESTS)
 
+# lmms-eval, and videos with the PyAV that it can be installed with
+test-eval: $(VENV)/.installed-eval
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(VENV)/eval/bin/python -m pytest -n 2 -k "not torchcodec and not opencv and not decord" $(EVAL_TESTS)
+
 test-slow: $(VENV)/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
 
@@ -115,4 +122,13 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 $(VENV)/.installed-floor-$(FLOOR): $(VENV)/.installed-dev
 	rm -rf $(VENV)/floor
 	$(BIN)/python -m pip install --no-deps --target $(VENV)/floor transformers==$(FLOOR)
+	touch $@
+
+# An environment that sees the packages of the first one, and has in front of them what lmms-eval wants in other versions.
+SITE_PACKAGES := -c "import site; print(site.getsitepackages()[0])"
+$(VENV)/.installed-eval: $(VENV)/.installed-dev
+	rm -rf $(VENV)/eval
+	$(BIN)/python -m venv $(VENV)/eval
+	$(BIN)/python $(SITE_PACKAGES) > "$$($(VENV)/eval/bin/python $(SITE_PACKAGES))/first.pth"
+	$(VENV)/eval/bin/python -m pip install --no-compile --editable ".[eval]"
 	touch $@

@@ -93,8 +93,9 @@ class SimpleVisionLanguageModel(lmms):
         # one process may answer for long after the others are done
         self.accelerator = Accelerator(kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(weeks=1))])
         self._rank, self._world_size = self.accelerator.process_index, self.accelerator.num_processes
-        is_own = device is not None and self._world_size == 1
-        self.device = torch.device(device) if is_own else self.accelerator.device
+        self.device = self.accelerator.device
+        if device is not None and self._world_size == 1:
+            self.device = torch.device(device)
         self.batch_size, self.num_workers, self.on_error = int(batch_size), num_workers, on_error
         self._processor_options = {} if num_frames is None else {"num_frames": num_frames}
         self.pipe = pipeline(

@@ -92,7 +92,7 @@ def _kind_of(visual: Any) -> str:
 
 
 def _visual_part(visual: Any, kind: str, kinds: Collection[str]) -> dict[str, Any]:
-    options = {}
+    options: dict[str, Any] = {}
     # a part of a message may hold a visual, which may hold its path
     while isinstance(visual, Mapping) and {"url", "path", *_ENDS} & visual.keys() and "bytes" not in visual:
         options |= {ours: visual[name] for name, ours in _ENDS.items() if visual.get(name) is not None}
