@@ -202,6 +202,18 @@ def test_nothing_is_scored_where_videos_cannot_be_read(records):
     )
 
 
+def test_one_of_several_processes_does_not_leave_the_others_waiting():
+    from transformers_mvgpt.evaluation.lmms_eval_models import SimpleVisionLanguageModel
+
+    model = object.__new__(SimpleVisionLanguageModel)
+    model.on_error, model._world_size = "raise", 2
+    failed = {f"clips, document {number}": "It is damaged." for number in range(12)}
+    with pytest.raises(
+        SystemExit, match="12 documents .*; clips, document 9: It is damaged.; and 2 more. Nothing is scored"
+    ):
+        model._report(failed)
+
+
 def test_empty_answers_on_request(records, known):
     (first, *_), _ = known
     assert records["empty"]["answers"] == [first, "", "", first]

@@ -209,12 +209,14 @@ class SimpleVisionLanguageModel(lmms):
         named = "; ".join(f"{name}: {error}" for name, error in list(failed.items())[:_NAMED])
         more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
         found = f"{len(failed)} documents could not be shown to the model: {named}{more}."
-        if self.on_error == "raise":
-            raise ValueError(
-                f"{found} Nothing is scored. Replace the files, or pass `on_error=empty` in `--model_args`, which gives them empty "
-                "answers."
-            )
-        logger.warning("%s Their answers are empty.", found)
+        if self.on_error == "empty":
+            logger.warning("%s Their answers are empty.", found)
+            return
+        found += " Nothing is scored. Replace the files, or pass `on_error=empty` in `--model_args`, which gives them empty answers."
+        if self._world_size > 1:
+            # lmms-eval catches all other errors, and the process that has none would wait for this one
+            raise SystemExit(found)
+        raise ValueError(found)
 
 
 class ChatVisionLanguageModel(SimpleVisionLanguageModel):
@@ -233,8 +235,9 @@ class ChatVisionLanguageModel(SimpleVisionLanguageModel):
                 _, doc_to_messages, generation_kwargs, *document = requests[number].args
                 messages = doc_to_messages(self._document(*document), **_round(given[number], notes[number]))
                 if given[number]:
-                    # text alone where the task knows no further round
-                    messages, is_over, _, notes[number] = messages if len(messages) == 4 else (None, True, None, None)
+                    if not isinstance(messages, tuple):  # the task knows no further round
+                        continue
+                    messages, is_over, _, notes[number] = messages
                     if is_over:
                         continue
                 chat = to_chat(messages, self._kinds)
