@@ -15,6 +15,7 @@ import pytest
 from torchvision.transforms.functional import to_pil_image
 from transformers import pipeline
 
+from lmms_eval_commands import PAGE, commands_of
 from tiny_trained import (
     MOBILEVLM,
     PICTURE_SEEDS,
@@ -150,6 +151,16 @@ def known(folder):
 def test_entry_point():
     [entry] = entry_points(group="lmms_eval.models", name="mvgpt")
     assert entry.load()().model_id == "mvgpt"
+
+
+@pytest.mark.parametrize("words", commands_of(PAGE), ids=" ".join)
+def test_commands_of_the_page_are_read(words, monkeypatch):
+    from lmms_eval.__main__ import parse_eval_args
+
+    monkeypatch.setattr(sys, "argv", ["lmms-eval", *words])
+    _, arguments = parse_eval_args()
+    assert arguments.model == "mvgpt"
+    assert arguments.output_path == "results"
 
 
 def test_score_and_answers_are_those_of_the_package(records, known):
