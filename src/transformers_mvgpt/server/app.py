@@ -99,7 +99,7 @@ def create_app(model: PreTrainedModel, processor: VisionLanguageProcessor, setti
 
 
 def _key_check(api_key: str | None) -> Any:
-    def check(request: Request) -> None:
+    async def check(request: Request) -> None:
         if api_key is None:
             return
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
