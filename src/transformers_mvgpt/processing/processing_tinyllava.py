@@ -9,6 +9,7 @@ from transformers.processing_utils import ProcessingKwargs
 from .vicuna_template import vicuna_template
 from .video_language_processor import ImagesAsVideos, VideoLanguageProcessor
 from .video_processing_tinyllava import TinyLlavaVideoVideoProcessor, TinyLlavaVideoVideoProcessorKwargs
+from .visual_token_counts import CountsVisualTokens
 
 
 # With the variable `think`, questions have the suffix of TinyLLaVA-Video-R1.
@@ -25,7 +26,7 @@ class TinyLlavaVideoProcessorKwargs(ProcessingKwargs, total=False):
     videos_kwargs: TinyLlavaVideoVideoProcessorKwargs
 
 
-class TinyLlavaVideoProcessor(ImagesAsVideos, VideoLanguageProcessor):  # type: ignore[misc]
+class TinyLlavaVideoProcessor(CountsVisualTokens, ImagesAsVideos, VideoLanguageProcessor):  # type: ignore[misc]
     r"""
     Makes the inputs of a TinyLLaVA-Video model from text and videos: one `<image>` in the text stands for a video, or for an image as a
     video of one frame, and becomes as many as the model makes visual tokens of it. The text around it is tokenized in pieces, as the
