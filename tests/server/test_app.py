@@ -1,62 +1,14 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The application in this process: its answers are those of `generate`, in all families, and its errors name what is wrong."""
 
-import asyncio
-import base64
-import io
-import json
 import re
 from typing import Any
 
 import pytest
 import torch
 from PIL import Image
-from prometheus_client.parser import text_string_to_metric_families
-from starlette.testclient import TestClient
-from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from tiny_trained import MOBILEVLM, TINYLLAVA
-from transformers_mvgpt.demo import CHECKPOINT
-from transformers_mvgpt.server.answering import Answer
-from transformers_mvgpt.server.app import create_app
-from transformers_mvgpt.server.settings import ServerSettings
-
-
-FOLDERS = {"mobile_videogpt": CHECKPOINT, "mobilevlm": MOBILEVLM, "tinyllava": TINYLLAVA}
-MAX_TOKENS = 16
-
-
-class Served:
-    """A family's model, and a client of a server for it."""
-
-    def __init__(self, name: str, **settings: Any) -> None:
-        self.model = AutoModelForImageTextToText.from_pretrained(FOLDERS[name])
-        self.processor = AutoProcessor.from_pretrained(FOLDERS[name])
-        self.app = create_app(self.model, self.processor, ServerSettings(served_model_name="m", **settings))
-        self.client = TestClient(self.app, raise_server_exceptions=False)
-
-    def post(self, messages: list[dict[str, Any]], **fields: Any) -> Any:
-        body = {"model": "m", "messages": messages, "max_tokens": MAX_TOKENS, **fields}
-        return self.client.post("/v1/chat/completions", content=json.dumps(body))
-
-    def ask(self, messages: list[dict[str, Any]], **fields: Any) -> str:
-        response = self.post(messages, **fields)
-        assert response.status_code == 200, response.text
-        return response.json()["choices"][0]["message"]["content"]
-
-    def generate(self, messages: list[dict[str, Any]], **options: Any) -> str:
-        """What the model itself says to a chat with `image` and `video` parts."""
-        inputs = self.processor.apply_chat_template(
-            messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
-        )
-        ids = self.model.generate(**inputs, **{"max_new_tokens": MAX_TOKENS, **options})
-        [text] = self.processor.decode_answers(ids[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        return text
-
-    def metric(self, name: str, **labels: str) -> float:
-        families = text_string_to_metric_families(self.client.get("/metrics").text)
-        samples = [sample for family in families for sample in family.samples]
-        return sum(sample.value for sample in samples if sample.name == f"mvgpt_{name}" and sample.labels == labels)
+from served_models import FOLDERS, Served, about, events_of, text, to_data
 
 
 @pytest.fixture(scope="module")
@@ -72,17 +24,7 @@ def served(all_served):
     return all_served("mobile_videogpt")
 
 
-def to_data(image: Image.Image) -> str:
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-
-
 PICTURES = [Image.linear_gradient("L").convert("RGB"), Image.new("RGB", (40, 30), "red")]
-
-
-def text(words):
-    return {"type": "text", "text": words}
 
 
 def of_openai(part, clip_data):
@@ -128,20 +70,6 @@ def test_answers_are_those_of_generate(all_served, family, clip, clip_data):
     # the visual and the other image, each once
     assert served.metric("visuals_encoded_total") == 2
     assert served.metric("cache_hits_total") == 10
-
-
-def events_of(response) -> list[Any]:
-    assert response.headers["content-type"].startswith("text/event-stream")
-    lines = response.text.split("\n\n")
-    assert lines.pop() == ""
-    assert all(line.startswith("data: ") for line in lines)
-    return [line if line == "data: [DONE]" else json.loads(line.removeprefix("data: ")) for line in lines]
-
-
-def about(clip_data, words="What is there?", **options):
-    return [
-        {"role": "user", "content": [{"type": "video_url", "video_url": {"url": clip_data, **options}}, text(words)]}
-    ]
 
 
 def test_streams(served, clip_data):
@@ -400,136 +328,3 @@ def test_memory_that_runs_out(served, clip_data, monkeypatch, where):
     assert served.app.state.service.cache.num_visuals == 0
     monkeypatch.undo()
     assert served.ask(about(clip_data))
-
-
-@pytest.fixture
-def small():
-    """With settings of its own."""
-    made: list[Served] = []
-
-    def make(**settings):
-        made.append(Served("mobile_videogpt", **settings))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.app.state.service.close()
-
-
-def test_keys(small):
-    served = small(api_key="secret")
-    for path in ("/v1/models", "/v1/models/m", "/metrics"):
-        for header in (
-            {},
-            {"Authorization": "Bearer wrong"},
-            {"Authorization": "secret"},
-            {"Authorization": "Basic secret"},
-        ):
-            response = served.client.get(path, headers=header)
-            assert response.status_code == 401
-            assert response.json()["error"] == {
-                "message": "The API key is missing or wrong: send it as `Authorization: Bearer KEY`.",
-                "type": "authentication_error",
-                "param": None,
-                "code": "invalid_api_key",
-            }
-        assert served.client.get(path, headers={"Authorization": "bearer secret"}).status_code == 200
-    assert served.client.post("/v1/chat/completions", content=b"{").status_code == 401
-    assert served.client.get("/health").status_code == 200
-    assert "secret" not in repr(ServerSettings("m", api_key="secret"))
-
-
-def test_limits_of_the_cache(small, clip_data):
-    served = small(max_cached_visuals=2)
-    pictures = [to_data(Image.new("RGB", (20, 20), color)) for color in ("red", "green", "blue")]
-
-    def ask(url):
-        served.ask(
-            [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}, text("a")]}], max_tokens=1
-        )
-        return served.metric("visuals_encoded_total")
-
-    assert [ask(pictures[number]) for number in (0, 1, 0, 2, 0, 1)] == [1, 2, 2, 3, 3, 4]
-    assert served.metric("cached_visuals") == 2
-    served.ask(about(clip_data), max_tokens=1)
-    num_bytes = served.metric("cached_bytes")
-    [chat] = [visual.chat for visual in served.app.state.service.cache._kept.values() if visual.chat]
-    # visual tokens, and the keys and values of the prefill
-    assert 0 < chat.num_cached_bytes < num_bytes
-    small(max_cached_bytes=10).ask(about(clip_data))
-    nothing = small(max_cached_visuals=0)
-    nothing.ask(about(clip_data))
-    assert nothing.metric("cached_visuals") == nothing.metric("cached_bytes") == 0
-
-
-def test_large_requests(small, clip_data):
-    served = small(max_request_bytes=2000)
-    for content in (b"a" * 3000, iter([b"a" * 1500, b"a" * 1500])):
-        response = served.client.post("/v1/chat/completions", content=content)
-        assert (response.status_code, response.json()["error"]["code"]) == (413, "request_too_large")
-        assert (
-            "more than the 2,000 bytes that are taken (`--max-request-bytes`)" in response.json()["error"]["message"]
-        )
-    assert served.ask([{"role": "user", "content": "a"}])
-    assert served.metric("requests_in_server") == 0
-
-
-def test_a_body_that_pauses(served, monkeypatch):
-    monkeypatch.setattr("transformers_mvgpt.server.chat_endpoint._SILENCE_SECONDS", 0.05)
-
-    async def main():
-        sent = []
-        blocks = [{"type": "http.request", "body": b"{", "more_body": True}]
-
-        async def receive():
-            return blocks.pop() if blocks else await asyncio.sleep(60)
-
-        async def send(message):
-            sent.append(message)
-
-        scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [], "query_string": b""}
-        await served.app(scope, receive, send)
-        return sent
-
-    start, body = asyncio.run(main())
-    assert start["status"] == 408
-    assert json.loads(body["body"])["error"]["message"] == "The body stopped after 1 bytes: send it in time."
-    assert served.metric("requests_in_server") == 0
-
-
-def test_time_is_limited(small, monkeypatch):
-    served = small(request_seconds=1)
-
-    def dawdle(prepared, visuals, on_text, is_cancelled):
-        on_text("The ")
-        while not is_cancelled():
-            pass
-        return Answer("", "length", 0, 0)
-
-    monkeypatch.setattr(served.app.state.service.answerer, "answer", dawdle)
-    response = served.post([{"role": "user", "content": "a"}])
-    assert (response.status_code, response.json()["error"]["code"]) == (504, "timeout")
-    assert (
-        "took more than 1 seconds: ask for less, or raise `--request-seconds`" in response.json()["error"]["message"]
-    )
-    *_, error = events_of(served.post([{"role": "user", "content": "a"}], stream=True))
-    assert error["error"]["code"] == "timeout"
-
-
-def test_models_of_others(served):
-    with pytest.raises(ValueError, match="'qwen2' is none of the model types of this package"):
-        create_app(served.model.model.language_model, served.processor, ServerSettings("m"))
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"max_waiting": -1}, r"`max_waiting` \(-1\) must be at least 0."),
-        ({"request_seconds": float("nan")}, r"`request_seconds` \(nan\) must be at least 1."),
-        ({"api_key": " "}, "The API key must be printable ASCII without blanks around it, at least one character."),
-        ({"media_folders": ["/no/such"]}, "There is no folder '/no/such' to read media from. Check the path."),
-    ],
-)
-def test_settings(settings, message):
-    with pytest.raises(ValueError, match=message):
-        ServerSettings("m", **settings)
