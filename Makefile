@@ -17,7 +17,7 @@ VLLM_BIN := $(VENV)/vllm/bin
 # two processes with a thread each: on two cores, more threads would wait for each other
 PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo fuzz soak caption-soak gpu train-demo tiny-models ablations benchmarks benchmark-tables hub-configs test test-eval test-floor test-slow test-vllm style quality
+.PHONY: demo fuzz soak caption-soak gpu train-demo tiny-models ablations benchmarks benchmark-tables hub-configs test test-eval test-floor test-slow test-swift test-vllm style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
@@ -79,6 +79,10 @@ test-floor: $(VENV)/.installed-floor-$(FLOOR)
 # lmms-eval, and videos with the PyAV that it can be installed with
 test-eval: $(VENV)/.installed-eval
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(VENV)/eval/bin/python -m pytest -n 2 -k "not torchcodec and not opencv and not decord" $(EVAL_TESTS)
+
+# ms-swift with the plug-in of examples/
+test-swift: $(VENV)/.installed-swift
+	PYTHONPATH="$(CURDIR)/src" HF_HUB_OFFLINE=1 $(VENV)/swift/bin/python -m pytest tests/examples
 
 test-slow: $(VENV)/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
@@ -149,4 +153,12 @@ $(VENV)/.installed-vllm-$(VLLM): setup.cfg
 	$(VLLM_BIN)/python -c "import torchaudio, torchcodec" || $(VLLM_BIN)/python -m pip uninstall --yes torchaudio torchcodec
 	$(VLLM_BIN)/python -c "import torchvision" || echo > "$$($(VLLM_BIN)/python $(SITE_PACKAGES))/torchvision/_meta_registrations.py"
 	$(VLLM_BIN)/python -c "import torchvision, transformers_mvgpt"
+	touch $@
+
+# As that of lmms-eval, for ms-swift, which wants transformers below 5.20 and trl below 1.0.
+$(VENV)/.installed-swift: $(VENV)/.installed-dev
+	rm -rf $(VENV)/swift
+	$(BIN)/python -m venv $(VENV)/swift
+	$(BIN)/python $(SITE_PACKAGES) > "$$($(VENV)/swift/bin/python $(SITE_PACKAGES))/first.pth"
+	$(VENV)/swift/bin/python -m pip install --no-compile ms-swift==4.6.0 "transformers>=5.19,<5.20"
 	touch $@
