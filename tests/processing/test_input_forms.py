@@ -177,7 +177,7 @@ def test_pipeline(pipe, form, video, answers):
 
 
 @pytest.mark.parametrize("as_stream", [False, True], ids=["list", "generator"])
-@pytest.mark.parametrize("name", ["open_file", "noted_decoder", "noted_bytes"])
+@pytest.mark.parametrize("name", ["open_file", "noted_decoder", "memoryview", "noted_bytes"])
 def test_workers(pipe, video, short_video, answers, name, as_stream):
     """Open files and decoders are read by threads: sent to another process, a decoder would be a pointer into this one."""
     videos = [FORMS[name](path) for path in (video, short_video, video)]
@@ -191,7 +191,9 @@ def test_open_file_behind_paths_in_a_stream(pipe, video, answers):
     results = list(pipe(iter(videos), text=WHAT, num_workers=1, on_error="return"))
     good = [{"generated_text": answers[video, WHAT]}]
     assert results[::2] == [good, good]
-    assert "holds an open file or decoder, which cannot be sent to another process" in results[1][0]["error"]
+    assert (
+        "holds an open file, a decoder or the like, which cannot be sent to another process" in results[1][0]["error"]
+    )
 
 
 def test_selected_frames_of_a_decoder(pipe, video):

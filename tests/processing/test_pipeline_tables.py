@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Datasets, data frames and columns give the answers that their rows give one by one."""
 
+import datetime
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ def rows(video, short_video):
         "question": [WHAT, WHERE],
         "duration": [4.0, None],
         "label": ["a", "b"],
+        "day": [datetime.date(2026, 11, 28)] * 2,
     }
 
 

@@ -105,8 +105,8 @@ def _rows_of(table: Any, text: Any, images: Any) -> Any:
     if names is not None:
         check_columns(names, text)
     if isinstance(rows, list):
-        return [Row(values, text) for values in rows]
-    return (Row(values, text) for values in rows) if isinstance(rows, Iterator) else _Rows(rows, text)
+        return [Row.of(values, text) for values in rows]
+    return (Row.of(values, text) for values in rows) if isinstance(rows, Iterator) else _Rows(rows, text)
 
 
 class _Rows(Dataset):
@@ -117,7 +117,7 @@ class _Rows(Dataset):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Row:
-        return Row(self.rows[index], self.question)
+        return Row.of(self.rows[index], self.question)
 
 
 class _Items(Dataset):

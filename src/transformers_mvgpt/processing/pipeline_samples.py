@@ -28,31 +28,38 @@ class Row:
     A row of a table.
 
     Args:
-        values (`Mapping[str, Any]`): the row. Columns with other names than [`QUESTIONS`], [`VISUALS`] and [`SEGMENT`] are not looked at.
+        values (`Mapping[str, Any]`): the columns that are looked at: [`QUESTIONS`], [`VISUALS`] and [`SEGMENT`].
+        names (`list[str]`): those of all columns.
         question (`str`, *optional*): what is asked about each row, instead of what a column says.
     """
 
     values: Mapping[str, Any]
+    names: list[str]
     question: str | None = None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], question: str | None = None) -> "Row":
+        """Of a whole row."""
+        known = {*VISUALS, *SEGMENT, *(QUESTIONS if question is None else ())}
+        values = {name: value for name, value in row.items() if name in known and not is_missing(value)}
+        return cls(values, list(map(str, row)), question)
 
     def to_sample(self) -> dict[str, Any]:
         """
         Raises:
             ValueError: if a question or the visuals are missing.
         """
-        names = list(self.values)
-        check_columns(names, self.question)
-        known = {*VISUALS, *SEGMENT, *(QUESTIONS if self.question is None else ())}
-        sample = {name: value for name, value in self.values.items() if name in known and not is_missing(value)}
+        check_columns(self.names, self.question)
+        sample = dict(self.values)
         if self.question is not None:
             sample["text"] = self.question
         if not sample.keys() & set(QUESTIONS):
-            [name] = set(names) & set(QUESTIONS)
+            [name] = set(self.names) & set(QUESTIONS)
             raise ValueError(
                 f"The question is missing: the row has nothing in its column {name!r}. Say what to answer."
             )
-        visuals = [name for name in names if name in VISUALS]
-        if visuals and not any(sample.get(name) is not None for name in visuals):
+        visuals = [name for name in self.names if name in VISUALS]
+        if visuals and not sample.keys() & set(visuals):
             raise ValueError(f"The row has nothing in its column {' or '.join(map(repr, visuals))}: leave it out.")
         return sample
 

@@ -1,21 +1,28 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Samples of the pipeline, read and preprocessed one by one: in this process, in others, or in threads."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
+from numbers import Number
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from transformers.pipelines.pt_utils import PipelineDataset
 from transformers.utils.chat_template_utils import Chat
 
-from ..video.given_decoders import is_video_decoder
 from .chat_parts import VideoWithOptions
 from .pipeline_samples import Row
+
+
+# What is sent to another process as it is.
+_SENT = (str, bytes, bytearray, Number, os.PathLike, np.ndarray, np.generic, Image.Image)
 
 
 @dataclass(frozen=True)
@@ -104,8 +111,8 @@ def make_loader(
     collate: Callable[[list[dict[str, Any]]], Any],
 ) -> Iterable[Any]:
     """
-    Batches of preprocessed samples in their order. Workers are processes, or threads where they preprocess on a GPU or read files and
-    decoders that are open already. What has no length is read here, no further ahead than `2 * num_workers` batches, and its items are
+    Batches of preprocessed samples in their order. Workers are processes, or threads where they preprocess on a GPU or a sample cannot
+    be sent to another process. What has no length is read here, no further ahead than `2 * num_workers` batches, and its items are
     sent to the workers.
 
     Args:
@@ -113,12 +120,12 @@ def make_loader(
         preprocess, options, num_workers, batch_size, collate: as of [`PreprocessingThreads`].
     """
     is_sized = isinstance(samples, Sized)
-    is_open = isinstance(samples, list) and _holds_open_file(samples)
+    is_here = isinstance(samples, list) and _stays_here(samples)
     if not is_sized:
         samples = iter(samples)
         first = list(islice(samples, 1))
-        is_open, samples = _holds_open_file(first), chain(first, samples)
-    if is_open or _is_on_accelerator(options):
+        is_here, samples = _stays_here(first), chain(first, samples)
+    if is_here or _is_on_accelerator(options):
         samples = map(samples.__getitem__, range(len(samples))) if is_sized else samples
         return PreprocessingThreads(samples, preprocess, options, num_workers, batch_size, collate)
     workers: dict[str, Any] = {"num_workers": num_workers, "batch_size": batch_size, "collate_fn": collate}
@@ -127,27 +134,32 @@ def make_loader(
     return DataLoader(_Preprocessing(preprocess, options), sampler=map(_sendable, samples), **workers)
 
 
-def _holds_open_file(sample: Any) -> bool:
-    """Whether an open file or decoder is in it, which another process could not read, or not without moving it here."""
+def _stays_here(sample: Any) -> bool:
+    """
+    Whether something is in it that cannot be sent to another process, such as an open file, or not without harm: a decoder would be a
+    pointer into this process there. Where that is not known, it stays.
+    """
     if isinstance(sample, Mapping):
-        return any(map(_holds_open_file, sample.values()))
+        return any(map(_stays_here, sample.values()))
     if isinstance(sample, (list, tuple)):
-        return any(map(_holds_open_file, sample))
-    if isinstance(sample, Row):
-        return _holds_open_file(sample.values)
-    if isinstance(sample, (Chat, VideoWithOptions)):
-        return _holds_open_file(sample.messages if isinstance(sample, Chat) else sample.video)
-    return is_video_decoder(sample) or callable(getattr(sample, "read", None))
+        return any(map(_stays_here, sample))
+    if isinstance(sample, (Row, Chat, VideoWithOptions)):
+        return any(map(_stays_here, vars(sample).values()))
+    if isinstance(sample, np.ndarray) and sample.dtype.hasobject:
+        return any(map(_stays_here, sample.flat))
+    if isinstance(sample, torch.Tensor):
+        return sample.device.type != "cpu"
+    return not (sample is None or isinstance(sample, _SENT))
 
 
 def _sendable(sample: Any) -> Any:
     """The sample, for another process; or why it cannot be sent there."""
-    if not _holds_open_file(sample):
+    if not _stays_here(sample):
         return sample
     return UnreadSample(
         ValueError(
-            "The sample holds an open file or decoder, which cannot be sent to another process as the samples before it: pass paths or bytes, "
-            "or `num_workers=0`."
+            "The sample holds an open file, a decoder or the like, which cannot be sent to another process as the samples before it: pass "
+            "paths or bytes, or `num_workers=0`."
         )
     )
 

@@ -254,8 +254,6 @@ class _SourceRows(_Rows):
     ) -> None:
         folder = source.folder if media_folder is None else media_folder
         super().__init__(inputs, label, MediaFolder(folder, media_anywhere))
-        if isinstance(source, ArrowSource):
-            source = ArrowSource(_undecoded(source.dataset), source.name)
         self.source = source
 
     def __len__(self) -> int:
@@ -273,11 +271,3 @@ class _SourceRows(_Rows):
 
     def describe(self, index: int) -> str:
         return self.source.describe(index)
-
-
-def _undecoded(dataset: Any) -> Any:
-    """A dataset whose videos and images are files still: the processor opens them, within its limits."""
-    for name, feature in (getattr(dataset, "features", None) or {}).items():
-        if type(feature).__name__ in ("Video", "Image") and getattr(feature, "decode", False):
-            dataset = dataset.cast_column(name, type(feature)(decode=False))
-    return dataset
