@@ -78,7 +78,7 @@ test-floor: $(VENV)/.installed-floor-$(FLOOR)
 
 # lmms-eval, and videos with the PyAV that it can be installed with
 test-eval: $(VENV)/.installed-eval
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(VENV)/eval/bin/python -m pytest -n 2 -k "not torchcodec and not opencv and not decord" $(EVAL_TESTS)
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(VENV)/eval/bin/python -m pytest -n 2 --dist loadfile -k "not torchcodec and not opencv and not decord" $(EVAL_TESTS)
 
 # ms-swift with the plug-in of examples/
 test-swift: $(VENV)/.installed-swift

@@ -43,6 +43,7 @@ def evaluate(
 
 if __name__ == "__main__":
     plan, out = map(Path, sys.argv[1:])
-    records = {name: evaluate(**run) for name, run in json.loads(plan.read_text("utf-8")).items()}
+    records: dict[str, Any] = {name: evaluate(**run) for name, run in json.loads(plan.read_text("utf-8")).items()}
+    records["processes"] = PartialState().num_processes
     if PartialState().is_main_process:
         out.write_text(json.dumps(records, default=float), encoding="utf-8")

@@ -105,17 +105,18 @@ def run(folder, runs, num_processes=1):
         with socket.socket() as free:
             free.bind(("localhost", 0))
             port = free.getsockname()[1]
-        options = ("--cpu", f"--num_processes={num_processes}", f"--main_process_port={port}", "--num_machines=1")
-        command += ["-m", "accelerate.commands.launch", *options, "--mixed_precision=no", "--dynamo_backend=no"]
+        command += ["-m", "torch.distributed.run", f"--nproc_per_node={num_processes}", f"--master_port={port}"]
     process = subprocess.run(
         [*command, str(SCRIPT), str(folder / "plan.json"), str(out)],
         cwd=folder,
-        env={**os.environ, "HF_HOME": str(folder / "hf")},
+        env={**os.environ, "HF_HOME": str(folder / "hf"), "ACCELERATE_USE_CPU": "true"},
         capture_output=True,
         text=True,
     )
     assert process.returncode == 0, process.stderr[-3000:]
-    return json.loads(out.read_text("utf-8"))
+    records = json.loads(out.read_text("utf-8"))
+    assert records.pop("processes") == num_processes
+    return records
 
 
 @pytest.fixture(scope="module")
@@ -202,15 +203,23 @@ def test_other_families(records):
 
 def test_nothing_is_scored_where_videos_cannot_be_read(records):
     assert re.fullmatch(
-        "2 documents could not be shown to the model: drawn_clips, document 1: The video 'damaged.mp4' .*; drawn_clips, "
-        r"document 2: .*'missing.mp4'.*\. Nothing is scored. Replace the files, or pass `on_error=empty` in `--model_args`, which "
+        "Documents could not be shown to the model, 2 in all: drawn_clips, document 1: The video 'damaged.mp4' .*; drawn_clips, "
+        r"document 2: .*'missing.mp4'.*[^.]\. Nothing is scored. Replace the files, or pass `on_error=empty` in `--model_args`, which "
         "gives them empty answers.",
         records["damaged"]["error"],
     )
     assert re.match(
-        "1 documents could not be shown to the model: drawn_choices, document 1: The video 'damaged.mp4' ",
+        "Documents could not be shown to the model, 1 in all: drawn_choices, document 1: The video 'damaged.mp4' ",
         records["damaged choices"]["error"],
     )
+
+
+def test_processes_that_do_not_know_each_other(monkeypatch):
+    from transformers_mvgpt.evaluation.lmms_eval_models import SimpleVisionLanguageModel
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="2 processes were started, .* for one group: set ACCELERATE_USE_CPU=true"):
+        SimpleVisionLanguageModel(str(CHECKPOINT))
 
 
 def test_one_of_several_processes_does_not_leave_the_others_waiting():
@@ -220,7 +229,7 @@ def test_one_of_several_processes_does_not_leave_the_others_waiting():
     model.on_error, model._world_size = "raise", 2
     failed = {f"clips, document {number}": "It is damaged." for number in range(12)}
     with pytest.raises(
-        SystemExit, match="12 documents .*; clips, document 9: It is damaged.; and 2 more. Nothing is scored"
+        SystemExit, match="model, 12 in all: .*; clips, document 9: It is damaged; and 2 more. Nothing is scored"
     ):
         model._report(failed)
 

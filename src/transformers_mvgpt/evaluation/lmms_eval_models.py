@@ -2,6 +2,7 @@
 """The models of this package in lmms-eval: `--model mvgpt`. Answers are those of the pipeline."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -64,7 +65,7 @@ class SimpleVisionLanguageModel(lmms):
             nothing is scored. `"empty"`: the answer is empty, and a warning names them; tasks score that each in its own way.
 
     Raises:
-        ValueError: if an argument has another value.
+        ValueError: if an argument has another value, or processes that were started together do not know each other.
     """
 
     is_simple = True
@@ -92,6 +93,11 @@ class SimpleVisionLanguageModel(lmms):
             check_quantization(quantization)
         # one process may answer for long after the others are done
         self.accelerator = Accelerator(kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(weeks=1))])
+        if self.accelerator.num_processes < (started := int(os.environ.get("WORLD_SIZE", "1"))):
+            raise ValueError(
+                f"{started} processes were started, and accelerate does not take them for one group: set ACCELERATE_USE_CPU=true where "
+                "there is no GPU."
+            )
         self._rank, self._world_size = self.accelerator.process_index, self.accelerator.num_processes
         self.device = self.accelerator.device
         if device is not None and self._world_size == 1:
@@ -206,9 +212,9 @@ class SimpleVisionLanguageModel(lmms):
     def _report(self, failed: dict[str, str]) -> None:
         if not failed:
             return
-        named = "; ".join(f"{name}: {error}" for name, error in list(failed.items())[:_NAMED])
+        named = "; ".join(f"{name}: {error.rstrip('.')}" for name, error in list(failed.items())[:_NAMED])
         more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
-        found = f"{len(failed)} documents could not be shown to the model: {named}{more}."
+        found = f"Documents could not be shown to the model, {len(failed)} in all: {named}{more}."
         if self.on_error == "empty":
             logger.warning("%s Their answers are empty.", found)
             return
