@@ -40,6 +40,7 @@ def test_where_nothing_tells_how_alike_they_are():
     assert all_right == Estimate(1.0, *wilson_interval(1.0, 2))
     one_video = estimate_mean([1, 0], ["clip", "clip"])
     assert one_video == Estimate(0.5, *wilson_interval(0.5, 1))
+    assert estimate_mean([0.5, 0.5, 0.5], range(3)) == Estimate(0.5, None, None)
     assert estimate_mean([0.3, 0.5], ["clip", "clip"]) == Estimate(pytest.approx(0.4), None, None)
 
 

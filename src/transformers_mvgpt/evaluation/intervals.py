@@ -54,7 +54,8 @@ def estimate_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Esti
     mean = float(array.mean())
     if np.isin(array, (0, 1)).all():
         return Estimate(mean, *wilson_interval(mean, effective_number(mean, sums, counts)))
-    if len(counts) == 1:
+    # what does not vary says nothing of how much it would
+    if len(counts) == 1 or (array == array[0]).all():
         return Estimate(mean, None, None)
     return Estimate(mean, *_bootstrap_interval(sums, counts))
 

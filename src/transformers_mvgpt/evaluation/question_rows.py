@@ -145,7 +145,7 @@ def _nearest_key(key: str) -> str | None:
 
 
 def _fields_of_chat(row: Mapping[str, Any], media: MediaFolder) -> dict[str, Any]:
-    if RIGHT_ANSWER in row:  # as `mvgpt evaluate --answers` has written it
+    if RIGHT_ANSWER in row and isinstance(row.get("messages"), list):  # as `mvgpt evaluate --answers` has written it
         right = {"role": "assistant", "content": row[RIGHT_ANSWER]}
         row = {**row, "messages": [*row["messages"], right]}
         row = {key: value for key, value in row.items() if key not in ("question", "answer", "options")}
