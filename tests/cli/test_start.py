@@ -51,6 +51,7 @@ def run_script(script: str, arguments: Sequence[str] = ()) -> subprocess.Complet
         (["--help"], 0, set()),
         (["--version"], 0, set()),
         (["ask", "--help"], 0, set()),
+        (["caption", "--help"], 0, set()),
         (["train", "--help"], 0, {"huggingface_hub", "yaml"}),
         (["dance"], 2, set()),
         (["ask", "clip.mp4"], 2, set()),

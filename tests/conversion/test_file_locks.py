@@ -11,8 +11,8 @@ from transformers_mvgpt.conversion.file_locks import locked
 
 
 HOLDER = """
-import os, sys, time
-from transformers_mvgpt.conversion.file_locks import locked
+import os, runpy, sys, time
+locked = runpy.run_path(sys.argv[3])["locked"]  # without torch
 
 with locked(sys.argv[1], "taken"):
     if sys.argv[2] == "fork" and os.fork() == 0:
@@ -43,7 +43,7 @@ def test_it_is_there_while_it_is_held(tmp_path):
 def test_it_dies_with_its_process(tmp_path, kind):
     """Also where a process that it has forked, such as one that decodes, lives on."""
     path = tmp_path / "lock"
-    command = [sys.executable, "-c", HOLDER, str(path), kind]
+    command = [sys.executable, "-c", HOLDER, str(path), kind, file_locks.__file__]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         lives_on = int(holder.stdout.readline())
         try:
