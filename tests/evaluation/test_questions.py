@@ -93,6 +93,10 @@ def test_videos_outside_of_the_folder_on_request(tmp_path):
             r"sample 0 .* or allow it with `media_anywhere=true` if you trust the data",
         ),
         (
+            [{"video": "a.mp4", "conversations": TURNS[:1], "right_answer": "x"}],
+            r"it has no turn of the assistant, so that there is nothing to learn",
+        ),
+        (
             [{"video": "a.mp4", "conversations": TURNS[:3]}],
             r"it does not end with a question and the assistant's turn",
         ),
