@@ -99,11 +99,25 @@ def test_parquet_is_made_when_all_rows_are_there(tmp_path):
     assert parquet.read_table(path).column("key").to_pylist() == ["1", "2", "3"]
 
 
-def test_rows_that_fit_no_table_stay_lines(tmp_path):
+def test_texts_that_are_no_unicode(tmp_path):
+    """Names of files may be any bytes, and texts of others may hold half a pair."""
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    row = {"key": "1", "video": "a\udcff.mp4", "options": ["\ud800"], "answer": "é"}
+    lines, table = AnswersFile(tmp_path / "a.jsonl", RUN), AnswersFile(tmp_path / "a.parquet", RUN)
+    for file in (lines, table):
+        file.append(row)
+        file.finish()
+    assert AnswersFile(tmp_path / "a.jsonl", RUN).rows == [row]
+    [read] = parquet.read_table(tmp_path / "a.parquet").to_pylist()
+    assert (read["video"], read["options"], read["answer"]) == (r"a\udcff.mp4", [r"\ud800"], "é")
+
+
+@pytest.mark.parametrize("value", [3, 1 << 80])
+def test_rows_that_fit_no_table_stay_lines(tmp_path, value):
     pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     file = AnswersFile(tmp_path / "answers.parquet", RUN)
     file.append({"key": "1", "place": "Rome"})
-    file.append({"key": "2", "place": 3})
+    file.append({"key": "2", "place": value})
     with pytest.raises(
         ValueError, match=r"do not fit a Parquet file .*: they are in .*answers\.parquet\.jsonl; give a col"
     ):

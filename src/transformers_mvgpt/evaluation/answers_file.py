@@ -71,7 +71,8 @@ class AnswersFile:
         """Adds a row. It stays if the process is killed."""
         line = json.dumps({**row, RUN: self.run}, ensure_ascii=False, default=_plain) + "\n"
         with full_disk_is_named(self._lines), open(self._lines, "wb" if self._overwrite else "ab") as file:
-            file.write(line.encode("utf-8", "replace"))
+            # what is no Unicode, such as half of a surrogate pair in a file's name, becomes JSON's escape for it
+            file.write(line.encode("utf-8", "backslashreplace"))
         self._overwrite = False
 
     def finish(self) -> None:
@@ -82,10 +83,11 @@ class AnswersFile:
         rows = [json.loads(line) for line in self._lines.read_text(encoding="utf-8").splitlines()]
         names = dict.fromkeys(name for row in rows for name in row)
         try:
-            table = pyarrow.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])
-        except pyarrow.ArrowException as error:
+            table = pyarrow.Table.from_pylist([_in_unicode({name: row.get(name) for name in names}) for row in rows])
+        except (pyarrow.ArrowException, OverflowError) as error:
             raise ValueError(
-                f"The answers do not fit a Parquet file ({shorten(error)}): they are in {self._lines}; give a column values of one type."
+                f"The answers do not fit a Parquet file ({shorten(str(error))}): they are in {self._lines}; give a column values of one "
+                "type."
             ) from error
         sink = pyarrow.BufferOutputStream()
         parquet.write_table(table, sink)
@@ -158,6 +160,15 @@ def _import_pyarrow() -> tuple[Any, Any]:
             "Answers in a Parquet file need pyarrow: pip install pyarrow, or name a .jsonl file."
         ) from error
     return pyarrow, pyarrow.parquet
+
+
+def _in_unicode(value: Any) -> Any:
+    """The same with texts that Parquet can hold: what is no Unicode is written out."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_in_unicode(name): _in_unicode(one) for name, one in value.items()}
+    return [_in_unicode(one) for one in value] if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> Any:
