@@ -129,10 +129,13 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --editable ".[dev]"
 	touch $@
 
-# Only transformers differs: in front of the other packages, it needs no second environment.
+# In front of the other packages, it needs no second environment: transformers, and what of the environment it does not go with.
+LISTED := import json, sys; print(*("{name}=={version}".format(**entry["metadata"]) for entry in json.load(sys.stdin)["install"]), sep="\n")
 $(VENV)/.installed-floor-$(FLOOR): $(VENV)/.installed-dev
 	rm -rf $(VENV)/floor
-	$(BIN)/python -m pip install --no-deps --target $(VENV)/floor transformers==$(FLOOR)
+	$(BIN)/python -m pip install --dry-run --quiet --report - transformers==$(FLOOR) > $(VENV)/floor.json
+	$(BIN)/python -c '$(LISTED)' < $(VENV)/floor.json > $(VENV)/floor.txt
+	$(BIN)/python -m pip install --no-deps --target $(VENV)/floor --requirement $(VENV)/floor.txt
 	touch $@
 
 # An environment that sees the packages of the first one, and has in front of them what lmms-eval wants in other versions.
