@@ -25,7 +25,7 @@ from transformers.dynamic_module_utils import (
     get_relative_imports,
 )
 
-from hub_folders import put_in_cache, read_json, run_without_package, write_untrained
+from hub_folders import WITHOUT_NUMBA, put_in_cache, read_json, run_without_package, write_untrained
 from transformers_mvgpt import VideoTextToTextPipeline
 from transformers_mvgpt.conversion import export_hub
 from transformers_mvgpt.conversion.remote_code import RemoteCode
@@ -200,7 +200,7 @@ def test_saved_again_without_the_package(remote_run, questions, expected):
 def test_plain_saved_again_without_the_package(tmp_path, remote_run, questions, expected):
     alone, _ = remote_run
     shutil.copytree(alone / "again-1", tmp_path / "model")
-    printed = run_without_package(REMOTE_CODE_RUN, tmp_path, json.dumps([questions, "model"]))
+    printed = run_without_package(REMOTE_CODE_RUN, tmp_path, json.dumps([questions, "model"]), **WITHOUT_NUMBA)
     assert json.loads(printed.splitlines()[-1])["model"] == expected
     assert_complete(tmp_path / "again-0", plain=True)
 
@@ -211,7 +211,7 @@ def test_saved_again_with_the_package(tmp_path, exported, questions, expected):
     AutoModelForImageTextToText.from_pretrained(exported).save_pretrained(again)
     AutoProcessor.from_pretrained(exported).save_pretrained(again)
     assert_complete(again)
-    printed = run_without_package(REMOTE_CODE_RUN, again.parent, json.dumps([questions, "model"]))
+    printed = run_without_package(REMOTE_CODE_RUN, again.parent, json.dumps([questions, "model"]), **WITHOUT_NUMBA)
     assert json.loads(printed.splitlines()[-1])["model"] == expected
 
 
@@ -220,7 +220,7 @@ def test_saved_by_one_then_the_other(tmp_path, remote_run, questions, expected):
     pipe = pipeline("video-text-to-text", model=str(alone / "again-0"), device="cpu")
     pipe.save_pretrained(tmp_path / "model")
     assert_complete(tmp_path / "model")
-    printed = run_without_package(REMOTE_CODE_RUN, tmp_path, json.dumps([questions, "model"]))
+    printed = run_without_package(REMOTE_CODE_RUN, tmp_path, json.dumps([questions, "model"]), **WITHOUT_NUMBA)
     assert json.loads(printed.splitlines()[-1])["model"] == expected
 
 
@@ -255,7 +255,9 @@ class TestHubCache:
 
     def test_without_the_package(self, tmp_path, repositories, questions):
         cache, folders = repositories
-        printed = run_without_package(REMOTE_CODE_RUN, tmp_path, json.dumps([questions, *folders]), HF_HUB_CACHE=cache)
+        printed = run_without_package(
+            REMOTE_CODE_RUN, tmp_path, json.dumps([questions, *folders]), HF_HUB_CACHE=cache, **WITHOUT_NUMBA
+        )
         answers = json.loads(printed.splitlines()[-1])
         assert answers == {repository: answer(folder, questions) for repository, folder in folders.items()}
         for number in range(2):

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor
 
-from hub_folders import read_json, run_without_package
+from hub_folders import WITHOUT_NUMBA, read_json, run_without_package
 from tiny_families import write_mobilevlm, write_tinyllava
 from transformers_mvgpt.conversion import export_hub
 from transformers_mvgpt.conversion.remote_code import RemoteCode
@@ -78,8 +78,7 @@ def visuals(alone) -> dict[str, dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def remote_answers(alone, visuals) -> dict[str, list[list[int]]]:
-    # what numba compiles is compared elsewhere, and would be compiled once more for files in another place
-    printed = run_without_package(REMOTE_CODE_RUN, alone, json.dumps(visuals), MVGPT_DISABLE_NUMBA=1)
+    printed = run_without_package(REMOTE_CODE_RUN, alone, json.dumps(visuals), **WITHOUT_NUMBA)
     return json.loads(printed.splitlines()[-1])
 
 

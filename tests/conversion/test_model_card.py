@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from hub_folders import put_in_cache, run_without_package, write_untrained
+from hub_folders import WITHOUT_NUMBA, put_in_cache, run_without_package, write_untrained
 from release_layout import make_release
 from transformers_mvgpt import MobileVideoGPTConfig
 from transformers_mvgpt.conversion import export_hub
@@ -164,7 +164,7 @@ class TestSnippets:
     def test_without_the_package(self, tmp_path, snippets):
         for snippet in snippets[:2]:
             assert "trust_remote_code=True" in snippet
-            printed = run_without_package(printing(snippet), tmp_path, HF_HUB_CACHE=tmp_path / "hub")
+            printed = run_without_package(printing(snippet), tmp_path, HF_HUB_CACHE=tmp_path / "hub", **WITHOUT_NUMBA)
             assert_shown(printed.splitlines()[-1], snippet)
 
     def test_with_the_package(self, tmp_path, snippets):

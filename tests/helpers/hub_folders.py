@@ -15,6 +15,8 @@ from train_demo.small_model import make_config, make_processor
 from transformers_mvgpt import MobileVideoGPTForConditionalGeneration
 
 
+# What numba compiles would be compiled once more for files in another place. One run of `test_hub_repository.py` has it.
+WITHOUT_NUMBA = {"MVGPT_DISABLE_NUMBA": 1}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 WITHOUT_PACKAGE = """\
 import sys

@@ -1,4 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+import gc
 import mmap
 import os
 import subprocess
@@ -14,6 +15,14 @@ from soak.__main__ import NUM_MEASUREMENTS, find_growth, soak
 
 ROOT = Path(__file__).parents[2]
 MAX_BYTES = 10_000_000
+
+
+@pytest.fixture(autouse=True)
+def nothing_old_is_collected():
+    """Each measurement collects garbage, which takes long among all that the tests have imported."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def test_what_stays_is_no_growth():
