@@ -111,7 +111,7 @@ STEP_OPTIONS = {
 @pytest.mark.parametrize("name", STEP_OPTIONS)
 def test_steps_are_the_same(device, model, calls, name):
     if name == "prompt lookup" and CACHE_NAME == OLD_NAME:
-        pytest.skip("transformers 5.23 has no prompt lookup with a cache of fixed size")
+        pytest.skip("transformers before 5.24 has no prompt lookup with a cache of fixed size")
     if name == "attentions":
         model.set_attn_implementation("eager")
     prompt = make_prompt(*range(5, 45), *range(5, 45))

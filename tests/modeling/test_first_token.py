@@ -8,6 +8,8 @@ from transformers import DynamicCache, GenerationMixin
 from recorded_graphs import PretendedAhead, pretend_to_record
 from tiny_models import NUM_VIDEO_TOKENS, VIDEO_ID, make_prompt, make_sample, make_videos, tiny_model
 from transformers_mvgpt.compat.cache_name import CACHE_NAME
+from transformers_mvgpt.compat.encoded_visuals import WithEncodedVisuals
+from transformers_mvgpt.compat.visuals_in_chunks import WithChunkedPrefill
 from transformers_mvgpt.kernels.dispatch import enable_cuda_graphs
 from transformers_mvgpt.kernels.graphs_ahead import Ahead
 from transformers_mvgpt.kernels.late_answer import LateAnswer
@@ -35,8 +37,11 @@ def events(monkeypatch):
     watch(PretendedAhead, "__init__", "encoders")
     watch(PretendedAhead, "join", "joined")
     watch(GenerationMixin, "_prepare_special_tokens", "special tokens")
-    watch(GenerationMixin, "_maybe_prepare_encoder_kwargs_for_generation", "encoders' turn")
-    watch(GenerationMixin, "_prefill", "prefill")
+    # in older releases of transformers they are this package's
+    bases = (WithEncodedVisuals, WithChunkedPrefill, GenerationMixin)
+    methods = {"_maybe_prepare_encoder_kwargs_for_generation": "encoders' turn", "_prefill": "prefill"}
+    for name, event in methods.items():
+        watch(next(base for base in bases if name in vars(base)), name, event)
     return events
 
 

@@ -7,6 +7,7 @@ from transformers import Trainer, TrainingArguments
 
 from checkpointing import enable_checkpointing
 from tiny_models import make_sample, tiny_config, tiny_model
+from transformers_mvgpt.compat.checkpointing_name import CHECKPOINTING
 
 
 SAMPLE = make_sample(5, "video:a", 6, "image:i", 7, 8)
@@ -129,7 +130,7 @@ def test_trainer_trains_all_that_is_read(activation_checkpointing, tmp_path):
     pytest.importorskip("accelerate")
     model = tiny_model()
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    make_trainer(model, tmp_path, max_steps=4, activation_checkpointing=activation_checkpointing).train()
+    make_trainer(model, tmp_path, max_steps=4, **{CHECKPOINTING: activation_checkpointing}).train()
     unchanged = {name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])}
     assert unchanged == {name for name in before if name.startswith(UNREAD)}
 
