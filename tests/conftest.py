@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from transformers import Pipeline
 
 
 pytest_plugins = ["shared_fixtures"]
@@ -24,12 +25,17 @@ settings.register_profile("reproducible", derandomize=True, deadline=None, max_e
 settings.load_profile("reproducible")
 
 
+_PASSES_BOTH = "Passing `generation_config` together with generation-related arguments"
+# before 5.20, transformers' own pipelines do
+_PIPELINES_PASS_BOTH = not hasattr(Pipeline, "_prepare_generate_kwargs")
+
+
 class FailOnDeprecation(logging.Handler):
     """Deprecations that transformers logs, rather than warns of, fail the test that caused them."""
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
-        if "deprecat" in message.lower():
+        if "deprecat" in message.lower() and not (_PIPELINES_PASS_BOTH and _PASSES_BOTH in message):
             pytest.fail(f"transformers logged a deprecation: {message}")
 
 

@@ -13,6 +13,7 @@ from transformers import GenerationConfig, GenerationMixin, Pipeline
 from transformers.utils.chat_template_utils import Chat
 from transformers.video_utils import VideoMetadata
 
+from ..compat.pipeline_options import GenerateOptions
 from ..video.error_text import describe_error
 from ..video.limits import shorten
 from .out_of_memory import explain_out_of_memory, what_to_lower
@@ -28,7 +29,7 @@ _GENERATE_OPTIONS |= set(inspect.signature(GenerationMixin.generate).parameters)
 _OF_LISTS = ("batch_size", "num_workers")
 
 
-class VideoTextToTextPipeline(Pipeline):
+class VideoTextToTextPipeline(Pipeline, GenerateOptions):
     r"""
     Answers questions about videos (and images).
 
