@@ -141,6 +141,8 @@ def test_a_run_that_is_killed_goes_on(folder, undisturbed, out):
 
 def test_parquet_goes_on_with_more_rows(folder):
     parquet = pytest.importorskip("pyarrow.parquet")
+    run("out.parquet", inputs="clips/a.mp4")
+    assert parquet.read_schema("out.parquet").names == ["video", "question", "answer", "error"]
     run("out.parquet", inputs=["clips/a.mp4", "clips/c.mp4"])
     counts, rows = run("out.parquet", inputs=["clips/b.mp4", "clips/a.mp4", "clips/c.mp4"])
     assert [row["video"] for row in rows] == ["clips/b.mp4"]

@@ -17,7 +17,8 @@ _JSON_COLUMNS = b"transformers_mvgpt.json_columns"
 
 def write_parquet(lines: Path, target: Path) -> None:
     """
-    Makes a Parquet file of a file of lines. A column whose values have types that do not go together becomes text: JSON.
+    Makes a Parquet file of a file of lines. It has the columns `answer` and `error` in any case. A column whose
+    values have types that do not go together becomes text: JSON.
 
     Raises:
         ImportError: if pyarrow is missing.
@@ -43,6 +44,8 @@ def write_parquet(lines: Path, target: Path) -> None:
                     mixed.add(name)
             except (pyarrow.ArrowException, OverflowError):
                 mixed.add(name)
+    names.update(dict.fromkeys(("answer", "error")))  # also where there is none
+    types |= {name: types.get(name, pyarrow.null()) for name in names}
     types |= dict.fromkeys(mixed, pyarrow.string())
     types |= {name: pyarrow.string() for name, kind in types.items() if kind == pyarrow.null()}
     metadata = {_JSON_COLUMNS: json.dumps(sorted(mixed))}
