@@ -171,7 +171,8 @@ class SimpleVisionLanguageModel(lmms):
         with self._progress(len(asked)) as bar:
             for numbers in alike.values():
                 options, stops = generate_options(asked[numbers[0]].generation_kwargs)
-                records = self._run((asked[number].make_chat() for number in numbers), options, stops)
+                # without the stops: transformers would look through the vocabulary for them at each call
+                records = self._run((asked[number].make_chat() for number in numbers), options)
                 for number, [record] in zip(numbers, records, strict=True):
                     if "error" in record:
                         failed[asked[number].name] = record["error"]
@@ -181,9 +182,7 @@ class SimpleVisionLanguageModel(lmms):
         self._report(failed)
         return answers
 
-    def _run(
-        self, chats: Iterator[list[dict[str, Any]]], options: dict[str, Any], stops: list[str]
-    ) -> Iterator[list[dict[str, Any]]]:
+    def _run(self, chats: Iterator[list[dict[str, Any]]], options: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
         return self.pipe(
             chats,
             return_full_text=False,
@@ -192,7 +191,6 @@ class SimpleVisionLanguageModel(lmms):
             num_workers=self.num_workers,
             **self._processor_options,
             **options,
-            **({"stop_sequence": stops} if stops else {}),
         )
 
     def _continuation(self, request: Instance) -> str:
