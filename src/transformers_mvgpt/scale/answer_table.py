@@ -40,7 +40,7 @@ class AnswerTable:
         out (`str`): the file, `.jsonl` or `.parquet`.
 
     Attributes:
-        num_answers, num_errors (`int`): rows of both kinds, as [`read`] and [`append`] have counted them.
+        num_answers, num_errors (`int`): rows of both kinds, as [`read`] and [`count`] have counted them.
 
     Raises:
         ValueError: if it has another suffix.
