@@ -169,11 +169,9 @@ def test_wrong_parts_of_openai(pipe, part, message):
 
 def test_pipeline(pipe, form, video, answers):
     expected = [{"generated_text": answers[video, WHAT]}]
+    samples = [{"video": form(), "question": WHAT}, {"videos": [form()], "text": WHAT}, ask(WHAT, film(form()))]
+    assert pipe(samples, batch_size=3, return_full_text=False) == [expected] * 3
     assert pipe(form(), text=WHAT) == expected
-    assert pipe([form(), video], text=WHAT, batch_size=2) == [expected, expected]
-    for sample in ({"video": form(), "question": WHAT}, {"videos": [form()], "text": WHAT}):
-        assert pipe(sample) == expected
-    assert pipe(ask(WHAT, film(form())), return_full_text=False) == expected
 
 
 @pytest.mark.parametrize("as_stream", [False, True], ids=["list", "generator"])

@@ -64,13 +64,15 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("batch_size, num_workers", [(1, 0), (2, 1)])
-@pytest.mark.parametrize("name", TABLES)
-def test_tables(pipe, rows, expected, name, batch_size, num_workers):
+WITH_WORKERS = [(name, 1) for name in ("data_frame", "videos", "bytes", "streamed", "streamed_without_features")]
+
+
+@pytest.mark.parametrize("name, num_workers", [*((name, 0) for name in TABLES), *WITH_WORKERS])
+def test_tables(pipe, rows, expected, name, num_workers):
     if name in ("own_options", "formatted"):
         need_torchcodec()
     table = TABLES[name](rows)
-    results = pipe(table, batch_size=batch_size, num_workers=num_workers)
+    results = pipe(table, batch_size=2, num_workers=num_workers)
     assert isinstance(results, list) == (name in ("data_frame", "arrow_table"))
     assert list(results) == expected
 
@@ -144,8 +146,7 @@ def test_messages_with_videos_beside(pipe, video, short_video):
         pipe({"messages": "x"})
 
 
-@pytest.mark.parametrize("name", ["data_frame", "videos", "bytes", "streamed"])
-@pytest.mark.parametrize("num_workers", [0, 1])
+@pytest.mark.parametrize("name, num_workers", [("data_frame", 0), ("videos", 1), ("bytes", 0), ("streamed", 1)])
 def test_bad_rows_among_good_ones(pipe, video, rows, expected, tmp_path, name, num_workers):
     damaged = tmp_path / "damaged.mp4"
     damaged.write_bytes(Path(video).read_bytes()[:100])
