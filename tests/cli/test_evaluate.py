@@ -189,7 +189,7 @@ def test_a_damaged_video_is_counted_apart_and_as_wrong(with_a_damaged_video, que
     assert lines[-3].split()[:3] == ["all", "10", f"{right / 10:.1%}"]
     assert lines[-3].split()[-1] == "1"
     assert lines[-1] == (
-        "1 questions are about what could not be read, and count as answered wrongly. Of the 9 others, "
+        "1 questions have no answer, since they or their videos could not be read, and count as answered wrongly. Of the 9 others, "
         f"{right / 9:.1%} are answered exactly."
     )
     [bad] = [json.loads(line) for line in answers.read_text("utf-8").splitlines() if "damaged.mp4" in line]

@@ -62,7 +62,7 @@ def test_forms_of_the_answer(answer, index):
     assert find_option(answer, ("red", "blue")) == index
 
 
-@pytest.mark.parametrize("answer", ["green", "C", 2, -1, "2", "B. red", True, float("nan")], ids=str)
+@pytest.mark.parametrize("answer", ["green", "C", 2, -1, "2", "B. red", True, float("nan"), 10**400], ids=str)
 def test_answers_that_are_no_option(answer):
     with pytest.raises(ValueError, match="`answer` is '.*', none of the 2 `options`: give the text of one"):
         find_option(answer, ("red", "blue"))

@@ -2,6 +2,7 @@
 """One's own questions, asked of the small trained models of all families."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -229,6 +230,16 @@ def test_a_run_that_stopped_goes_on(small, media, tmp_path):
     assert len(path.read_text("utf-8").splitlines()) == len(more)
     with pytest.raises(FileExistsError, match="has answers with max_new_tokens 4, and this run has 5"):
         evaluate(*small, questions, max_new_tokens=5, answers=path)
+
+
+def test_questions_that_are_too_long(family, media):
+    """One is a row with an error, and the others, also those of its batch, are answered."""
+    name, model, processor = family
+    rows = rows_about(name)[:2]
+    rows.insert(1, {**rows[0], "question": "w " * 5000})
+    result = evaluate(model, processor, write_rows(media, rows), max_new_tokens=24, batch_size=3)
+    assert [row.get("answer") for row in result.rows] == [rows[0]["answer"], None, rows[2]["answer"]]
+    assert re.match(r"The prompt has \d+ tokens, the language model takes at most \d+", result.rows[1]["error"])
 
 
 def test_segments_of_a_video(small, media):

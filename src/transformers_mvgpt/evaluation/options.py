@@ -117,8 +117,10 @@ def _whole_number(value: Any) -> int | None:
     """Also of a number as CSV and pandas have it, "1" and 1.0."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, (int, float)):
-        return int(value) if float(value).is_integer() else None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
     return int(value) if isinstance(value, str) and re.fullmatch(r"\s*\d+\s*", value) else None
 
 

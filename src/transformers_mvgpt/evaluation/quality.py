@@ -13,6 +13,7 @@ import torch
 from transformers import ProcessorMixin
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from ..modeling.generation_inputs import context_length
 from ..modeling.vision_language_model import VisionLanguageForConditionalGeneration
 from ..processing.out_of_memory import explain_out_of_memory, what_to_lower
 from ..processing.pipeline_answers import describe_frames
@@ -93,7 +94,7 @@ def give_answers(
         batch_size (`int`, *optional*):
             At most so many questions are answered together, about one video or several; by default all those about one.
         on_error (`str`, defaults to `"raise"`):
-            `"return"` gives answers with an `error` where a video or image cannot be read.
+            `"return"` gives answers with an `error` where a video or image cannot be read, or a question is too long for the model.
         template_variables (`Mapping[str, Any]`, *optional*): of the chat template, such as `think` of TinyLLaVA-Video-R1.
         generate_kwargs: arguments of `generate`, such as `max_new_tokens`.
 
@@ -107,6 +108,11 @@ def give_answers(
         raise ValueError(
             f"A {type(model).__name__} takes images, no videos: ask about `image` instead of `video`, or use a model for videos."
         )
+    variables = dict(template_variables or {})
+    if variables:
+        # an unknown one is no property of a question
+        processor.encode_chat([{"role": "user", "content": [{"type": "text", "text": "?"}]}], **variables)
+    limit = context_length(model.config)
     generator = torch.Generator().manual_seed(seed)
     options = {"max_new_tokens": 128, "do_sample": False, **generate_kwargs}
     groups = [list(group) for _, group in groupby(questions, key=lambda question: question.encoding_key)]
@@ -124,13 +130,36 @@ def give_answers(
             modality, encoded = _encode(model, group[0], features, order)
             frames = frames_looked_at(features, encoded, order)
             for question in group:
-                ids = processor.encode_chat(_chat(question), **(template_variables or {}))
-                waiting.append(_Prepared(modality, ids, encoded, frames))
+                try:
+                    ids = _encode_prompt(processor, question, variables, limit)
+                except ValueError as error:
+                    if on_error == "raise":
+                        raise
+                    waiting.append(_Prepared(error=describe_error(error)))
+                else:
+                    waiting.append(_Prepared(modality, ids, encoded, frames))
         size = len(waiting) if batch_size is None else batch_size
         while size and len(waiting) >= size:
             yield from _answer(model, processor, waiting[:size], options)
             waiting = waiting[size:]
     yield from _answer(model, processor, waiting, options)
+
+
+def _encode_prompt(
+    processor: ProcessorMixin, question: ScoredQuestion, variables: Mapping[str, Any], limit: int
+) -> list[int]:
+    """
+    The ids of a question's prompt.
+
+    Raises:
+        ValueError: if they are more than the model takes, or the chat is none.
+    """
+    ids = processor.encode_chat(_chat(question), **variables)
+    if len(ids) > limit:
+        raise ValueError(
+            f"The prompt has {len(ids)} tokens, the language model takes at most {limit}: ask with less text."
+        )
+    return ids
 
 
 def _chat(question: ScoredQuestion) -> list[dict[str, Any]]:

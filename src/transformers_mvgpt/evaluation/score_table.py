@@ -52,5 +52,7 @@ def _notes(scores: TypeScores) -> list[str]:
         answered = scores.num_questions - errors
         right = scores.metrics["exact"].value * scores.num_questions
         share = f" Of the {answered} others, {right / answered:.1%} are answered exactly." if answered else ""
-        notes.append(f"{errors} questions are about what could not be read, and count as answered wrongly.{share}")
+        notes.append(
+            f"{errors} questions have no answer, since they or their videos could not be read, and count as answered wrongly.{share}"
+        )
     return notes
