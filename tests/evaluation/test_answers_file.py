@@ -48,7 +48,9 @@ def test_two_runs_do_not_write_to_one_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["mine", '{"mine": 1}', '{"mine": 1}\n', '[{"key": 1}]\n', '{"key": "1", "run": 2}\n']
+    "content",
+    ["mine", '{"mine": 1}', '{"mine": 1}\n', '[{"key": 1}]\n', '{"key": "1", "run": 2}\n', "[" * 100_000 + "\n"],
+    ids=lambda content: content[:8],
 )
 def test_files_of_others_are_left_alone(tmp_path, content):
     path = tmp_path / "answers.jsonl"

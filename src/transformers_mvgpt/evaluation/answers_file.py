@@ -100,7 +100,7 @@ class AnswersFile:
         if whole := self._whole_lines():
             try:
                 rows = [json.loads(line) for line in whole.splitlines()]
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise self._not_ours() from None
         elif self.path.is_file() and self.path != self._lines:
             read = (row for source in open_sources(self.path) for row in source)
