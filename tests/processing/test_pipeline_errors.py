@@ -157,3 +157,22 @@ def test_error_in_a_generator_ends_it(pipe, video, answers):
 def test_unknown_value(pipe, video, value):
     with pytest.raises(ValueError, match=rf"^`on_error` \({value!r}\) must be 'raise' or 'return'\.$"):
         pipe((path for path in [video]), text=WHAT, on_error=value)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_prompt_that_is_too_long(pipe, video, answers, batch_size):
+    """It would fail in generation, with all of its batch."""
+    questions = [WHAT, "w" * 100_000, WHAT]
+    good = [{"generated_text": answers[video, WHAT]}]
+    results = pipe([video] * 3, text=questions, batch_size=batch_size, on_error="return")
+    assert results[::2] == [good, good]
+    assert "tokens, the language model takes at most" in results[1][0]["error"]
+
+
+@pytest.mark.parametrize("as_stream", [False, True], ids=["list", "generator"])
+@pytest.mark.parametrize("first", ["chat", "sample"])
+def test_chats_and_samples_beside_each_other(pipe, video, answers, as_stream, first):
+    samples = [ask(WHAT, film(video)), {"video": video, "text": WHAT}, ask(WHAT, film(video))]
+    samples = samples if first == "chat" else samples[1:]
+    results = pipe((sample for sample in samples) if as_stream else samples, batch_size=2, return_full_text=False)
+    assert list(results) == [[{"generated_text": answers[video, WHAT]}]] * len(samples)

@@ -44,7 +44,7 @@ def prepare_generation_inputs(
     encoded = inputs.get("mm_encoder_outputs") or {}
     inputs["mm_encoder_outputs"] = {modality: copy.copy(output) for modality, output in encoded.items()}
     if input_ids is not None:
-        _check_length(config, pixel_inputs, input_ids)
+        check_length(config, pixel_inputs, input_ids)
         cache, mask = inputs.get(NEW_NAME, inputs.get(OLD_NAME)), inputs.get("attention_mask")
         # as transformers tells them apart: a mask that is longer than the prompt comes with new tokens alone
         is_whole_conversation = mask is None or mask.shape[1] == input_ids.shape[1]
@@ -107,7 +107,11 @@ def context_length(config: PreTrainedConfig) -> int:
     return int(config.text_config.max_position_embeddings * (rope.get("factor") or 1))
 
 
-def _check_length(config: PreTrainedConfig, pixel_inputs: dict[str, tuple[str, ...]], input_ids: torch.Tensor) -> None:
+def check_length(config: PreTrainedConfig, pixel_inputs: dict[str, tuple[str, ...]], input_ids: torch.Tensor) -> None:
+    """
+    Raises:
+        ValueError: if prompts, of shape `(batch_size, sequence_length)`, are longer than the context.
+    """
     limit = context_length(config)
     if input_ids.shape[-1] > limit:
         modalities = sorted(pixel_inputs, reverse=True)

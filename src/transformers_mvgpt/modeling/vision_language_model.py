@@ -41,7 +41,7 @@ from ..kernels.dispatch import (
     run_language_model,
 )
 from .finite_logits import current_logits_check, generating
-from .generation_inputs import prepare_generation_inputs
+from .generation_inputs import check_length, prepare_generation_inputs
 from .label_masking import ignore_placeholders
 from .missing_encoders import PreTrainedModelWithEncoders
 from .model_inputs import mismatch_message, placeholder_ids
@@ -279,6 +279,15 @@ class VisionLanguageForConditionalGeneration(
 
     def get_output_embeddings(self) -> nn.Module:
         return self.lm_head
+
+    def check_prompt_length(self, input_ids: torch.Tensor) -> None:
+        """
+        As generation does it, before anything is encoded.
+
+        Raises:
+            ValueError: if prompts, of shape `(batch_size, sequence_length)`, are longer than the context.
+        """
+        check_length(self.config, self.pixel_inputs, input_ids)
 
     def generate(self, inputs: torch.Tensor | None = None, *args, **kwargs):
         """

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch.utils.data import Dataset, IterableDataset, StackDataset
+from transformers.utils.chat_template_utils import Chat, is_valid_message
 
 from ..video.limits import shorten
 from .columns import column_to_list, is_lazy_column, is_missing, is_table, open_table
@@ -64,8 +65,10 @@ def make_samples(videos: Any, text: Any, images: Any, skips_errors: bool = False
         if is_lazy_column(samples):
             samples = _lazy(samples)
         if isinstance(samples, Iterator):
-            return (sample for sample in samples)  # the only kind of iterator that the base class knows
-        return list(samples) if isinstance(samples, tuple) else samples
+            return (_as_chat(sample) for sample in samples)  # the only kind of iterator that the base class knows
+        if isinstance(samples, tuple):
+            samples = list(samples)
+        return list(map(_as_chat, samples)) if isinstance(samples, list) else samples
 
     if is_lazy_column(videos):
         videos = _lazy(videos)
@@ -92,6 +95,12 @@ def make_samples(videos: Any, text: Any, images: Any, skips_errors: bool = False
         counts = " and ".join(f"{len(values)} {name}s" for name, values in lists.items())
         raise ValueError(f"Lists must be of one length, got {counts}: pass as many of each, or one for all.")
     return [{**sample, **dict(zip(lists, row, strict=True))} for row in zip(*lists.values(), strict=True)]
+
+
+def _as_chat(sample: Any) -> Any:
+    """A chat as one, which tells it from other samples beside it: the base class looks at the first sample alone."""
+    is_chat = isinstance(sample, (list, tuple)) and len(sample) > 0 and is_valid_message(sample[0])
+    return Chat(sample) if is_chat else sample
 
 
 def _rows_of(table: Any, text: Any, images: Any) -> Any:

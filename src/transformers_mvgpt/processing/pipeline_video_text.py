@@ -243,6 +243,7 @@ class VideoTextToTextPipeline(Pipeline, GenerateOptions):
                 processor_kwargs=options,
                 raw_prompt=raw_prompt,
             )
+        self.model.check_prompt_length(sample["input_ids"])  # generation would fail for all of its batch
         metadata = sample.pop("video_metadata", [])
         return {
             "sample": sample.to(dtype=self.dtype),  # nested: samples with and without visuals are collated as lists
