@@ -147,7 +147,13 @@ def test_default_length(release):
         == pipe(text=WHAT, return_tensors=True, max_new_tokens=7)[0]["generated_token_ids"].shape[-1]
     )  # as the checkpoint's generation config says
     pipe.model.generation_config.max_new_tokens = None
-    assert pipe._prepare_generate_kwargs({})["max_new_tokens"] == 1024
+    pipe = pipeline("video-text-to-text", model=pipe.model, processor=pipe.processor)
+    given = pipe._prepare_generate_kwargs({})
+    # before transformers 5.20 in a config
+    assert given.get("max_new_tokens", getattr(given.get("generation_config"), "max_new_tokens", None)) == 1024
+    given = pipe._prepare_generate_kwargs({"max_length": 30})
+    assert given.get("max_new_tokens", getattr(given.get("generation_config"), "max_new_tokens", None)) is None
+    assert given.get("max_length", getattr(given.get("generation_config"), "max_length", None)) == 30
 
 
 def test_batches_are_padded_with_the_pad_token(pipe):

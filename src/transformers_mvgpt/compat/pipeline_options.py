@@ -27,8 +27,13 @@ class GenerateOptions:
         given = {**generate_kwargs, **overrides}
         config = copy.deepcopy(given.pop("generation_config", None) or self.generation_config)
         others = config.update(**given)
-        if config.max_new_tokens is None and config.max_length is None:
-            config.max_new_tokens = self._default_generation_config.max_new_tokens
+        default = self._default_generation_config.max_new_tokens
+        if given.get("max_length") is not None and config.max_new_tokens == default:
+            config.max_new_tokens = given.get("max_new_tokens")
+        elif config.max_new_tokens is None and config.max_length is None:
+            config.max_new_tokens = default
+        if config.max_new_tokens is not None:
+            config.max_length = None  # else both are warned of: a pipeline's config has 20
         return {**others, "generation_config": config}
 
 
