@@ -12,9 +12,9 @@ import pytest
 
 import tiny_trained
 from transformers_mvgpt.demo import CHECKPOINT
+from transformers_mvgpt.evaluation.answer_lines import to_line
 from transformers_mvgpt.scale import Captioner, CaptioningStopped, caption
 from transformers_mvgpt.scale.answer_table import AnswerTable
-from transformers_mvgpt.scale.row_records import to_line
 
 
 QUESTION = "How many shapes are there?"

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..compat.safetensors_files import full_disk_is_named
 from ..conversion.file_locks import locked
-from ..conversion.written_files import check_new_file, write_file
-from ..training.sources import open_sources
+from ..conversion.written_files import check_new_file
 from ..video.limits import shorten
+from .answer_lines import LineWriter, mend
+from .answer_parquet import parquet_rows, write_parquet
 
 
 # In each row: what was asked, as a digest; and of which model, how.
@@ -46,7 +46,12 @@ class AnswersFile:
         check_new_file(self.path, overwrite=True)
         self._lines = self.path
         if self.path.suffix == ".parquet":
-            _import_pyarrow()
+            try:
+                import pyarrow.parquet  # noqa: F401
+            except ImportError as error:
+                raise ImportError(
+                    "Answers in a Parquet file need pyarrow: pip install pyarrow, or name a .jsonl file."
+                ) from error
             self._lines = self.path.with_name(f"{self.path.name}.jsonl")
         # what is there is replaced when there is something to replace it with
         self._overwrite = overwrite
@@ -69,29 +74,22 @@ class AnswersFile:
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Adds a row. It stays if the process is killed."""
-        line = json.dumps({**row, RUN: self.run}, ensure_ascii=False, default=_plain) + "\n"
-        with full_disk_is_named(self._lines), open(self._lines, "wb" if self._overwrite else "ab") as file:
-            # what is no Unicode, such as half of a surrogate pair in a file's name, becomes JSON's escape for it
-            file.write(line.encode("utf-8", "backslashreplace"))
-        self._overwrite = False
+        if self._overwrite:
+            self._lines.write_bytes(b"")
+            self._overwrite = False
+        writer = LineWriter(self._lines)
+        try:
+            writer.append({**row, RUN: self.run})
+        finally:
+            writer.close()
 
     def finish(self) -> None:
         """Makes the Parquet file, if that is wanted, when all rows are there."""
         if self.path == self._lines or not self._lines.is_file():
             return
-        pyarrow, parquet = _import_pyarrow()
-        rows = [json.loads(line) for line in self._lines.read_text(encoding="utf-8").splitlines()]
-        names = dict.fromkeys(name for row in rows for name in row)
-        try:
-            table = pyarrow.Table.from_pylist([_in_unicode({name: row.get(name) for name in names}) for row in rows])
-        except (pyarrow.ArrowException, OverflowError) as error:
-            raise ValueError(
-                f"The answers do not fit a Parquet file ({shorten(str(error))}): they are in {self._lines}; give a column values of one "
-                "type."
-            ) from error
-        sink = pyarrow.BufferOutputStream()
-        parquet.write_table(table, sink)
-        write_file(self.path, sink.getvalue().to_pybytes())
+        unfinished = self.path.with_name(f"{self.path.name}.unfinished")
+        write_parquet(self._lines, unfinished)
+        os.replace(unfinished, self.path)
         self._lines.unlink()
 
     def _read(self) -> list[dict[str, Any]]:
@@ -103,8 +101,7 @@ class AnswersFile:
             except (ValueError, RecursionError):
                 raise self._not_ours() from None
         elif self.path.is_file() and self.path != self._lines:
-            read = (row for source in open_sources(self.path) for row in source)
-            rows = [{name: value for name, value in row.items() if value is not None} for row in read]
+            rows = [*parquet_rows(self.path)]
         else:
             return []
         for row in rows:
@@ -121,8 +118,8 @@ class AnswersFile:
 
     def _mend(self) -> None:
         """Brings the rows that were read into the form that others are added to."""
-        if whole := self._whole_lines():
-            os.truncate(self._lines, len(whole))
+        if self._whole_lines():
+            mend(self._lines)
             return
         for row in self.rows:
             self.append(row)
@@ -149,30 +146,3 @@ def take_answered(rows: list[dict[str, Any]], keys: list[str]) -> list[dict[str,
     for row in reversed(rows):
         of_key.setdefault(row[KEY], []).append(row)
     return [of_key[key].pop() if of_key.get(key) else None for key in keys]
-
-
-def _import_pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError(
-            "Answers in a Parquet file need pyarrow: pip install pyarrow, or name a .jsonl file."
-        ) from error
-    return pyarrow, pyarrow.parquet
-
-
-def _in_unicode(value: Any) -> Any:
-    """The same with texts that Parquet can hold: what is no Unicode is written out."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, dict):
-        return {_in_unicode(name): _in_unicode(one) for name, one in value.items()}
-    return [_in_unicode(one) for one in value] if isinstance(value, list) else value
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has no form for: numbers of NumPy, and bytes and objects by their kind."""
-    if callable(getattr(value, "tolist", None)):
-        return value.tolist()
-    return f"<{len(value)} bytes>" if isinstance(value, bytes) else shorten(value)

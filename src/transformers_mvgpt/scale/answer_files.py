@@ -1,92 +1,16 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""Files of answers, a row in each line: written line by line, mended after a kill, and put into order."""
+"""Files of answers, a row in each line, put into the order of the input."""
 
-import json
 import os
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..compat.safetensors_files import full_disk_is_named
-from .row_records import row_key, to_line
-
-
-_BLOCK_BYTES = 1 << 16
-
-
-class LineWriter:
-    """
-    Appends rows. Each is with the system when `append` returns, so that no kill of the process loses it.
-
-    Args:
-        path (`str`): the file; it is made if it is not there.
-    """
-
-    def __init__(self, path: str | os.PathLike) -> None:
-        self.path = Path(path)
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-
-    def append(self, record: Mapping[str, Any]) -> None:
-        """
-        Raises:
-            OSError: if the disk is full, for example; the file then ends with the row before.
-        """
-        line = memoryview(to_line(record))
-        end = os.fstat(self._descriptor).st_size
-        try:
-            with full_disk_is_named(self.path):
-                while line:
-                    line = line[os.write(self._descriptor, line) :]
-        except BaseException:
-            os.ftruncate(self._descriptor, end)
-            raise
-
-    def close(self) -> None:
-        os.close(self._descriptor)
-
-
-def mend(path: Path) -> None:
-    """Cuts off what a kill has left of a last line."""
-    with open(path, "r+b") as file:
-        end = file.seek(0, os.SEEK_END)
-        position = end
-        while position:
-            start = max(position - _BLOCK_BYTES, 0)
-            file.seek(start)
-            found = file.read(position - start).rfind(b"\n")
-            if found >= 0:
-                position = start + found + 1
-                break
-            position = start
-        if position < end:
-            file.truncate(position)
-
-
-def read_rows(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """
-    Yields:
-        Start and end of each line, in bytes, and its row.
-
-    Raises:
-        ValueError: if a line is no row; it says which.
-    """
-    start = 0
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                record = json.loads(line)
-                if not isinstance(record, dict):
-                    raise ValueError(f"it is of the type {type(record).__name__}")
-            except ValueError as error:
-                raise ValueError(
-                    f"Line {number} of {path} is damaged ({error}): take it out, and its row will be answered again, or begin anew "
-                    "(`overwrite=True`)."
-                ) from error
-            yield start, start + len(line), record
-            start += len(line)
+from ..evaluation.answer_lines import read_rows
+from .row_records import row_key
 
 
 def merge_lines(paths: Sequence[Path], target: Path, asked: "array[int] | None" = None) -> None:

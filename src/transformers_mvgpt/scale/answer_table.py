@@ -24,10 +24,11 @@ from typing import Any
 
 from ..conversion.file_locks import locked
 from ..conversion.written_files import write_file
+from ..evaluation.answer_lines import LineWriter, mend, read_rows, to_line
 from ..version import __version__
 from ..video.limits import shorten
-from .answer_files import LineWriter, is_in_order, mend, merge_lines, read_rows
-from .row_records import row_key, to_line
+from .answer_files import is_in_order, merge_lines
+from .row_records import row_key
 
 
 SUFFIXES = (".jsonl", ".parquet")
@@ -149,7 +150,7 @@ class AnswerTable:
     def finish(self) -> None:
         """Brings the rows into the form that the output is to have."""
         if self.out != self._lines:
-            from .answer_parquet import write_parquet
+            from ..evaluation.answer_parquet import write_parquet
 
             unfinished = self._beside(".unfinished")
             write_parquet(self._lines, unfinished)
@@ -206,12 +207,9 @@ class AnswerTable:
         if self._merged.is_file():
             self._take_merged()
         if self.out != self._lines and self.out.is_file() and not self._lines.is_file():
-            from .answer_parquet import read_parquet
+            from ..evaluation.answer_parquet import parquet_rows
 
-            unfinished = self._beside(".unfinished")
-            unfinished.unlink(missing_ok=True)
-            read_parquet(self.out, unfinished)
-            os.replace(unfinished, self._lines)
+            self._replace_lines(parquet_rows(self.out))
         for path in (self._lines, *self._parts()):
             if path.is_file():
                 mend(path)

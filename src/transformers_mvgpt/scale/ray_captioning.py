@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..evaluation.answer_lines import to_line
 from .captioner import Captioner
 from .input_rows import ADDRESS, InputRow
-from .row_records import to_line
 
 
 # Rows that a worker is given at a time, in batches: what is answered again if it is lost.

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ..evaluation.answer_lines import in_unicode
+
 
 # What is added to a row. A column of the input of this name is written as `input_answer` and so on.
 ADDED = ("answer", "error", "selected_frames")
-# Python's `splitlines` takes them for ends of lines, JSON does not escape them.
-_LINE_ENDS = {ord(character): f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"}
 
 
 def is_missing(value: Any) -> bool:
@@ -63,21 +63,12 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be written")
 
 
-def to_line(record: Mapping[str, Any]) -> bytes:
-    """A line of JSON, with its end. Letters are readable; names of files that are no Unicode are escaped."""
-    try:
-        line = json.dumps(record, ensure_ascii=False).translate(_LINE_ENDS).encode("utf-8")
-    except UnicodeEncodeError:
-        line = json.dumps(record).encode("ascii")
-    return line + b"\n"
-
-
 def row_key(record: Mapping[str, Any]) -> int:
     """
     64 bits of what was asked: of all in a row that is written but what was added to it. What is None does not count, and 2.0 is 2, as
-    in a Parquet file they cannot be told apart.
+    in a Parquet file they cannot be told apart; so with texts that are no Unicode.
     """
-    asked = _normalized({name: value for name, value in record.items() if name not in ADDED})
+    asked = _normalized(in_unicode({name: value for name, value in record.items() if name not in ADDED}))
     text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return int.from_bytes(hashlib.blake2b(text.encode("ascii"), digest_size=8).digest(), "big")
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..compat.safetensors_files import full_disk_is_named
-from .answer_files import LineWriter, read_rows
+from ..training.sources import open_sources
+from .answer_lines import in_unicode, read_rows
 
 
 _ROWS_PER_GROUP = 1000
@@ -18,7 +19,7 @@ _JSON_COLUMNS = b"transformers_mvgpt.json_columns"
 def write_parquet(lines: Path, target: Path) -> None:
     """
     Makes a Parquet file of a file of lines. It has the columns `answer` and `error` in any case. A column whose
-    values have types that do not go together becomes text: JSON.
+    values have types that do not go together becomes text: JSON. Texts that are no Unicode are written out, see [`in_unicode`].
 
     Raises:
         ImportError: if pyarrow is missing.
@@ -68,7 +69,7 @@ def _has_empty_struct(kind: Any) -> bool:
 def _groups(lines: Path) -> Iterator[list[dict[str, Any]]]:
     rows: list[dict[str, Any]] = []
     for _, _, row in read_rows(lines):
-        rows.append(row)
+        rows.append(in_unicode(row))
         if len(rows) == _ROWS_PER_GROUP:
             yield rows
             rows = []
@@ -76,18 +77,11 @@ def _groups(lines: Path) -> Iterator[list[dict[str, Any]]]:
         yield rows
 
 
-def read_parquet(source: Path, lines: Path) -> None:
-    """The opposite of [`write_parquet`]."""
+def parquet_rows(source: Path) -> Iterator[dict[str, Any]]:
+    """The rows that [`write_parquet`] was given, without what is None."""
     from pyarrow import parquet
 
-    from ..training.sources import open_sources
-
     columns = json.loads((parquet.read_schema(source).metadata or {}).get(_JSON_COLUMNS, b"[]"))
-    lines.write_bytes(b"")
-    writer = LineWriter(lines)
-    try:
-        for row in open_sources(source)[0]:
-            given = {name: value for name, value in row.items() if value is not None}
-            writer.append(given | {name: json.loads(given[name]) for name in columns if name in given})
-    finally:
-        writer.close()
+    for row in open_sources(source)[0]:
+        given = {name: value for name, value in row.items() if value is not None}
+        yield given | {name: json.loads(given[name]) for name in columns if name in given}
