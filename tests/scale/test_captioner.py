@@ -58,11 +58,17 @@ def test_rows_that_are_none(captioner, clips):
         {"video": video},
         {"image": video, "start_seconds": 1.0},
         {"video": video, "start_seconds": "soon"},
+        {"video": video, "start_seconds": 10**400},
+        {"video": video, "question": "long " * 1200},
         {"video": float("nan")},
         {"video": video, "error": "It was bad before."},
     ]
     answered = list(captioner.answer_rows(rows))
-    assert [row.get("error") for row in answered] == [
+    errors = [row.get("error") for row in answered]
+    assert errors.pop(6).endswith(", not a number")
+    # in a batch with others, which are answered
+    assert re.match(r"The prompt has \d{4} tokens, the language model takes at most 1024 ", errors.pop(6))
+    assert errors == [
         "it has neither `video` nor `image`, but path",
         "it has both `video` and `image`: leave one",
         "`question` is of the type int, not text",

@@ -197,6 +197,25 @@ def test_other_settings_are_refused(folder, options, message):
     assert run(inputs="clips/a.mp4", batch_size=3, num_workers=1)[1] == []
 
 
+def test_the_same_names_in_another_folder_are_refused(folder, monkeypatch):
+    run(inputs="clips/a.mp4")
+    (folder / "other" / "clips").mkdir(parents=True)
+    (folder / "other" / "clips" / "a.mp4").symlink_to(folder / "clips" / "b.mp4")
+    monkeypatch.chdir("other")
+    message = f"has answers with other settings: `relative_to` was ['{folder}'], now ['{folder}/other']."
+    with pytest.raises(FileExistsError, match=re.escape(message)):
+        caption(CHECKPOINT, "clips/a.mp4", folder / "out.jsonl", **OPTIONS)
+
+
+def test_a_pattern_that_matches_the_output(folder, monkeypatch):
+    Path("clips/list.jsonl").unlink()
+    monkeypatch.chdir("clips")
+    before = set(os.listdir())
+    for _ in range(2):
+        caption(CHECKPOINT, "*", "out.jsonl", **OPTIONS)
+        assert {row["video"] for row in read()} == {name for name in before if os.path.isfile(name)}
+
+
 def test_a_run_is_begun_anew(folder):
     run(inputs="clips/a.mp4")
     counts, rows = run(inputs="clips/b.mp4", max_new_tokens=3, overwrite=True)

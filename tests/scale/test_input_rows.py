@@ -69,6 +69,37 @@ class TestFiles:
             {"image": f"clips/{name}", "question": "What?"} for name in ("cover.bin", "cover.jpg")
         ]
 
+    def test_links_that_match_a_pattern(self, clips, in_folder):
+        (in_folder / "a.mp4").write_bytes((clips / "a.mp4").read_bytes())
+        (in_folder / "broken.mp4").symlink_to("nothing")
+        (in_folder / ".hidden.mp4").touch()
+        for name in ("round", "round_again"):  # paths without end
+            (in_folder / name).symlink_to(".")
+        assert [record["video"] for record in records("**/*.mp4")] == ["a.mp4", "broken.mp4"]
+        assert [record["video"] for record in records(f"{in_folder}/**")] == [
+            str(in_folder / name) for name in ("a.mp4", "broken.mp4")
+        ]
+        assert [record["video"] for record in records(".hid*.mp4")] == [".hidden.mp4"]
+        with pytest.raises(FileNotFoundError, match=r"^Nothing matches the pattern \*\.mkv\.$"):
+            read("*.mkv")
+
+    def test_files_of_the_output_match_no_pattern(self, clips, in_folder):
+        (in_folder / "a.mp4").write_bytes((clips / "a.mp4").read_bytes())
+        (in_folder / "answers.jsonl").write_text('{"video": "b.mp4"}')
+        assert len(records("*")) == 2
+        assert records("*", is_output=lambda path: path == "answers.jsonl") == [
+            {"video": "a.mp4", "question": "What?"}
+        ]
+
+    def test_what_names_are_relative_to(self, clips, in_folder):
+        (in_folder / "list.jsonl").write_text('{"video": "a.mp4"}')
+        (in_folder / "other.mp4").touch()
+        assert read([str(clips), "https://example.com/a.mp4"]).relative_to == []
+        assert read("other.mp4").relative_to == [str(in_folder)]
+        (in_folder / "other").mkdir()
+        (in_folder / "other" / "list.jsonl").write_text('{"video": "a.mp4"}')
+        assert read(["list.jsonl", "other/list.jsonl"]).relative_to == [str(in_folder), str(in_folder / "other")]
+
     def test_files_addresses_and_patterns(self, clips, in_folder):
         Image.new("RGB", (9, 9)).save(in_folder / "a.png")
         address = "https://example.com/b.webm?x=1"

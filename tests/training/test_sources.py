@@ -105,6 +105,16 @@ def test_damaged_line(tmp_path):
         source[1]
 
 
+def test_a_line_that_is_nested_without_end(tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text(f'{{"a": 1}}\n{"[" * 100_000}\n')
+    with pytest.raises(ValueError, match=r"sample 1 of .*data.jsonl \(byte 9\) is not JSON: maximum recursion depth"):
+        JsonSource(path)[1]
+    (tmp_path / "data.json").write_text('[{"a":' + "[" * 100_000)
+    with pytest.raises(ValueError, match="is damaged at byte 1: maximum recursion depth"):
+        JsonSource(tmp_path / "data.json")
+
+
 @pytest.mark.parametrize("empty", ["[]", " [ ] "])
 def test_empty_list(tmp_path, empty):
     path = tmp_path / "data.json"

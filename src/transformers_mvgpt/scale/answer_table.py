@@ -157,6 +157,13 @@ class AnswerTable:
             os.replace(unfinished, self.out)
             self._lines.unlink()
 
+    def owns(self, path: str | os.PathLike) -> bool:
+        """Whether a path is that of the output or of a file beside it."""
+        path = Path(os.path.abspath(path))
+        return path.parent == Path(os.path.abspath(self.out)).parent and (
+            path.name == self.out.name or path.name.startswith(f"{self.out.name}.")
+        )
+
     def _beside(self, ending: str) -> Path:
         return Path(f"{self.out}{ending}")
 

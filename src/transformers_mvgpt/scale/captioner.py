@@ -314,6 +314,6 @@ def _segment(row: Mapping[str, Any]) -> dict[str, float]:
         if not is_missing(row.get(name)):
             try:
                 segment[name] = float(row[name])
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 raise ValueError(f"`{name}` is {shorten(repr(row[name]))}, not a number") from None
     return segment

@@ -100,8 +100,8 @@ def caption(
         raise ValueError(f"`ray={ray}` starts its workers itself: run one process, without `accelerate launch`.")
     captioner = Captioner(model, prompt=prompt, device=processes.device, **options)
     table = AnswerTable(out)
-    rows = InputRows(inputs, captioner.kinds, prompt, captioner.check, media_folder, media_anywhere)
-    settings = captioner.settings | ({} if media_folder is None else {"media_folder": os.path.realpath(media_folder)})
+    rows = InputRows(inputs, captioner.kinds, prompt, captioner.check, media_folder, media_anywhere, table.owns)
+    settings = captioner.settings | {"relative_to": rows.relative_to}
     with contextlib.ExitStack() as stack:
         if processes.index == 0:
             stack.enter_context(table.claimed(settings, overwrite=overwrite, retry_errors=retry_errors))

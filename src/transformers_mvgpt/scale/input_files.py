@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""Videos and images in folders."""
+"""Videos and images in folders, and what matches patterns."""
 
+import glob
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -48,6 +49,25 @@ def find_files(folder: Path, kind: str, left_out: Counter[str]) -> Iterator[str]
                 yield path
             else:
                 left_out[os.path.splitext(name)[1].lower() or "without suffix"] += 1
+
+
+def find_matches(pattern: str) -> list[str]:
+    """
+    Paths that match a pattern such as `"clips/**/*.mp4"`, in their order. As in folders, links to folders are not followed, which might
+    lead round in circles, and what is hidden is passed over.
+    """
+    parts = Path(pattern).parts
+    number = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    start, rest = Path(*parts[:number]), list(parts[number:])
+    if rest[-1] == "**":
+        rest.append("*")
+    found = start.glob(os.path.join(*rest))
+    shows_hidden = any(part.startswith(".") for part in rest)
+    return sorted(
+        os.fspath(path)
+        for path in found
+        if shows_hidden or not any(part.startswith(".") for part in path.relative_to(start).parts)
+    )
 
 
 def _kind_of_content(path: str) -> str | None:

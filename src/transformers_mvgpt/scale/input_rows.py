@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..training.media_folder import MediaFolder
 from ..training.sources import SUFFIXES, ArrowSource, ParquetSource, Source, open_sources
 from ..video.limits import shorten
-from .input_files import find_files, kind_of_name
+from .input_files import find_files, find_matches, kind_of_name
 from .row_records import column_names, is_missing, plain
 
 
@@ -46,8 +46,10 @@ class InputRows:
         check (`Callable`): raises a ValueError on what is no row.
         media_folder (`str`, *optional*): what paths in lists are relative to, and do not leave; by default the folder of the list.
         media_anywhere (`bool`, defaults to `False`): whether absolute paths, `..` and links may leave that folder.
+        is_output (`Callable`, *optional*): whether a path that matches a pattern is one of the run's own files, which are passed over.
 
     Attributes:
+        relative_to (`list[str]`): the folders that names in the rows are relative to.
         left_out (`Counter`): suffixes of files in folders that are not taken, with how many there are.
 
     Raises:
@@ -63,8 +65,9 @@ class InputRows:
         check: Callable[[Mapping[str, Any]], None],
         media_folder: str | os.PathLike | None = None,
         media_anywhere: bool = False,
+        is_output: Callable[[str], bool] = lambda path: False,
     ) -> None:
-        self.kinds, self.prompt, self.check = kinds, prompt, check
+        self.kinds, self.prompt, self.check, self.is_output = kinds, prompt, check, is_output
         self.left_out: Counter[str] = Counter()
         self._parts: list[list[tuple[str, str]] | _Rows] = []
         is_one = isinstance(inputs, (str, os.PathLike, Mapping)) or hasattr(inputs, "column_names")
@@ -73,8 +76,10 @@ class InputRows:
         lists = [part for part in self._parts if isinstance(part, _Rows)]
         # the same name in lists of two folders is not the same video
         folders = {os.path.realpath(part.media.folder) for part in lists}
-        if len(lists) < len(self._parts):
+        paths = [path for part in self._parts if isinstance(part, list) for _, path in part]
+        if any(not os.path.isabs(path) and not ADDRESS.match(path) for path in paths):
             folders.add(os.path.realpath("."))
+        self.relative_to = sorted(folders)
         for part in lists:
             part.joins_names = len(folders) > 1
             part.check_first()
@@ -121,18 +126,18 @@ class InputRows:
             else:
                 kind = self.kinds[0]
                 self._add_files(find_files(path, kind, self.left_out), kind)
-        elif path.suffix in SUFFIXES:
+        elif path.suffix in SUFFIXES and path.exists():
             self._parts.append(_SourceRows(self, open_sources(path)[0], name, media_folder, media_anywhere))
-        elif path.exists():
+        elif os.path.lexists(name):
             self._add_files([name])
         else:
-            found = sorted(glob.iglob(name, recursive=True)) if glob.has_magic(name) else []
+            if not glob.has_magic(name):
+                raise FileNotFoundError(f"Nothing is at {shorten(name)}.")
+            found = [match for match in find_matches(name) if not os.path.isdir(match) and not self.is_output(match)]
             if not found:
-                what = "matches the pattern" if glob.has_magic(name) else "is at"
-                raise FileNotFoundError(f"Nothing {what} {shorten(name)}.")
+                raise FileNotFoundError(f"Nothing matches the pattern {shorten(name)}.")
             for match in found:
-                if not os.path.isdir(match):
-                    self._add(match, media_folder, media_anywhere)
+                self._add(match, media_folder, media_anywhere)
 
     def _add_files(self, paths: Any, kind: str | None = None) -> None:
         if self.prompt is None:

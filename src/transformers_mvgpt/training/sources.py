@@ -61,7 +61,7 @@ class JsonSource:
         file.seek(start)
         try:
             return json.loads(file.read(end - start))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{self.describe(index)} (byte {start}) is not JSON: {error}.") from error
 
     @staticmethod
@@ -100,7 +100,7 @@ class JsonSource:
                 if text[position] == "{":
                     try:
                         _, end = decoder.raw_decode(text, position)
-                    except ValueError as error:
+                    except (ValueError, RecursionError) as error:
                         if more and len(text) - position < _LONGEST_BYTES:
                             block = len(text)  # it may go on: twice as much is read
                             break
