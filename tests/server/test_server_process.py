@@ -205,7 +205,7 @@ def test_errors_are_those_of_openais_client(server, client, clip_data):
 
 def test_the_python_of_the_page(server, folder, monkeypatch, capsys):
     shutil.copy(CLIP, folder / "clip.mp4")
-    [code] = re.findall(r"^```py\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    [code] = re.findall(r"^```py\n(.*?)^```", PAGE.partition("\n## vLLM\n")[0], re.MULTILINE | re.DOTALL)
     with serve_folder(folder) as address:
         for theirs, ours in (
             ("http://127.0.0.1:8000", server.url),

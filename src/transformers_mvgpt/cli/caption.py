@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from .ask import check_device, check_model
+from .error_lines import EXIT_UNREAD
 from .limits import LimitOption, parse_limits
 
 
 if TYPE_CHECKING:
     from ..scale.input_rows import InputRows
-
-# Where some rows have an error in place of an answer.
-ERRORS_EXIT_CODE = 3
 
 
 def caption(
@@ -133,7 +131,7 @@ def caption(
     typer.echo(f"Wrote {out}: {counts.answers} answered, {counts.errors} failed{more}")
     # a launcher would take it for a crash
     if counts.errors and not counts.is_launched:
-        raise typer.Exit(ERRORS_EXIT_CODE)
+        raise typer.Exit(EXIT_UNREAD)
 
 
 class _Progress:

@@ -8,6 +8,10 @@ from collections.abc import Callable, Mapping
 from ..video.error_text import describe_error
 
 
+# Everything is written, but some of the videos or images could not be read.
+EXIT_UNREAD = 3
+
+
 def one_line(error: BaseException, command: Callable[..., None] | None = None) -> str:
     """
     What went wrong, in one line of at most 400 characters. Where it advises an argument of Python, such as `video_backend="pyav"`, and

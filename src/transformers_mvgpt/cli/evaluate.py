@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .error_lines import EXIT_UNREAD
 from .limits import LimitOption, parse_limits
 
 
 if TYPE_CHECKING:
     from ..evaluation import Evaluation, ScoredQuestion
-
-# Everything is written, but some of the videos or images could not be read.
-EXIT_UNREAD = 3
 
 
 def evaluate(
@@ -159,16 +157,12 @@ def _evaluate(
 ) -> "tuple[Evaluation, str]":
     """The scores, and the Hub's name of the model's task."""
     from tqdm import tqdm
-    from transformers import pipeline
 
     from ..evaluation import evaluate
-    from ..evaluation.quantization import quantize_language_model
+    from ..evaluation.pipeline_loading import load_pipeline
     from ..families import family_of
 
-    pipe = pipeline("video-text-to-text", model=model, device=device)
-    pipe.processor.untrusted_input = limits
-    if quantization is not None:
-        quantize_language_model(pipe.model, quantization)
+    pipe = load_pipeline(model, quantization=quantization, untrusted_input=limits, device=device)
     with tqdm(desc="Questions", total=len(questions)) as bar:
         result = evaluate(pipe.model, pipe.processor, questions, on_row=lambda row: bar.update(), **options)
     return result, family_of(pipe.model.config).task

@@ -69,9 +69,7 @@ def serve(
         raise ImportError(
             f"`mvgpt serve` needs {error.name}: install it with `pip install 'transformers-mvgpt[serve]'`."
         ) from error
-    from transformers import pipeline
-
-    from ..evaluation.quantization import check_quantization, quantize_language_model
+    from ..evaluation.pipeline_loading import load_pipeline
     from .ask import check_device, check_model
 
     # all that can be wrong before a large model is loaded in vain
@@ -88,16 +86,12 @@ def serve(
     )
     check_model(model)
     check_device(device)
-    if quantization is not None:
-        check_quantization(quantization)
     if api_key is None and host not in ("127.0.0.1", "localhost", "::1"):
         typer.echo(
             f"Warning: --host {host} lets others reach this server, and there is no API key: anyone there can use it. "
             "Set MVGPT_API_KEY.",
             err=True,
         )
-    pipe = pipeline("video-text-to-text", model=model, device=device, dtype=dtype)
-    if quantization is not None:
-        quantize_language_model(pipe.model, quantization)
+    pipe = load_pipeline(model, quantization=quantization, device=device, dtype=dtype)
     app = create_app(pipe.model, pipe.processor, settings)
     run_app(app, host, port)

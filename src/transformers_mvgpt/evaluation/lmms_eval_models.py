@@ -14,14 +14,14 @@ from accelerate import Accelerator, InitProcessGroupKwargs
 from lmms_eval.api.instance import GenerationResult, Instance
 from lmms_eval.api.model import lmms
 from tqdm import tqdm
-from transformers import pipeline
 
 from ..training.chat_encoding import visual_kinds
 from ..video.error_text import describe_error
 from ..video.limits import shorten
 from .likelihoods import answer_likelihoods
 from .lmms_eval_requests import chat_about, cut_at, generate_options, to_chat
-from .quantization import check_quantization, quantize_language_model
+from .pipeline_loading import load_pipeline
+from .quantization import check_quantization
 
 
 logger = logging.getLogger(__name__)
@@ -104,16 +104,14 @@ class SimpleVisionLanguageModel(lmms):
             self.device = torch.device(device)
         self.batch_size, self.num_workers, self.on_error = int(batch_size), num_workers, on_error
         self._processor_options = {} if num_frames is None else {"num_frames": num_frames}
-        self.pipe = pipeline(
-            "video-text-to-text",
-            model=pretrained,
+        self.pipe = load_pipeline(
+            pretrained,
+            quantization=quantization,
             revision=revision,
             device=self.device,
             dtype=dtype,
             model_kwargs={} if attn_implementation is None else {"attn_implementation": attn_implementation},
         )
-        if quantization is not None:
-            quantize_language_model(self.pipe.model, quantization)
         self._kinds = visual_kinds(self.pipe.processor)
 
     def generate_until(self, requests: list[Instance]) -> list[str]:

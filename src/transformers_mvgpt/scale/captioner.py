@@ -95,19 +95,17 @@ class Captioner:
     @cached_property
     def pipe(self) -> Any:
         """The pipeline `video-text-to-text` with the model."""
-        from transformers import pipeline
-
-        from ..evaluation.quantization import check_quantization, quantize_language_model
+        from ..evaluation.pipeline_loading import load_pipeline
         from ..registration import register_all
 
-        if self.quantization is not None:
-            check_quantization(self.quantization)
         register_all()
-        pipe: Any = pipeline("video-text-to-text", model=self.model, device=self.device, dtype=self.dtype)
-        if self.untrusted_input is not None:
-            pipe.processor.untrusted_input = self.untrusted_input
-        if self.quantization is not None:
-            quantize_language_model(pipe.model, self.quantization)
+        pipe = load_pipeline(
+            self.model,
+            quantization=self.quantization,
+            untrusted_input=self.untrusted_input,
+            device=self.device,
+            dtype=self.dtype,
+        )
         pipe._refuse_unknown(self.options)
         pipe._sanitize_parameters(**self.options)  # refuses what the model cannot do
         return pipe

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..evaluation.answer_lines import in_unicode
+from ..processing import columns
 
 
 # What is added to a row. A column of the input of this name is written as `input_answer` and so on.
@@ -20,8 +21,8 @@ ADDED = ("answer", "error", "selected_frames")
 
 
 def is_missing(value: Any) -> bool:
-    """None, an empty text, or the number that pandas puts where nothing is."""
-    return value is None or (isinstance(value, str) and not value) or (isinstance(value, float) and value != value)
+    """Nothing, or an empty text, which CSV has in its place."""
+    return columns.is_missing(value) or (isinstance(value, str) and not value)
 
 
 def column_names(names: list[str]) -> dict[str, str]:

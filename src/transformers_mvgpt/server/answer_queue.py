@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""The line in front of the model: bounded, first come first served, and one at a time."""
+"""The queue in front of the model: bounded, first come first served, and one at a time."""
 
 import asyncio
 import contextlib
@@ -144,7 +144,7 @@ class AnswerQueue:
         self.num_in_server -= 1
 
     def submit(self, turn: Turn) -> None:
-        """Puts a turn at the end of the line."""
+        """Puts a turn at the end of the queue."""
         with self._changed:
             if self._is_closing:
                 raise shutting_down()

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 # How often it is looked whether a client that waits is still there.
 _POLL_SECONDS = 0.2
-# How long a body may pause: it has a place in the line meanwhile.
+# How long a body may pause: it has a place in the queue meanwhile.
 _SILENCE_SECONDS = 30
 _LEFT = 499  # the status that logs show of a client that has left
 

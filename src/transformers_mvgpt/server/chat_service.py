@@ -31,7 +31,7 @@ from .request_schema import ChatRequest, parse_request
 from .settings import ServerSettings
 
 
-# Requests whose files are held at once, and whose pixels are: what memory they take does not grow with the line.
+# Requests whose files are held at once, and whose pixels are: what memory they take does not grow with the queue.
 _FETCHED_AT_ONCE = 8
 _READ_AHEAD = 4
 
@@ -79,7 +79,7 @@ class ChatService:
 
     async def begin(self, request: ChatRequest, deadline: float, place: Place, stack: ExitStack) -> Turn:
         """
-        Brings a request to the end of the model's line.
+        Brings a request to the end of the model's queue.
 
         Args:
             request ([`ChatRequest`]): The request.
