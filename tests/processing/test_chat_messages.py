@@ -49,9 +49,11 @@ def test_options_of_each_video(processor):
             assert pixels.equal(one[name][0])
 
 
-def test_rate_of_a_video(processor):
+def test_rate_of_a_video():
+    processor = tiny_processor()
+    processor.video_processor.num_frames = 3
     options = {"return_metadata": True, "video_metadata": [METADATA] * 2}
-    inputs = ask(processor, {**VIDEO, "fps": 1}, VIDEO, TEXT, processor_kwargs=options)
+    inputs = ask(processor, {**VIDEO, "fps": 1}, {**VIDEO, "num_frames": 2}, TEXT, processor_kwargs=options)
     assert indices(inputs) == [[0, 3, 6], indices(inputs)[1]]
     assert inputs["pixel_values_videos"].shape == (2, 3, 3, 8, 8)
     # the shorter video is followed by zero frames
