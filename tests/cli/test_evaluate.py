@@ -155,6 +155,21 @@ def test_questions_are_not_written_over(one_question):
     assert one_question.read_text() == before
 
 
+def test_answers_about_another_folder_are_not_mixed_in(one_question, tmp_path):
+    options = ["--device", "cpu", "--max-new-tokens", 2, "--media-anywhere", "--answers", tmp_path / "answers.jsonl"]
+    assert run("evaluate", CHECKPOINT, one_question, *options).exit_code == 0
+    (tmp_path / "other").mkdir()
+    other = one_question.rename(tmp_path / "other" / "questions.jsonl")
+    result = run("evaluate", CHECKPOINT, other, *options)
+    assert result.exit_code == 1
+    assert result.stderr.endswith(
+        f"has answers with relative_to '{tmp_path}', and this run has '{tmp_path / 'other'}': choose another file, or let it be "
+        "replaced (`--overwrite`).\n"
+    )
+    assert run("evaluate", CHECKPOINT, other, *options, "--media-folder", tmp_path).exit_code == 0
+    assert len((tmp_path / "answers.jsonl").read_text("utf-8").splitlines()) == 1
+
+
 def test_results_are_replaced_on_request(one_question, tmp_path):
     answers = tmp_path / "answers.jsonl"
     answers.write_text("mine")

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from transformers_mvgpt.evaluation.answers_file import AnswersFile, take_answered
+from transformers_mvgpt.evaluation.answers_file import AnswersFile, superseded, take_answered
 
 
 RUN = {"model": "small", "max_new_tokens": 8}
@@ -136,3 +136,20 @@ def test_names_and_folders(tmp_path):
 def test_a_question_that_is_asked_twice_is_answered_twice():
     rows = [{"key": "a", "n": 1}, {"key": "b", "n": 2}, {"key": "a", "n": 3}]
     assert take_answered(rows, ["a", "c", "a", "a", "b"]) == [rows[0], None, rows[2], None, rows[1]]
+
+
+def test_rows_of_corrected_questions_are_replaced(tmp_path):
+    """A key's first 16 characters tell what was asked, the others what the score depends on."""
+    same, other = "a" * 16, "b" * 16
+    path = tmp_path / "answers.jsonl"
+    file = AnswersFile(path, RUN)
+    for key in (f"{same}1", f"{same}2", f"{other}1"):
+        file.append({"key": key})
+    with file.claimed():
+        keys = [f"{same}3", f"{same}1"]
+        old = superseded(file.rows, keys, take_answered(file.rows, keys))
+        assert [row["key"] for row in old] == [f"{same}2"]
+        file.drop(old)
+    assert rows_of(path) == [{"key": f"{same}1", "run": RUN}, {"key": f"{other}1", "run": RUN}]
+    # what is not asked now is not touched
+    assert superseded(file.rows, [f"{same}1"], [file.rows[0]]) == []

@@ -232,6 +232,37 @@ def test_a_run_that_stopped_goes_on(small, media, tmp_path):
         evaluate(*small, questions, max_new_tokens=5, answers=path)
 
 
+def test_answers_are_of_the_video_and_not_of_its_name(small, media, tmp_path, monkeypatch):
+    """In another folder, the same name is another video; another spelling of a path is the same one."""
+    for name, seed in (("one", 500), ("two", 501)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "clip.mp4").symlink_to(media / f"{seed}.mp4")
+        record = {"video": "clip.mp4", "question": drawn(500).questions[0].text, "answer": "x"}
+        (tmp_path / name / "questions.jsonl").write_text(json.dumps(record) + "\n")
+    answers = tmp_path / "answers.jsonl"
+    frames = []
+    for name in ("one", "two"):
+        monkeypatch.chdir(tmp_path / name)
+        questions = read_questions("questions.jsonl", media_anywhere=True)
+        frames.append(evaluate(*small, questions, max_new_tokens=2, answers=answers).rows[0]["selected_frames"])
+    assert frames[0] != frames[1]
+    monkeypatch.chdir(tmp_path)
+    for spelled in ("one/questions.jsonl", tmp_path / "two" / ".." / "one" / "questions.jsonl"):
+        evaluate(*small, read_questions(spelled, media_anywhere=True), max_new_tokens=2, answers=answers)
+    assert len(answers.read_text("utf-8").splitlines()) == 2
+
+
+def test_a_corrected_right_answer_has_one_row(small, media, tmp_path):
+    row, other = rows_about("Mobile-VideoGPT")[:2]
+    answers = tmp_path / "answers.jsonl"
+    for right in ("wrong", row["answer"]):
+        questions = write_rows(media, [{**row, "answer": right, "options": []}, other])
+        result = evaluate(*small, questions, max_new_tokens=24, answers=answers)
+    assert result.rows[0]["exact"] == 1
+    written = [json.loads(line) for line in answers.read_text("utf-8").splitlines()]
+    assert sorted(one["right_answer"] for one in written) == sorted([row["answer"], other["answer"]])
+
+
 def test_questions_that_are_too_long(family, media):
     """One is a row with an error, and the others, also those of its batch, are answered."""
     name, model, processor = family

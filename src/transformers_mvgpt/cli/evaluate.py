@@ -2,6 +2,7 @@
 """`mvgpt evaluate`: how many questions of a file a model answers rightly."""
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -113,6 +114,7 @@ def evaluate(
         shuffle_frames=shuffle_frames,
         quantization=quantization,
         max_new_tokens=max_new_tokens,
+        relative_to=os.path.realpath(media_folder or (questions if questions.is_dir() else questions.parent)),
     )
     for written in filter(None, (answers, model_index)):
         if written.exists() and written.resolve() == questions.resolve():

@@ -4,19 +4,22 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..conversion.file_locks import locked
-from ..conversion.written_files import check_new_file
+from ..conversion.written_files import check_new_file, write_file
 from ..video.limits import shorten
-from .answer_lines import LineWriter, mend
+from .answer_lines import LineWriter, mend, to_line
 from .answer_parquet import parquet_rows, write_parquet
 
 
 # In each row: what was asked, as a digest; and of which model, how.
 KEY, RUN = "key", "run"
+# Characters of a key that are equal where the same is asked, whatever the right answer is.
+ASKED_LENGTH = 16
 
 
 class AnswersFile:
@@ -83,6 +86,14 @@ class AnswersFile:
         finally:
             writer.close()
 
+    def drop(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Takes rows out, of those that were read. Either all of them are gone or, if the process is killed, none."""
+        if not rows:
+            return
+        dropped = {id(row) for row in rows}
+        self.rows = [row for row in self.rows if id(row) not in dropped]
+        write_file(self._lines, b"".join(to_line({**row, RUN: self.run}) for row in self.rows))
+
     def finish(self) -> None:
         """Makes the Parquet file, if that is wanted, when all rows are there."""
         if self.path == self._lines or not self._lines.is_file():
@@ -125,7 +136,7 @@ class AnswersFile:
             self.append(row)
 
     def _check(self, row: Any) -> None:
-        if not isinstance(row, dict) or KEY not in row or not isinstance(row.get(RUN), dict):
+        if not isinstance(row, dict) or not isinstance(row.get(KEY), str) or not isinstance(row.get(RUN), dict):
             raise self._not_ours()
         for name in {**self.run, **row[RUN]}:
             if self.run.get(name) != row[RUN].get(name):
@@ -146,3 +157,25 @@ def take_answered(rows: list[dict[str, Any]], keys: list[str]) -> list[dict[str,
     for row in reversed(rows):
         of_key.setdefault(row[KEY], []).append(row)
     return [of_key[key].pop() if of_key.get(key) else None for key in keys]
+
+
+def superseded(
+    rows: list[dict[str, Any]], keys: list[str], answered: list[dict[str, Any] | None]
+) -> list[dict[str, Any]]:
+    """
+    Rows that will be there anew, as the right answer, type or options of their question were changed.
+
+    Args:
+        rows (`list[dict]`): of the file.
+        keys (`list[str]`): of the questions.
+        answered (`list[dict | None]`): what [`take_answered`] has found for them.
+    """
+    missing = Counter(key[:ASKED_LENGTH] for key, row in zip(keys, answered, strict=True) if row is None)
+    kept = {id(row) for row in answered}
+    found = []
+    for row in rows:
+        asked = row[KEY][:ASKED_LENGTH]
+        if id(row) not in kept and missing[asked] > 0:
+            missing[asked] -= 1
+            found.append(row)
+    return found

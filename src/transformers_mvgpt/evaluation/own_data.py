@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -14,13 +15,17 @@ from transformers import ProcessorMixin
 from ..modeling.vision_language_model import VisionLanguageForConditionalGeneration
 from ..processing.answer_tags_tinyllava import answer_of
 from ..video.limits import shorten
-from .answers_file import KEY, AnswersFile, take_answered
+from .answers_file import ASKED_LENGTH, KEY, AnswersFile, superseded, take_answered
 from .judge import Judge, judge_answer
 from .letters import INSTRUCTION, ask_for_letters
 from .metrics import METRICS, TypeScores, measure_answer, score_answers
 from .quality import GivenAnswer, give_answers
 from .question_rows import RIGHT_ANSWER
 from .questions import ScoredQuestion, order_by_visual
+
+
+# In front of an address: "https:", "data:".
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,8 @@ def _answer(
     """The rows of all questions, those of the file among them, which the others are added to."""
     keys = _keys_of(asked)
     rows = take_answered(answers.rows if answers else [], keys)
+    if answers is not None:
+        answers.drop(superseded(answers.rows, keys, rows))
     for row in filter(None, rows):
         on_row(row)
     places = [place for place in order_by_visual(asked) if rows[place] is None]
@@ -208,14 +215,33 @@ def _describe_visual(visual: Any) -> str:
 
 
 def _keys_of(asked: Sequence[ScoredQuestion]) -> list[str]:
-    """A digest of each question, of all that its answer and its score depend on."""
+    """
+    A digest of each question: of all that its answer depends on in the first [`ASKED_LENGTH`] characters, and behind them of what its
+    score depends on.
+    """
     keys = []
     for question in asked:
         modality, visual, *segment = question.encoding_key
         if isinstance(visual, int):
             # an object in memory, which no other run has
             visual = None
-        texts = (question.type, question.question, question.answer, question.chat, question.options)
-        text = json.dumps((modality, visual, *segment, *texts), default=str)
-        keys.append(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16])
+        elif not isinstance(question.visual, bytes):
+            visual = _real_path(visual)
+        what = _digest(modality, visual, *segment, question.question, question.chat)[:ASKED_LENGTH]
+        keys.append(what + _digest(question.type, question.answer, question.options, question.choices)[:8])
     return keys
+
+
+def _real_path(name: str) -> str:
+    """One name for a file, however its path is spelled and wherever the process runs. Addresses stay."""
+    if _SCHEME.match(name):
+        return name
+    try:
+        return os.path.realpath(name)
+    except ValueError:  # a zero, or half of a surrogate pair: nothing can be opened there
+        return os.path.abspath(name)
+
+
+def _digest(*values: Any) -> str:
+    text = json.dumps(values, default=str)
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
