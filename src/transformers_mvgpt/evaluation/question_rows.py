@@ -81,10 +81,11 @@ def question_of_row(row: Any, media: MediaFolder) -> ScoredQuestion:
     Args:
         row:
             `{"video" or "image": ..., "question": ..., "answer": ..., "options": ..., "type": ...}`, the last two if it likes, and for a
-            segment of a video `"start_seconds"` and `"end_seconds"`: the options in the forms that [`read_options`] reads; with options, the answer is the text, letter or index of one. Other keys are kept,
-            unless they look like one of these with a slip. Or a row of training data, in the forms that [`to_messages`] reads: the last
-            turn of the assistant is the right answer, and all turns before it are the chat that it is the answer to. Without a type,
-            questions are of the type `"multiple choice"` or `"open"`.
+            segment of a video `"start_seconds"` and `"end_seconds"`. Options have the forms that [`read_options`] reads; with options,
+            the answer is the text, letter or index of one. Other keys are kept, unless they look like one of these with a slip. Or a
+            row of training data, in the forms that [`to_messages`] reads: the last turn of the assistant is the right answer, and all
+            turns before it are the chat that it is the answer to. Without a type, questions are of the type `"multiple choice"` or
+            `"open"`.
         media ([`MediaFolder`]): what paths are relative to.
 
     Raises:

@@ -15,7 +15,8 @@ _KEYS = tuple(field.name for field in fields(VideoMetadata))
 
 def batch_metadata(videos: list[Any], video_metadata: Any) -> list[VideoMetadata | None]:
     """
-    An entry for each video, `None` where nothing is said of it, which is an empty dictionary among others. `total_num_frames` is that of the frames themselves unless it is given.
+    An entry for each video, `None` where nothing is said of it, which is an empty dictionary among others. `total_num_frames` is that of
+    the frames themselves unless it is given.
 
     Args:
         videos (`list`): as of [`flatten_videos`].

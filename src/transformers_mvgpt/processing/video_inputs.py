@@ -27,7 +27,8 @@ def flatten_videos(videos: Any) -> list[Any]:
     Args:
         videos:
             A video is one of: a path, a URL or a folder of frames (`str` or `os.PathLike`); the `bytes` of a file; a file
-            opened in binary mode; `{"bytes": ..., "path": ...}` or an open `VideoDecoder` of TorchCodec, as `datasets` has videos; frames as a NumPy array or torch tensor of shape `(num_frames, height, width, 3)` or
+            opened in binary mode; `{"bytes": ..., "path": ...}` or an open `VideoDecoder` of TorchCodec, as `datasets` has
+            videos; frames as a NumPy array or torch tensor of shape `(num_frames, height, width, 3)` or
             `(num_frames, 3, height, width)`, or gray ones of shape `(num_frames, height, width)`; a list of frames, each a PIL
             image or an array of three dimensions. An array of five dimensions is a batch. Lists of paths of single frames are
             told from lists of videos by their depth: three levels deep (prompts, videos, frames), as in chat messages.

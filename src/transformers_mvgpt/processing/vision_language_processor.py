@@ -34,8 +34,8 @@ _OF_TRL = (
 
 class VisionLanguageProcessor(SavedWithCode, WithOptionDefaults, WithPlaceholderCounts, ChatPrompts):
     r"""
-    Makes model inputs from text and images, and in a [`VideoLanguageProcessor`] from videos: one placeholder in the text becomes as many as the model makes visual
-    tokens of it. Batches are padded on the left, if the tokenizer was not made with another `padding_side`.
+    Makes model inputs from text and images, and in a [`VideoLanguageProcessor`] from videos: one placeholder in the text becomes as many
+    as the model makes visual tokens of it. Batches are padded on the left, if the tokenizer was not made with another `padding_side`.
 
     A family names its parts in `__init__`, where transformers looks for them.
 

@@ -8,8 +8,6 @@ import json
 import logging
 import os
 import re
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +18,10 @@ from transformers import BatchFeature
 
 from ..chat.visual_encoding import read_visual
 from ..processing.vision_language_processor import VisionLanguageProcessor
+from ..video.error_text import describe_error
 from ..video.limits import UntrustedInput, shorten
 from ..video.memory_errors import is_memory_error
-from ..video.sources import resolve_source
+from ..video.sources import path_of_address, resolve_source
 from .message_parts import Visual
 from .request_errors import RequestError
 
@@ -153,16 +152,13 @@ class MediaReader:
     def _allowed_path(self, visual: Visual) -> str:
         """The path of a `file:` address, without links."""
         try:
-            parts = urllib.parse.urlsplit(visual.url)
-            path = urllib.request.url2pathname(parts.path)
-            real = os.path.realpath(path)
+            path = path_of_address(visual.url)
+            real = None if path is None else os.path.realpath(path)
         except (ValueError, OSError) as error:  # a zero in a path
             raise RequestError(
                 f"`{visual.param}` ({shorten(visual.url)}) is no address of a file.", visual.param
             ) from error
-        if parts.netloc.lower() not in ("", "localhost") or not any(
-            Path(real).is_relative_to(folder) for folder in self.media_folders
-        ):
+        if real is None or not any(Path(real).is_relative_to(folder) for folder in self.media_folders):
             # nothing is said about what is there, and what is not
             why = "is not below a folder that the server reads from" if self.media_folders else "is not read"
             raise RequestError(
@@ -177,13 +173,9 @@ class MediaReader:
 
     def _refusal(self, error: Exception, visual: Visual) -> RequestError:
         """Options of the processor, and paths, as the client calls them."""
-        message = str(error)
-        named = re.search(r"`(fps|num_frames|start_seconds|end_seconds)`", message)
+        named = re.search(r"`(fps|num_frames|start_seconds|end_seconds)`", str(error))
         param = visual.option_params.get(named[1], visual.param) if named else visual.param
-        message = re.sub(
-            r"`(\w+)` of `untrusted_input=UntrustedInput\(\.\.\.\)`", r"`--limit \1=...` of the server", message
-        )
-        return RequestError(f"`{param}`: {_one_line(message)}", param, code="unusable_media")
+        return RequestError(f"`{param}`: {describe_error(error, _with_limits)}", param, code="unusable_media")
 
 
 def _with_frame_limit(
@@ -217,6 +209,6 @@ def _limited(sample_frames: Callable[..., np.ndarray], max_frames: int) -> Calla
     return sample
 
 
-def _one_line(message: str) -> str:
-    text = " ".join(message.split())
-    return text if len(text) <= 600 else f"{text[:400]}...{text[-190:]}"
+def _with_limits(message: str) -> str:
+    """Limits as options of the command."""
+    return re.sub(r"`(\w+)` of `untrusted_input=UntrustedInput\(\.\.\.\)`", r"`--limit \1=...` of the server", message)

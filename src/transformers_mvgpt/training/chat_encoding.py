@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..processing.chat_rendering import RefusedChatError, render_chat
+from ..processing.labeled_inputs import IGNORED
 from ..processing.text_pieces import TokenizerOfPieces
-
-
-IGNORED = -100  # transformers' losses do not look where this is the label
 
 
 def placeholder_ids(processor: Any) -> dict[str, int]:

@@ -6,12 +6,10 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from ..video.given_decoders import file_of_decoder
 from ..video.limits import shorten
-from ..video.sources import is_noted_file
+from ..video.sources import is_noted_file, path_of_address
 
 
 _ADDRESS = re.compile(r"(https?|data):", re.IGNORECASE)
@@ -63,10 +61,10 @@ class MediaFolder:
             return name
         path = name
         if _FILE_ADDRESS.match(name):
-            parts = urlsplit(name)
-            if parts.netloc.lower() not in ("", "localhost"):
+            named = path_of_address(name)
+            if named is None:
                 raise ValueError(f"`{key}` is {shorten(name)!r}, which is on another machine")
-            path = url2pathname(parts.path)
+            path = named
         path = os.path.join(self.folder, path)
         if not self.anywhere and not self._is_inside(path):
             raise ValueError(

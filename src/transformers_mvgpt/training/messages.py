@@ -25,8 +25,9 @@ def to_messages(record: Any, media: MediaFolder) -> list[dict[str, Any]]:
             Turns, `{"conversations": [{"from": "human" | "gpt", "value": text}]}` or `{"messages": [{"role": ..., "content": text
             or parts}]}`, or `{"prompt": ..., "completion": ...}`, both messages or a text, of which the completion alone is learned; with
             files in `image`, `images`, `video` or `videos`, one or a list, or in the parts. `<image>` and `<video>` in the text stand for
-            the files, in their order; those of a prompt without any stand in front of its first question; where `conversations` have one `image` or `video`, it is
-            shown before the first question, as in the release's training, with a marker or without. `system` is a system prompt.
+            the files, in their order; those of a prompt without any stand in front of its first question; where `conversations` have
+            one `image` or `video`, it is shown before the first question, as in the release's training, with a marker or without.
+            `system` is a system prompt.
         media ([`MediaFolder`]): what paths are relative to.
 
     Returns:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from .chat_encoding import IGNORED
+from ..processing.labeled_inputs import IGNORED
 from .collator import DataCollator
 from .media_folder import MediaFolder
 from .messages import to_messages

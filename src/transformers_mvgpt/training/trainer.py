@@ -16,8 +16,8 @@ from transformers.utils import logging
 from ..compat.safetensors_files import full_disk_is_named, usual_file_mode
 from ..families import family_of
 from ..modeling.resampler_tinyllava import Resampler
+from ..processing.labeled_inputs import IGNORED
 from ..processing.out_of_memory import explain_out_of_memory
-from .chat_encoding import IGNORED
 from .checkpoints import list_checkpoints
 from .data import InstructionDataset
 from .divergence import DivergedError, NamedBatches, diverged, first_not_finite, is_finite

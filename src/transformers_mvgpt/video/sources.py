@@ -192,18 +192,27 @@ def _at_address(scheme: str, address: str, limits: UntrustedInput, what: str) ->
     if scheme == "data":
         return VideoSource(name, _data_of(address, name, limits, what), what)
     if scheme == "file":
-        parts = urllib.parse.urlsplit(address)
-        if parts.netloc.lower() not in ("", "localhost"):
-            raise ValueError(
-                f"The {what} {name} is on another machine, '{shorten(parts.netloc)}': pass a path that leads to it."
-            )
-        return _at_path(urllib.request.url2pathname(parts.path), limits, what)
+        if (path := path_of_address(address)) is None:
+            host = shorten(urllib.parse.urlsplit(address).netloc)
+            raise ValueError(f"The {what} {name} is on another machine, '{host}': pass a path that leads to it.")
+        return _at_path(path, limits, what)
     if _exists(address):
         return _at_path(address, limits, what)
     raise ValueError(
         f"The {what} {name} cannot be read: there is no such file, and addresses with '{shorten(scheme)}:' are not read, only those "
         f"with {', '.join(f'{known}:' for known in _READ_SCHEMES)}. Check the path, or save the {what} and pass its path."
     )
+
+
+def path_of_address(address: str) -> str | None:
+    """
+    The path that a `file:` address names; `None` if it is one of another machine.
+
+    Raises:
+        ValueError: if it is no address.
+    """
+    parts = urllib.parse.urlsplit(address)
+    return urllib.request.url2pathname(parts.path) if parts.netloc.lower() in ("", "localhost") else None
 
 
 def _exists(path: str) -> bool:

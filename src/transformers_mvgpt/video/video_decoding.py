@@ -62,8 +62,8 @@ def decode_video(
             A video file; its address (`http:`, `https:`), from which it is downloaded into memory, or a `data:` or
             `file:` address; its bytes; a file opened in binary mode, which is read from its start; `{"bytes": ..., "path": ...}` or an
             open `VideoDecoder` of TorchCodec, as `datasets` has videos; an animated GIF, WebP or PNG in one of these forms; or a
-            folder of images, which are taken in the natural order of their names and have no `fps`. What a file is, is told by its first bytes: playlists, and whatever else names other files, are
-            no videos.
+            folder of images, which are taken in the natural order of their names and have no `fps`. What a file is, is told
+            by its first bytes: playlists, and whatever else names other files, are no videos.
         sample_indices_fn (`Callable`, *optional*):
             Called with `metadata=`, which has all fields but `frames_indices`, and returns the indices of the frames
             to read: in any order, repeated or not. Without it all frames are read. It is called again if the container
