@@ -1,6 +1,8 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """`on_error="return"`: a sample that cannot be read gives its error, and all others their answers."""
 
+import datasets
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import Dataset
@@ -176,3 +178,42 @@ def test_chats_and_samples_beside_each_other(pipe, video, answers, as_stream, fi
     samples = samples if first == "chat" else samples[1:]
     results = pipe((sample for sample in samples) if as_stream else samples, batch_size=2, return_full_text=False)
     assert list(results) == [[{"generated_text": answers[video, WHAT]}]] * len(samples)
+
+
+@pytest.mark.parametrize("form", ["list", "array", "dataset", "generator", "samples", "images too", "images"])
+def test_visual_that_is_missing(pipe, video, answers, form):
+    """The question alone would be answered with something made up."""
+    videos, images = [video, None, video], [PIXELS[0]] * 3
+    name = "image" if form == "images" else "video"
+    made = {
+        "list": {"videos": videos},
+        "array": {"videos": np.array(videos, dtype=object)},
+        "dataset": {"videos": KeyDataset([{"file": path} for path in videos], "file")},
+        "generator": {"videos": (path for path in videos)},
+        "samples": {"videos": [{"video": path, "text": WHAT} for path in videos]},
+        "images too": {"videos": videos, "images": images},
+        "images": {"images": [images[0], None, images[0]]},
+    }
+    text = {"samples": None, "images": [WHAT] * 3}.get(form, WHAT)
+    first, missing, last = pipe(**made[form], text=text, batch_size=2, on_error="return")
+    assert missing == [{"error": f"The sample has nothing as '{name}': leave it out."}]
+    assert first == last and "error" not in first[0]
+    assert "images" in form or first == [{"generated_text": answers[video, WHAT]}]
+    if form == "samples":
+        with pytest.raises(ValueError, match="^The sample has nothing as 'video': leave it out"):
+            pipe(**made[form])
+    # a column that this sample does not need
+    assert pipe({"video": video, "image": None, "text": WHAT}) == [{"generated_text": answers[video, WHAT]}]
+
+
+def test_columns_of_questions(pipe, video, answers):
+    table = datasets.Dataset.from_dict({"video": [video] * 3, "question": [WHAT, None, WHAT]})
+    good = [{"generated_text": answers[video, WHAT]}]
+    for videos in (table["video"], [video] * 3):
+        first, missing, last = pipe(videos, text=table["question"], on_error="return")
+        assert first == last == good and list(missing[0]) == ["error"]
+    with pytest.raises(
+        ValueError,
+        match="^With a generator or dataset of videos, `text` must be one question for all of them, or a list of 3",
+    ):
+        pipe(table["video"], text=[WHAT] * 2)

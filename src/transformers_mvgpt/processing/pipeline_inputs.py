@@ -10,7 +10,7 @@ from transformers.utils.chat_template_utils import Chat, is_valid_message
 
 from ..video.limits import shorten
 from .columns import column_to_list, is_lazy_column, is_missing, is_table, open_table
-from .pipeline_samples import Row, check_columns
+from .pipeline_samples import VISUALS, Row, check_columns
 from .video_inputs import flatten_videos, is_single_video
 
 
@@ -53,6 +53,8 @@ def make_samples(videos: Any, text: Any, images: Any, skips_errors: bool = False
     if any(map(is_table, (videos, text))) or _is_splits(videos):
         return _rows_of(*((text, None) if is_table(text) else (videos, text)), images)
     text, images = column_to_list(text), column_to_list(images)
+    if videos is not None and is_lazy_column(text):
+        text = list(text)  # questions are short
     if not _is_text(text):
         samples = column_to_list(videos) if text is None else text
         if samples is None:
@@ -74,14 +76,20 @@ def make_samples(videos: Any, text: Any, images: Any, skips_errors: bool = False
         videos = _lazy(videos)
     # a file object is an iterator as well
     if isinstance(videos, (Iterator, Dataset)) and not is_single_video(videos):
-        if not isinstance(text, str) or images is not None:
-            raise ValueError("With a generator or dataset of videos, `text` must be one question for all of them.")
-        if isinstance(videos, (Iterator, IterableDataset)):
-            return ({"video": video, "text": text} for video in videos)
-        return StackDataset(video=videos, text=[text] * len(videos))  # type: ignore[arg-type]
+        is_sized = not isinstance(videos, (Iterator, IterableDataset))
+        if images is not None or not (isinstance(text, str) or (is_sized and len(text) == len(videos))):  # type: ignore[arg-type]
+            or_each = f", or a list of {len(videos)}, one for each" if is_sized else ""  # type: ignore[arg-type]
+            raise ValueError(
+                f"With a generator or dataset of videos, `text` must be one question for all of them{or_each}, and `images` left out."
+            )
+        if not is_sized:
+            return ({"video": video, "text": text} for video in videos)  # type: ignore[union-attr]
+        return StackDataset(video=videos, text=[text] * len(videos) if isinstance(text, str) else text)  # type: ignore[arg-type]
 
     videos = column_to_list(videos)
-    sample = {"video": videos, "image": images, "text": text}
+    given = {"video": videos, "image": images, "text": text}
+    # what is not there is left out: in a sample it would be missing
+    sample = {name: value for name, value in given.items() if value is not None}
     lists: dict[str, Sequence[Any]] = {}
     if videos is not None and not is_single_video(videos):
         lists["video"] = _each_video(videos, skips_errors)
@@ -94,7 +102,13 @@ def make_samples(videos: Any, text: Any, images: Any, skips_errors: bool = False
     if len({len(values) for values in lists.values()}) > 1:
         counts = " and ".join(f"{len(values)} {name}s" for name, values in lists.items())
         raise ValueError(f"Lists must be of one length, got {counts}: pass as many of each, or one for all.")
-    return [{**sample, **dict(zip(lists, row, strict=True))} for row in zip(*lists.values(), strict=True)]
+    return [_sample_of(sample, dict(zip(lists, row, strict=True))) for row in zip(*lists.values(), strict=True)]
+
+
+def _sample_of(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """A sample of what is the same for all and what it has of lists. Without one of its visuals it has none, and is an error."""
+    missing = {name: None for name in own if name in VISUALS and is_missing(own[name])}
+    return {"text": own.get("text", shared.get("text")), **missing} if missing else {**shared, **own}
 
 
 def _as_chat(sample: Any) -> Any:

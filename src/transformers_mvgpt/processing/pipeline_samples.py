@@ -112,6 +112,11 @@ def parse_sample(sample: Any, modalities: Collection[str]) -> tuple[str | Chat, 
     if isinstance(sample, Chat):
         return sample, [], []
     names = {*QUESTIONS, *VISUALS, *SEGMENT}
+    if isinstance(sample, Mapping):
+        visuals = [name for name in VISUALS if name in sample]
+        # the question alone would be answered with something made up
+        if visuals and all(is_missing(sample[name]) for name in visuals):
+            raise ValueError(f"The sample has nothing as {' or '.join(map(repr, visuals))}: leave it out.")
     if isinstance(sample, Mapping) and set(sample) == _PAIR:
         sample = {"text": sample["text"], ("video" if "video" in modalities else "image"): sample["text_pair"]}
     questions = [name for name in QUESTIONS if isinstance(sample, Mapping) and sample.get(name) is not None]
