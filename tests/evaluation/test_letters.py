@@ -29,6 +29,7 @@ def test_questions_as_the_published_models_were_asked():
         ),
         (("red", "green"), "has 2 options, and its answer is 'blue'"),
         (("blue", *map(str, range(26))), "has 27 options"),
+        (("red", "blue", "Blue"), "the options 'blue' and 'Blue' are the same answer"),
     ],
 )
 def test_questions_without_letters_are_refused(options, message):

@@ -3,7 +3,7 @@ import pytest
 
 from transformers_mvgpt.evaluation import ScoredQuestion
 from transformers_mvgpt.evaluation.intervals import wilson_interval
-from transformers_mvgpt.evaluation.metrics import measure_answer, score_answers
+from transformers_mvgpt.evaluation.metrics import is_right, measure_answer, score_answers
 from transformers_mvgpt.evaluation.text_metrics import contains_answer, token_f1
 
 
@@ -40,6 +40,15 @@ def test_answers_that_hold_the_right_one(answer, right, holds):
 
 OPEN = ScoredQuestion("a.mp4", "open", "What?", "a red cross")
 CHOICE = ScoredQuestion("b.mp4", "choice", "Which?\nA. red\nB. blue", "B", ("A", "B"), choices=("red", "blue"))
+
+
+@pytest.mark.parametrize("right", ["a", "the", ".", "", "?!"])
+def test_no_answer_is_0_whatever_the_right_one_is(right):
+    question = ScoredQuestion("a.mp4", "open", "What?", right)
+    for answer in ("", " \n"):
+        assert measure_answer(question, answer) == {"exact": 0, "f1": 0, "contains": 0}
+        assert not is_right(question, answer)
+    assert not is_right(ScoredQuestion("b.mp4", "choice", "Which?", "A", ("A", "B"), choices=("", "blue")), "")
 
 
 def test_what_is_measured_of_an_answer():

@@ -40,6 +40,22 @@ def test_questions_are_read_with_their_videos_beside_the_file(tmp_path):
     assert read_questions(file, "/elsewhere")[0].video == "/elsewhere/a/clip.mp4"
 
 
+def test_types_are_lines(tmp_path):
+    """Whatever ends a line somewhere is a blank there; a type of blanks is none."""
+    rows = [{**RECORD, "type": kind} for kind in ("a\nb", " a\u2028\tb\r\n", "\n")]
+    questions = read_questions(write_lines(tmp_path / "questions.jsonl", *rows))
+    assert [question.type for question in questions] == ["a b", "a b", "multiple choice"]
+
+
+def test_an_empty_cell_is_no_right_answer(tmp_path):
+    path = tmp_path / "questions.csv"
+    path.write_text("video,question,answer\na.mp4,What?,x\nb.mp4,What?,\n")
+    with pytest.raises(
+        ValueError, match=r"questions\.csv.* is not a question: (the right answer is empty|no `answer`)"
+    ):
+        read_questions(path)
+
+
 def test_questions_about_images(tmp_path):
     record = {key: value for key, value in RECORD.items() if key != "video"}
     file = write_lines(tmp_path / "questions.jsonl", RECORD, {**record, "image": "a.png"})
@@ -76,6 +92,19 @@ def test_videos_outside_of_the_folder_on_request(tmp_path):
         ([{**RECORD, "answer": None}], r"sample 0 .*: no `answer`"),
         ([{**RECORD, "answer": [1]}], r"`answer` is '\[1\]', not a text or number"),
         ([{**RECORD, "question": " "}], r"the text of the question is empty"),
+        ([RECORD, {**RECORD, "answer": " ", "options": []}], r"sample 1 .*: the right answer is empty"),
+        ([{**RECORD, "answer": "", "options": ["", "x"]}], r"sample 0 .*: the right answer is empty"),
+        ([{"video": "a.mp4", "conversations": [TURNS[0], {"from": "gpt", "value": " "}]}], r"sample 0 .*is empty"),
+        ([{**RECORD, "answer": float("nan"), "options": []}], r"`answer` is 'nan', not a text or number"),
+        (
+            [RECORD, {**RECORD, "answer": "B", "options": ["cross", "circle", "Cross. "]}],
+            r"sample 1 .*: the options 'cross' and 'Cross\. ' are the same answer: take out or correct one",
+        ),
+        (
+            [{"video": "a.mp4", "question": "Which?\nA. x\nB. X", "answer": "B"}],
+            r"sample 0 .*: the options 'x' and 'X' are the same answer",
+        ),
+        ([RECORD, {**RECORD, "type": "all\n"}], r"sample 1 .*: the type `all` is the name of all questions together"),
         (
             [{**RECORD, "options": "xy"}],
             r"`options` is 'xy', neither a list nor a text with a letter in front of each",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..video.limits import shorten
-from .options import LETTERS, find_option
+from .options import LETTERS, check_distinct, find_option
 from .questions import ScoredQuestion
 from .text_metrics import is_same_answer
 
@@ -30,7 +30,7 @@ def ask_for_letters(questions: Sequence[ScoredQuestion], instruction: str = INST
         instruction (`str`): what to do; without a text, no line for it.
 
     Raises:
-        ValueError: if there are no options, too many, or the answer is none of them.
+        ValueError: if there are no options, too many or two that are the same, or the answer is none of them.
     """
     asked = []
     for question in questions:
@@ -44,6 +44,7 @@ def ask_for_letters(questions: Sequence[ScoredQuestion], instruction: str = INST
                 f"{shorten(question.answer)!r}: letters need at most {len(LETTERS)} `options`, one of which is the "
                 "answer."
             )
+        check_distinct(question.options)
         lines = [f"{letter}. {option}" for letter, option in zip(letters, question.options, strict=True)]
         text = "\n".join([question.question, *lines, *([instruction] if instruction else [])])
         asked.append(replace(question, question=text, **letter_choices(question.options, question.answer)))

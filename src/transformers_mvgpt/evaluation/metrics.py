@@ -8,13 +8,12 @@ from typing import Any
 from .guesser import guess_answers
 from .intervals import Estimate, estimate_mean
 from .letters import letter_of
-from .questions import ScoredQuestion
+from .questions import ALL, ScoredQuestion
 from .text_metrics import contains_answer, is_same_answer, token_f1
 
 
 # In the order of a table.
 METRICS = ("exact", "f1", "contains", "judge")
-ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,11 @@ class TypeScores:
 
 
 def is_right(question: ScoredQuestion, answer: str) -> bool:
-    """Whether an answer is exactly the right one, or names its letter where a letter was asked for."""
+    """
+    Whether an answer is exactly the right one, or names its letter where a letter was asked for. No answer, `""`, is never right.
+    """
+    if not answer.strip():
+        return False
     if question.choices:
         return letter_of(answer, question.choices) == question.answer
     return is_same_answer(answer, question.answer)
@@ -51,8 +54,11 @@ def is_right(question: ScoredQuestion, answer: str) -> bool:
 
 def measure_answer(question: ScoredQuestion, answer: str) -> dict[str, float]:
     """
-    `"exact"` of an answer, 0 or 1, and where it is one in words, `"f1"` and `"contains"`, 0 to 1. No answer, `""`, is a wrong one.
+    `"exact"` of an answer, 0 or 1, and where it is one in words, `"f1"` and `"contains"`, 0 to 1. No answer, `""`, is 0 in all,
+    whatever the right one is.
     """
+    if not answer.strip():
+        return dict.fromkeys(("exact",) if question.choices else ("exact", "f1", "contains"), 0.0)
     measured = {"exact": float(is_right(question, answer))}
     if not question.choices:
         measured["f1"] = token_f1(answer, question.answer)
@@ -76,7 +82,6 @@ def score_answers(
     places: dict[str, list[int]] = {}
     for place, question in enumerate(questions):
         places.setdefault(question.type, []).append(place)
-    places.pop(ALL, None)
     scores = {}
     for kind, chosen in {**places, ALL: list(range(len(questions)))}.items():
         metrics = {}

@@ -57,6 +57,19 @@ def read_options(value: Any) -> tuple[str, ...]:
     )
 
 
+def check_distinct(options: Sequence[str]) -> None:
+    """
+    Raises:
+        ValueError: if two options are the same answer, so that nothing tells which of them is meant.
+    """
+    for place, option in enumerate(options):
+        for other in options[:place]:
+            if is_same_answer(option, other):
+                raise ValueError(
+                    f"the options {shorten(other)!r} and {shorten(option)!r} are the same answer: take out or correct one"
+                )
+
+
 def lettered_lines(text: str, whole: bool = False) -> tuple[str, ...]:
     """
     The options that stand in a text on lines of their own, `A. red` and so on in the order of the alphabet; none if there are fewer than

@@ -15,7 +15,7 @@ from ..training.row_keys import DESCRIPTIVE_KEYS
 from ..training.sources import ArrowSource, open_sources
 from ..video.limits import shorten
 from .letters import letter_choices
-from .options import find_option, lettered_lines, read_options
+from .options import check_distinct, find_option, lettered_lines, read_options
 from .questions import ScoredQuestion
 
 
@@ -98,18 +98,23 @@ def question_of_row(row: Any, media: MediaFolder) -> ScoredQuestion:
     fields = _fields_of_chat(given, media) if is_chat else _fields_of_question(given, media)
     if not fields["question"].strip():
         raise ValueError("the text of the question is empty")
+    if not fields["answer"].strip():
+        raise ValueError("the right answer is empty")
     # the question may bring its options itself
     choices = lettered_lines(fields["question"])
     if choices and fields["options"] in ((), choices):
         fields |= letter_choices(choices, fields["answer"])
+    check_distinct(fields.get("choices") or fields["options"])
     kind = next((given[key] for key in _TYPE_KEYS if isinstance(given.get(key), (str, int))), None)
-    if kind is None or kind == "":
+    # a type is a line of a table
+    kind = " ".join(str("" if kind is None else kind).split())
+    if not kind:
         kind = "multiple choice" if fields["options"] else "open"
     read = WRITTEN_KEYS | (
         {"answer", "options", "question", *_CHAT_KEYS} if is_chat else _READ_KEYS - {*_VISUAL_KEYS, *_SEGMENT_KEYS}
     )
     return ScoredQuestion(
-        **{"video": None, **fields, "type": str(kind)},
+        **{"video": None, **fields, "type": kind},
         row={key: value for key, value in given.items() if key not in read},
     )
 
@@ -189,6 +194,7 @@ def _seconds(value: Any, name: str) -> float:
 
 
 def _text(value: Any, name: str) -> str:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+    # a number that is none is an empty cell of a table
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or value != value:
         raise ValueError(f"`{name}` is {shorten(value)!r}, not a text or number")
     return str(value)

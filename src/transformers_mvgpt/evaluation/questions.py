@@ -9,12 +9,16 @@ from functools import cached_property
 from typing import Any, Literal
 
 
+# What the scores of all questions stand under, beside those of types.
+ALL = "all"
+
+
 @dataclass(frozen=True)
 class ScoredQuestion:
     """
     Args:
         video (`str`, *optional*): path or address of the video, if it is about one; or its bytes, or what else the processor takes.
-        type (`str`): what kind of question it is; scores are given for each.
+        type (`str`): what kind of question it is; scores are given for each. Not `"all"`.
         question (`str`): its text.
         answer (`str`): the right answer.
         options (`tuple[str, ...]`): the answers between which the question itself lets choose, in its order.
@@ -26,6 +30,9 @@ class ScoredQuestion:
             with one part `{"type": "video"}` or `{"type": "image"}` where the video or image stands.
         start_seconds, end_seconds (`float`, *optional*): the segment of the video that it is about.
         row (`Mapping[str, Any]`): the row of a file that it comes from, without what was read of it here.
+
+    Raises:
+        ValueError: if the type is `"all"`.
     """
 
     video: Any
@@ -39,6 +46,10 @@ class ScoredQuestion:
     start_seconds: float | None = None
     end_seconds: float | None = None
     row: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.type == ALL:
+            raise ValueError(f"the type `{ALL}` is the name of all questions together: give it another one")
 
     @property
     def modality(self) -> Literal["image", "video"]:

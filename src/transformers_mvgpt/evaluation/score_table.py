@@ -4,7 +4,8 @@
 from collections.abc import Mapping
 
 from .intervals import CONFIDENCE, Estimate
-from .metrics import ALL, METRICS, TypeScores
+from .metrics import METRICS, TypeScores
+from .questions import ALL
 
 
 _NAMES = {"exact": "exact", "f1": "F1", "contains": "contains", "judge": "judge"}
