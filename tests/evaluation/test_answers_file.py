@@ -66,6 +66,18 @@ def test_files_of_others_are_left_alone(tmp_path, content):
     assert [row["key"] for row in rows_of(path)] == ["1", "2"]
 
 
+@pytest.mark.parametrize(("place", "line"), [(0, "\n"), (1, "\n"), (2, '{"key": "\n'), (2, "[" * 100_000 + "\n")])
+def test_a_damaged_line_is_named(tmp_path, place, line):
+    path = tmp_path / "answers.jsonl"
+    file = AnswersFile(path, RUN)
+    file.append({"key": "1"})
+    file.append({"key": "2"})
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text("".join([*lines[:place], line, *lines[place:]]))
+    with pytest.raises(ValueError, match=rf"Line {place + 1} of .*answers\.jsonl is damaged \(.*\): take it out, and"):
+        AnswersFile(path, RUN)
+
+
 def test_runs_with_other_settings_do_not_mix(tmp_path):
     path = tmp_path / "answers.jsonl"
     AnswersFile(path, RUN).append({"key": "1"})

@@ -38,7 +38,7 @@ class AnswersFile:
     Raises:
         FileExistsError: if the file is there and of something else, or of a run with other settings.
         FileNotFoundError, IsADirectoryError: if there is no folder for it, or it is one.
-        ValueError: if its name ends otherwise.
+        ValueError: if its name ends otherwise, or a line of it is damaged.
         ImportError: if pyarrow is needed and missing.
     """
 
@@ -107,10 +107,7 @@ class AnswersFile:
         if self._overwrite:
             return []
         if whole := self._whole_lines():
-            try:
-                rows = [json.loads(line) for line in whole.splitlines()]
-            except (ValueError, RecursionError):
-                raise self._not_ours() from None
+            rows = self._parse(whole)
         elif self.path.is_file() and self.path != self._lines:
             rows = [*parquet_rows(self.path)]
         else:
@@ -118,6 +115,25 @@ class AnswersFile:
         for row in rows:
             self._check(row)
         return [{name: value for name, value in row.items() if name != RUN} for row in rows]
+
+    def _parse(self, lines: bytes) -> list[Any]:
+        """
+        Raises:
+            FileExistsError: if no line is a row of answers.
+            ValueError: if some lines are, and another one is damaged.
+        """
+        rows: list[Any] = []
+        damaged = None
+        for number, line in enumerate(lines.splitlines(), start=1):
+            try:
+                rows.append(json.loads(line))
+            except (ValueError, RecursionError) as error:
+                damaged = damaged or f"Line {number} of {self._lines} is damaged ({error})"
+        if damaged is None:
+            return rows
+        if not any(map(_is_row, rows)):
+            raise self._not_ours()
+        raise ValueError(f"{damaged}: take it out, and its question is asked again, or begin anew (`--overwrite`).")
 
     def _whole_lines(self) -> bytes:
         """Without what is left of a row that was being written when the process was killed."""
@@ -136,7 +152,7 @@ class AnswersFile:
             self.append(row)
 
     def _check(self, row: Any) -> None:
-        if not isinstance(row, dict) or not isinstance(row.get(KEY), str) or not isinstance(row.get(RUN), dict):
+        if not _is_row(row):
             raise self._not_ours()
         for name in {**self.run, **row[RUN]}:
             if self.run.get(name) != row[RUN].get(name):
@@ -149,6 +165,10 @@ class AnswersFile:
         return FileExistsError(
             f"{self.path} is there already: choose another file, or let it be replaced (`--overwrite`)."
         )
+
+
+def _is_row(row: Any) -> bool:
+    return isinstance(row, dict) and isinstance(row.get(KEY), str) and isinstance(row.get(RUN), dict)
 
 
 def take_answered(rows: list[dict[str, Any]], keys: list[str]) -> list[dict[str, Any] | None]:
