@@ -213,7 +213,8 @@ def test_a_damaged_video_is_counted_apart_and_as_wrong(with_a_damaged_video, que
     assert bad["exact"] == 0
 
 
-def test_scores_for_a_card(questions, tmp_path):
+def test_scores_for_a_card(questions, tmp_path, monkeypatch):
+    monkeypatch.chdir(CHECKPOINT)
     card = tmp_path / "README.md"
     card.write_text("---\nlicense: mit\n---\n\n# Mine\n", "utf-8")
     options = [
@@ -227,7 +228,7 @@ def test_scores_for_a_card(questions, tmp_path):
         "Drawn clips",
         "--json",
     ]
-    result = run("evaluate", CHECKPOINT, questions, *options)
+    result = run("evaluate", ".", questions, *options)
     assert result.exit_code == 0, result.stderr
     data = ModelCard.load(card).data
     assert (data.license, data.model_name) == ("mit", "checkpoint")

@@ -60,6 +60,24 @@ def test_the_head_of_a_card(results, tmp_path):
     assert card.text.strip() == "# Named\n\nText."
 
 
+def test_cards_without_a_head_and_with_a_byte_order_mark(results, tmp_path, caplog):
+    path = tmp_path / "README.md"
+    write_model_index(path, results, "mine")
+    text = path.read_text("utf-8")
+    assert text.count("---\n") == 2
+    assert text.endswith("\n---\n")
+    assert not caplog.records
+    path.write_text("# Mine\n", "utf-8")
+    write_model_index(path, results, "mine")
+    assert ModelCard.load(path).text == "# Mine\n"
+    path.write_bytes("\ufeff---\r\nlicense: mit\r\n---\r\nText.\r\n".encode())
+    write_model_index(path, results, "mine")
+    content = path.read_bytes().decode("utf-8")
+    card = ModelCard(content)
+    assert (card.data.license, card.data.eval_results, card.text) == ("mit", results, "Text.\r\n")
+    assert content.count("\n") == content.count("\r\n")
+
+
 @pytest.mark.parametrize("head", ["license: [", "- a\n- b", "model-index: 3"])
 def test_a_damaged_card_is_found_before_anything_is_measured(head, tmp_path):
     path = tmp_path / "README.md"

@@ -144,7 +144,7 @@ def evaluate(
         from ..evaluation.model_index import eval_results, write_model_index
 
         results = eval_results(result, task=task, dataset=dataset_name or questions.stem)
-        write_model_index(model_index, results, Path(model).name)
+        write_model_index(model_index, results, Path(os.path.realpath(model) if os.path.isdir(model) else model).name)
     if result.num_errors:
         raise typer.Exit(EXIT_UNREAD)
 

@@ -9,8 +9,8 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ..conversion.written_files import check_new_file, write_file
-from .metrics import ALL
 from .own_data import Evaluation
+from .questions import ALL
 
 
 # The Hub's name of each metric, and what people call it.
@@ -20,6 +20,10 @@ _METRICS = {
     "contains": ("contains", "answers that hold the right one"),
     "judge": ("judge", "score of a judge"),
 }
+
+
+# With something in it, as only then it is found.
+_EMPTY_HEAD = "---\n{}\n---\n"
 
 
 def eval_results(evaluation: Evaluation, *, task: str, dataset: str) -> list[EvalResult]:
@@ -99,6 +103,11 @@ def write_model_index(path: str | os.PathLike, results: list[EvalResult], model_
 def _read_card(path: Path) -> ModelCard:
     """The card, or a new one."""
     try:
-        return ModelCard(path.read_text(encoding="utf-8") if path.is_file() else "---\n---\n")
+        text = ""
+        if path.is_file():
+            # ends of lines stay as they are
+            with open(path, encoding="utf-8-sig", newline="") as file:
+                text = file.read()
+        return ModelCard(text if text.lstrip().startswith("---") else f"{_EMPTY_HEAD}{text}")
     except Exception as error:  # of a YAML parser, or one for a head that is no mapping
         raise ValueError(f"The head of {path} cannot be read: correct it, or name another file.") from error
