@@ -276,3 +276,9 @@ def test_clips_that_cannot_be_drawn(tmp_path):
     result = run("draw-clips", tmp_path, "--fps", 5, "--seconds", 2)
     assert result.exit_code == 1
     assert "makes 10 frames: at least 61 are needed" in result.stderr
+
+
+def test_a_mistyped_model_is_no_repository_of_the_hub(one_question, tmp_path):
+    result = run("evaluate", tmp_path / "none", one_question)
+    assert result.exit_code == 1
+    assert re.match(r"Error: There is no model folder '.*none'", result.stderr)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .ask import check_device, check_model
 from .error_lines import EXIT_UNREAD
 from .limits import LimitOption, parse_limits
 
@@ -106,6 +107,7 @@ def evaluate(
     limits = parse_limits(limit)
     if quantization is not None:
         quantizing.check_quantization(quantization)
+    check_device(device)
     run = describe_run(
         model,
         letters=letters,
@@ -125,6 +127,7 @@ def evaluate(
     function = None if judge is None else load_judge(judge)
     items = read_questions(questions, media_folder, media_anywhere)
     questions_as_asked(items, letters, think)
+    check_model(model)
     if compare_precisions:
         _compare_precisions(model, items, device, max_new_tokens, limits)
         return
