@@ -279,6 +279,6 @@ def test_clips_that_cannot_be_drawn(tmp_path):
 
 
 def test_a_mistyped_model_is_no_repository_of_the_hub(one_question, tmp_path):
-    result = run("evaluate", tmp_path / "none", one_question)
+    result = run("evaluate", tmp_path / "none", one_question, "--media-anywhere")
     assert result.exit_code == 1
     assert re.match(r"Error: There is no model folder '.*none'", result.stderr)
