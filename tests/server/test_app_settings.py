@@ -4,6 +4,7 @@
 import asyncio
 import json
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -146,3 +147,40 @@ def test_models_of_others(small):
 def test_settings(settings, message):
     with pytest.raises(ValueError, match=message):
         ServerSettings("m", **settings)
+
+
+def test_bodies_on_their_way_keep_nobody_out(small):
+    """Not before they are there do they have a place in the queue, and their bytes are limited."""
+    served = small(max_waiting=1, max_request_bytes=2000)
+    path = "/v1/chat/completions"
+    body = {"model": "m", "messages": [{"role": "user", "content": "a"}], "max_tokens": 1}
+
+    async def main():
+        never = asyncio.Event()
+
+        async def drip(num_bytes):
+            yield b" " * num_bytes
+            await never.wait()
+
+        transport = httpx.ASGITransport(served.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+            slow = [asyncio.create_task(client.post(path, content=drip(10))) for _ in range(5)]
+            await asyncio.sleep(0.1)
+            assert served.app.state.service.num_incoming_bytes == 50
+            answered = await client.post(path, json=body)
+            slow += [asyncio.create_task(client.post(path, content=drip(1900))) for _ in range(2)]
+            await asyncio.sleep(0.1)
+            refused = await client.post(path, content=b" " * 990)
+            for task in slow:
+                task.cancel()
+            await asyncio.gather(*slow, return_exceptions=True)
+            return answered, refused, await client.post(path, json=body)
+
+    answered, refused, afterwards = asyncio.run(main())
+    assert (answered.status_code, afterwards.status_code) == (200, 200)
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+    assert refused.json()["error"]["message"] == (
+        "Bodies of 4,840 bytes are on their way to the server, which is more than it takes (`--max-waiting` times "
+        "`--max-request-bytes`): try again in a second."
+    )
+    assert served.app.state.service.num_incoming_bytes == 0

@@ -192,9 +192,11 @@ def test_frames(clip_data):
         assert len(frames_of(reader(family), video(clip_data, fps=1.0, max_frames=3))) == 3
         segment = frames_of(reader(family), video(clip_data, start_seconds=1.0, end_seconds=2.0))
         assert (min(segment), max(segment)) == (10, 20)
-    # no more than the model takes
-    assert len(frames_of(reader("mobile_videogpt"), video(clip_data, fps=10.0))) == 16
-    assert len(frames_of(reader("tinyllava"), video(clip_data, fps=10.0))) == 64
+    # no more than the model takes, and no more than there are
+    for fps in (10.0, 30.0, 1e300):
+        assert len(frames_of(reader("mobile_videogpt"), video(clip_data, fps=fps))) == 16
+        assert len(frames_of(reader("mobile_videogpt"), video(clip_data, fps=fps, end_seconds=1.0))) == 11
+        assert len(frames_of(reader("tinyllava"), video(clip_data, fps=fps))) == 64
 
 
 def test_a_processor_is_not_changed_by_requests(clip_data):

@@ -204,6 +204,14 @@ VIDEO = {"type": "video_url", "video_url": {"url": "u"}}
             "messages.0.content.0.fps",
             r"`messages.0.content.0.fps` \(0\) must be a number, more than 0.",
         ),
+        *(
+            (
+                about({**VIDEO, name: 10**400}),
+                f"messages.0.content.0.{name}",
+                rf"`messages.0.content.0.{name}` \(1000.*\) must be a number, .*",
+            )
+            for name in ("fps", "start_seconds", "end_seconds")
+        ),
         (
             about({**VIDEO, "max_frames": 1.5}),
             "messages.0.content.0.max_frames",

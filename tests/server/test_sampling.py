@@ -18,6 +18,10 @@ def test_what_is_left_out_is_left_to_the_model():
 
 def test_temperature():
     assert options(temperature=0.0, top_p=0.5) == {"num_beams": 1, "do_sample": False}
+    # the division by it would overflow
+    for lowest in (5e-324, 1e-38, 9e-6):
+        assert options(temperature=lowest) == {"num_beams": 1, "do_sample": False}
+    assert options(temperature=1e-5)["do_sample"]
     assert options(temperature=0.7) == {
         "num_beams": 1,
         "do_sample": True,

@@ -126,6 +126,12 @@ class AnswerQueue:
         Raises:
             RequestError: if all places are taken, with the seconds after which one is likely to be free.
         """
+        self.check_place()
+        self.num_in_server += 1
+        return Place(self._leave)
+
+    def check_place(self) -> None:
+        """Raises what [`enter`] would."""
         if self._is_closing:
             raise shutting_down()
         if self.num_in_server > self.max_waiting:
@@ -137,8 +143,6 @@ class AnswerQueue:
                 code="queue_full",
                 retry_after=seconds,
             )
-        self.num_in_server += 1
-        return Place(self._leave)
 
     def _leave(self) -> None:
         self.num_in_server -= 1

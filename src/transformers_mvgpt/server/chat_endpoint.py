@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 # How often it is looked whether a client that waits is still there.
 _POLL_SECONDS = 0.2
-# How long a body may pause: it has a place in the queue meanwhile.
+# How long a body may pause.
 _SILENCE_SECONDS = 30
 _LEFT = 499  # the status that logs show of a client that has left
 
@@ -79,12 +79,14 @@ class _Exchange:
             metrics.left.inc()
 
     async def respond(self) -> Response:
-        place = self.service.queue.enter()
-        self.stack.callback(place.give_back)
+        self.service.queue.check_place()  # before a body is sent in vain
         try:
             body = await self._read_body()
         except ClientDisconnect:
             return Response(status_code=_LEFT)
+        # only now: who sends a byte a second must not keep others out
+        place = self.service.queue.enter()
+        self.stack.callback(place.give_back)
         try:
             asked = await self._watched(self.service.parse(body))
             is_streamed = asked.stream
@@ -189,18 +191,31 @@ class _Exchange:
         if length.isdecimal() and int(length) > limit:
             raise too_large
         body, blocks = bytearray(), self.request.stream()
-        with contextlib.suppress(StopAsyncIteration):
+        try:
             while True:
                 seconds = min(_SILENCE_SECONDS, self.deadline - time.monotonic())
                 try:
-                    body += await asyncio.wait_for(anext(blocks), seconds)
+                    block = await asyncio.wait_for(anext(blocks), seconds)
+                except StopAsyncIteration:
+                    return bytes(body)
                 except TimeoutError:
                     raise RequestError(
                         f"The body stopped after {len(body):,} bytes: send it in time.", status=408, code="timeout"
                     ) from None
+                body += block
+                self.service.num_incoming_bytes += len(block)
                 if len(body) > limit:
                     raise too_large
-        return bytes(body)
+                if self.service.num_incoming_bytes > (self.service.settings.max_waiting + 1) * limit:
+                    raise RequestError(
+                        f"Bodies of {self.service.num_incoming_bytes:,} bytes are on their way to the server, which is more than it takes "
+                        "(`--max-waiting` times `--max-request-bytes`): try again in a second.",
+                        status=429,
+                        code="queue_full",
+                        retry_after=1,
+                    )
+        finally:
+            self.service.num_incoming_bytes -= len(body)
 
 
 class _ClientLeft(Exception):

@@ -58,6 +58,8 @@ class ChatService:
         self.settings = settings
         self.cache = ChatCache(settings.max_cached_visuals, settings.max_cached_bytes)
         self.queue = AnswerQueue(settings.max_waiting)
+        # of bodies that are not there yet as a whole, and have no place in the queue
+        self.num_incoming_bytes = 0
         self.metrics = Metrics(
             lambda: self.queue.num_in_server, lambda: self.cache.num_visuals, lambda: self.cache.num_bytes
         )

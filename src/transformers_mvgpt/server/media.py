@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from transformers import BatchFeature
+from transformers.video_utils import VideoMetadata
 
 from ..chat.visual_encoding import read_visual
 from ..processing.vision_language_processor import VisionLanguageProcessor
@@ -198,8 +199,10 @@ def _with_frame_limit(
 
 
 def _limited(sample_frames: Callable[..., np.ndarray], max_frames: int) -> Callable[..., np.ndarray]:
-    def sample(*args: Any, **kwargs: Any) -> np.ndarray:
-        indices = np.asarray(sample_frames(*args, **kwargs))
+    def sample(metadata: VideoMetadata, *args: Any, fps: float | None = None, **kwargs: Any) -> np.ndarray:
+        if fps is not None and metadata.fps is not None:
+            fps = min(fps, metadata.fps)  # a video has no more
+        indices = np.asarray(sample_frames(metadata, *args, fps=fps, **kwargs))
         if len(indices) <= max_frames:
             return indices
         # the middle of each of as many equal parts

@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Messages with images and videos, in the forms that OpenAI's, SGLang's and mlx-vlm's clients write them in."""
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -153,7 +153,8 @@ def _parse_option(value: Any, name: str, param: str) -> int | float:
             )
         return value
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value < 0 or (name == "fps" and value == 0):
+    # a whole number of JSON may be larger than any of these
+    if not is_number or not 0 <= value <= sys.float_info.max or (name == "fps" and value == 0):
         lowest = "more than 0" if name == "fps" else "at least 0"
         raise RequestError(f"`{param}` ({shorten(repr(value))}) must be a number, {lowest}.", param)
     return float(value)

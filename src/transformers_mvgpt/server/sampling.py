@@ -37,6 +37,10 @@ class StopsWhen(StoppingCriteria):
         return torch.full((len(input_ids),), self.is_over(), dtype=torch.bool, device=input_ids.device)  # type: ignore[return-value]
 
 
+# What is below leaves the most likely token alone, and to divide by it overflows.
+_LOWEST_TEMPERATURE = 1e-5
+
+
 def sampling_options(request: ChatRequest, prompt_length: int, config: GenerationConfig) -> dict[str, Any]:
     """
     Arguments of `generate`. Where the request says nothing, they are left to the model's generation config.
@@ -47,7 +51,7 @@ def sampling_options(request: ChatRequest, prompt_length: int, config: Generatio
         config (`GenerationConfig`): The model's.
     """
     options: dict[str, Any] = {"num_beams": 1}  # beams cannot be streamed
-    if request.temperature == 0:
+    if request.temperature is not None and request.temperature < _LOWEST_TEMPERATURE:
         options["do_sample"] = False
     elif request.temperature is not None or request.top_p not in (None, 1.0):
         options |= {
