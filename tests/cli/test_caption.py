@@ -50,7 +50,7 @@ def read(path="out.jsonl"):
 def test_a_folder(in_folder):
     result = run("clips", *MODEL, *PROMPT, "--out", "out.jsonl", "--frames", "--start-seconds", 0.5)
     assert (result.exit_code, result.stdout) == (0, "Wrote out.jsonl: 2 answered, 0 failed\n"), result.stderr
-    assert "Left out: 1 files that are no videos (.txt 1).\n" in result.stderr
+    assert "Left out: 1 file that is no video (.txt 1).\n" in result.stderr
     assert re.search(r"Answers: 100%.* 2/2 \[.*row/s\]", result.stderr) or "2/2" in result.stderr
     rows = read()
     assert [row["video"] for row in rows] == ["clips/0.mp4", "clips/1.mp4"]
@@ -88,7 +88,7 @@ def test_some_rows_fail(in_folder):
     [
         (
             ["clips", "--out", "out.jsonl"],
-            "A question is missing: give a `prompt`, or a list with a column `question`.",
+            "A question is missing: give `--prompt ...`, or a list with a column `question`.",
         ),
         (["nowhere", *PROMPT, "--out", "out.jsonl"], "Nothing is at nowhere."),
         (["clips", *PROMPT, "--out", "out.csv"], "The output out.csv must end in .jsonl or .parquet."),

@@ -119,7 +119,7 @@ def test_videos_outside_of_the_folder_on_request(tmp_path):
         ),
         (
             [{**RECORD, "video": "/clip.mp4"}],
-            r"sample 0 .* or allow it with `media_anywhere=true` if you trust the data",
+            r"sample 0 .* or allow it with `media_anywhere` if you trust the data",
         ),
         (
             [{"video": "a.mp4", "conversations": TURNS[:1], "right_answer": "x"}],

@@ -83,6 +83,14 @@ def test_rows_that_are_none(captioner, clips):
     assert row["error"] == "it has no `question`: give one, or a `prompt` for all rows without"
 
 
+def test_rows_that_hold_arrays_are_not_about_the_same(captioner, clips):
+    row = {"video": str(clips / "a.mp4"), "start_seconds": np.zeros(2)}
+    picture = {"video": str(clips / "a.mp4"), "image": np.zeros((8, 8, 3), np.uint8)}
+    errors = [answered["error"] for answered in captioner.answer_rows([row, row, picture, picture])]
+    assert all("`start_seconds` is" in error for error in errors[:2])
+    assert errors[2:] == ["it has both `video` and `image`: leave one"] * 2
+
+
 def test_rows_have_segments(captioner, clips):
     video = str(clips / "a.mp4")
     captioner = Captioner(CHECKPOINT, prompt=QUESTION, start_seconds=0.5, return_selected_frames=True, **OPTIONS)
@@ -146,6 +154,7 @@ def test_what_is_pickled_are_the_arguments(captioner, rows):
         ({"batch_size": 0}, "`batch_size` (0) must be a whole number of at least 1."),
         ({"num_workers": 1.5}, "`num_workers` (1.5) must be a whole number of at least 0."),
         ({"quantization": "int2"}, "`quantization` (int2) must be int8 or int4."),
+        ({"start_seconds": 3, "end_seconds": 2}, "`start_seconds` (3) must be before `end_seconds` (2)."),
     ],
 )
 def test_bad_options(options, message):

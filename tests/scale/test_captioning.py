@@ -216,6 +216,15 @@ def test_a_pattern_that_matches_the_output(folder, monkeypatch):
         assert {row["video"] for row in read()} == {name for name in before if os.path.isfile(name)}
 
 
+@pytest.mark.parametrize("out", ["clips/list.jsonl", "link.jsonl"])
+def test_questions_are_not_written_over(folder, out):
+    Path("link.jsonl").symlink_to("clips/list.jsonl")
+    before = Path("clips/list.jsonl").read_bytes()
+    with pytest.raises(ValueError, match=r"clips/list\.jsonl holds the questions: choose another file to write to\.$"):
+        run(out=out, overwrite=True)
+    assert Path("clips/list.jsonl").read_bytes() == before
+
+
 def test_a_run_is_begun_anew(folder):
     run(inputs="clips/a.mp4")
     counts, rows = run(inputs="clips/b.mp4", max_new_tokens=3, overwrite=True)

@@ -45,7 +45,7 @@ class TestFiles:
         ]
         assert [row.row for row in rows] == [row.record for row in rows]
         assert len(rows) == 4
-        assert rows.describe_left_out() == " Left out: 1 files that are no videos (.txt 1)."
+        assert rows.describe_left_out() == " Left out: 1 file that is no video (.txt 1)."
 
     def test_what_is_in_a_file_without_suffix(self, clips, in_folder):
         (in_folder / "clips").mkdir()
@@ -91,6 +91,30 @@ class TestFiles:
             {"video": "a.mp4", "question": "What?"}
         ]
 
+    def test_a_folder_of_pictures(self, in_folder):
+        (in_folder / "frames").mkdir()
+        for name in ("0.png", "1.png"):
+            (in_folder / "frames" / name).touch()
+        message = (
+            "Left out: 2 files that are no videos (.png 2). A folder with the frames of a video is named in a list."
+        )
+        with pytest.raises(ValueError, match=re.escape(message)):
+            read("frames")
+
+    def test_lists_in_capitals_and_by_other_paths(self, clips, in_folder):
+        (in_folder / "LIST.JSONL").write_text('{"video": "a.mp4"}')
+        rows = read("LIST.JSONL")
+        assert [row.record["video"] for row in rows] == ["a.mp4"]
+        assert rows.list_files == [str(in_folder / "LIST.JSONL")]
+
+    def test_datasets_of_bytes_are_told_apart(self, clips):
+        datasets = pytest.importorskip("datasets")
+        first, other, again = (
+            records(datasets.Dataset.from_dict({"video": [{"bytes": data, "path": None}]}))[0]["video"]
+            for data in (b"1", b"2", b"1")
+        )
+        assert first == again != other
+
     def test_what_names_are_relative_to(self, clips, in_folder):
         (in_folder / "list.jsonl").write_text('{"video": "a.mp4"}')
         (in_folder / "other.mp4").touch()
@@ -135,7 +159,7 @@ class TestFiles:
 
     def test_files_need_a_prompt(self, clips):
         with pytest.raises(
-            ValueError, match="A question is missing: give a `prompt`, or a list with a column `question`"
+            ValueError, match="A question is missing: give `prompt=...`, or a list with a column `question`"
         ):
             read(clips, prompt=None)
 

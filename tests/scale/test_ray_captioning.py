@@ -44,7 +44,7 @@ def test_paths_do_not_depend_on_the_folder(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"concurrency": 2}, r"`concurrency` \(2\) must be at least 1, and is of workers of Ray: give `ray` too"),
+        ({"concurrency": 2}, "`concurrency=2` is of workers of Ray: give `ray=local` or an address too"),
         ({"ray": "local", "concurrency": 0}, r"`concurrency` \(0\) must be at least 1"),
     ],
 )

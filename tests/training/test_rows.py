@@ -233,7 +233,7 @@ class TestMediaFolder:
         )
         with pytest.raises(ValueError, match=message):
             read(record)
-        with pytest.raises(ValueError, match="or allow it with `media_anywhere=true` if you trust the data"):
+        with pytest.raises(ValueError, match="or allow it with `media_anywhere` if you trust the data"):
             read(record, media_folder=tmp_path / "data")
         [visual] = [part for part in read(record, media_anywhere=True)[0]["content"] if part["type"] != "text"]
         assert visual["type"] in ("image", "video")

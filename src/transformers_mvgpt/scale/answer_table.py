@@ -158,10 +158,13 @@ class AnswerTable:
             self._lines.unlink()
 
     def owns(self, path: str | os.PathLike) -> bool:
-        """Whether a path is that of the output or of a file beside it."""
-        path = Path(os.path.abspath(path))
-        return path.parent == Path(os.path.abspath(self.out)).parent and (
-            path.name == self.out.name or path.name.startswith(f"{self.out.name}.")
+        """Whether a path, or where it leads, is the output or a file beside it."""
+        out = Path(os.path.realpath(self.out))
+        places = {Path(os.path.abspath(path)), Path(os.path.realpath(path))}
+        return any(
+            place.parent == folder and (place.name == name or place.name.startswith(f"{name}."))
+            for place in places
+            for folder, name in ((out.parent, out.name), (Path(os.path.abspath(self.out)).parent, self.out.name))
         )
 
     def _beside(self, ending: str) -> Path:

@@ -63,6 +63,9 @@ class Captioner:
                 raise ValueError(f"`{name}` ({shorten(number)}) must be a whole number of at least {lowest}.")
         if quantization is not None:
             check_quantization_name(quantization)
+        start, end = (options.get(name) for name in _SEGMENT)
+        if start is not None and end is not None and start >= end:
+            raise ValueError(f"`start_seconds` ({shorten(start)}) must be before `end_seconds` ({shorten(end)}).")
         self.model, self.prompt = os.fspath(model), prompt
         self.batch_size, self.num_workers = batch_size, num_workers
         self.device, self.dtype, self.quantization = device, dtype, quantization
@@ -258,10 +261,11 @@ class Captioner:
         if row is None or other is None or self.options.get("return_selected_frames"):
             return False  # of an encoded video, nobody knows the times of its frames
         kind = self.kinds[0]
+        others = {*_KINDS, "error"} - {kind}
         return (
             isinstance(row.get(kind), str)
-            and all(row.get(name) == other.get(name) for name in (*_KINDS, *_SEGMENT))
-            and not any(row.get(name) for one in (row, other) for name in ({*_KINDS, "error"} - {kind}))
+            and all(_is_equal(row.get(name), other.get(name)) for name in (kind, *_SEGMENT))
+            and all(is_missing(one.get(name)) for one in (row, other) for name in others)
         )
 
     def _answer_together(
@@ -297,6 +301,11 @@ class Captioner:
             else:
                 outcome = {"error": problem}
             yield {**row, **outcome}
+
+
+def _is_equal(value: Any, other: Any) -> bool:
+    """Whether two values are the same text, number or nothing; of arrays, that is no question."""
+    return isinstance(value, (str, int, float, type(None))) and type(value) is type(other) and value == other
 
 
 def _outcome(result: Mapping[str, Any]) -> dict[str, Any]:

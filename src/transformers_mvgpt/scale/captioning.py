@@ -91,16 +91,18 @@ def caption(
         ValueError: if there is nothing to ask about, or on a bad option.
         CaptioningStopped: a `KeyboardInterrupt`, after Ctrl-C or SIGTERM.
     """
-    if concurrency is not None and (ray is None or concurrency < 1):
-        raise ValueError(
-            f"`concurrency` ({concurrency}) must be at least 1, and is of workers of Ray: give `ray` too."
-        )
+    if concurrency is not None and concurrency < 1:
+        raise ValueError(f"`concurrency` ({concurrency}) must be at least 1.")
+    if concurrency is not None and ray is None:
+        raise ValueError(f"`concurrency={concurrency}` is of workers of Ray: give `ray=local` or an address too.")
     processes = _Processes(options.pop("device", None))
     if ray is not None and processes.count > 1:
         raise ValueError(f"`ray={ray}` starts its workers itself: run one process, without `accelerate launch`.")
     captioner = Captioner(model, prompt=prompt, device=processes.device, **options)
     table = AnswerTable(out)
     rows = InputRows(inputs, captioner.kinds, prompt, captioner.check, media_folder, media_anywhere, table.owns)
+    if read_and_written := next(filter(table.owns, rows.list_files), None):
+        raise ValueError(f"{read_and_written} holds the questions: choose another file to write to.")
     settings = captioner.settings | {"relative_to": rows.relative_to}
     with contextlib.ExitStack() as stack:
         if processes.index == 0:

@@ -50,6 +50,7 @@ class InputRows:
 
     Attributes:
         relative_to (`list[str]`): the folders that names in the rows are relative to.
+        list_files (`list[str]`): the files that are lists, without links.
         left_out (`Counter`): suffixes of files in folders that are not taken, with how many there are.
 
     Raises:
@@ -69,6 +70,7 @@ class InputRows:
     ) -> None:
         self.kinds, self.prompt, self.check, self.is_output = kinds, prompt, check, is_output
         self.left_out: Counter[str] = Counter()
+        self.list_files: list[str] = []
         self._parts: list[list[tuple[str, str]] | _Rows] = []
         is_one = isinstance(inputs, (str, os.PathLike, Mapping)) or hasattr(inputs, "column_names")
         for one in [inputs] if is_one else inputs:
@@ -84,7 +86,11 @@ class InputRows:
             part.joins_names = len(folders) > 1
             part.check_first()
         if not len(self):
-            raise ValueError(f"There are no {kinds[0]}s in the input.{self.describe_left_out()}")
+            pictures = kinds[0] == "video" and any(
+                kind_of_name(f"name{suffix}", kinds) == "image" for suffix in self.left_out
+            )
+            more = " A folder with the frames of a video is named in a list." if pictures else ""
+            raise ValueError(f"There are no {kinds[0]}s in the input.{self.describe_left_out()}{more}")
 
     def __len__(self) -> int:
         return sum(map(len, self._parts))
@@ -104,7 +110,9 @@ class InputRows:
             return ""
         most = ", ".join(f"{suffix} {count}" for suffix, count in self.left_out.most_common(5))
         more = ", ..." if len(self.left_out) > 5 else ""
-        return f" Left out: {self.left_out.total()} files that are no {self.kinds[0]}s ({most}{more})."
+        total, kind = self.left_out.total(), self.kinds[0]
+        what = f"1 file that is no {kind}" if total == 1 else f"{total} files that are no {kind}s"
+        return f" Left out: {what} ({most}{more})."
 
     def _add(self, one: Any, media_folder: str | os.PathLike | None, media_anywhere: bool) -> None:
         if isinstance(one, Mapping):
@@ -114,7 +122,8 @@ class InputRows:
             return
         if not isinstance(one, (str, os.PathLike)):
             # who hands over the object has seen what is in it
-            self._parts.append(_SourceRows(self, open_sources(one)[0], "dataset", media_folder, True))
+            label = f"dataset-{getattr(one, '_fingerprint', '')}"
+            self._parts.append(_SourceRows(self, open_sources(one)[0], label, media_folder, True))
             return
         name = os.fspath(one)
         path = Path(name)
@@ -126,8 +135,11 @@ class InputRows:
             else:
                 kind = self.kinds[0]
                 self._add_files(find_files(path, kind, self.left_out), kind)
-        elif path.suffix in SUFFIXES and path.exists():
-            self._parts.append(_SourceRows(self, open_sources(path)[0], name, media_folder, media_anywhere))
+        elif path.suffix.lower() in SUFFIXES and path.exists():
+            self.list_files.append(os.path.realpath(path))
+            # `./list.parquet` is the same list
+            label = os.path.normpath(name)
+            self._parts.append(_SourceRows(self, open_sources(path)[0], label, media_folder, media_anywhere))
         elif os.path.lexists(name):
             self._add_files([name])
         else:
@@ -141,7 +153,7 @@ class InputRows:
 
     def _add_files(self, paths: Any, kind: str | None = None) -> None:
         if self.prompt is None:
-            raise ValueError("A question is missing: give a `prompt`, or a list with a column `question`.")
+            raise ValueError("A question is missing: give `prompt=...`, or a list with a column `question`.")
         if not (self._parts and isinstance(self._parts[-1], list)):
             self._parts.append([])
         self._parts[-1].extend((kind or kind_of_name(path, self.kinds) or self.kinds[0], path) for path in paths)  # type: ignore[union-attr]

@@ -69,7 +69,7 @@ class MediaFolder:
         if not self.anywhere and not self._is_inside(path):
             raise ValueError(
                 f"`{key}` is {shorten(name)!r}, which leads out of the media folder {shorten(os.path.abspath(self.folder))!r}: set "
-                "`media_folder` to a folder that holds all files, or allow it with `media_anywhere=true` if you trust the data"
+                "`media_folder` to a folder that holds all files, or allow it with `media_anywhere` if you trust the data"
             )
         return path
 

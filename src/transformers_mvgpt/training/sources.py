@@ -36,7 +36,7 @@ class JsonSource:
         self.folder = self.path.parent
         starts = array("q")
         with open(self.path, "rb") as file:
-            for start, end in self._lines(file) if self.path.suffix == ".jsonl" else self._items(file):
+            for start, end in self._lines(file) if self.path.suffix.lower() == ".jsonl" else self._items(file):
                 starts.extend((start, end))
         self._starts = np.frombuffer(starts, dtype=np.int64) if starts else np.zeros(0, np.int64)
         self._starts = self._starts.reshape(-1, 2)
@@ -187,11 +187,11 @@ def _open(data: Any) -> Source:
         raise FileNotFoundError(f"There is no data at {path}.")
     if path.is_dir():
         return _open_folder(path)
-    if path.suffix not in _KINDS:
+    if path.suffix.lower() not in _KINDS:
         raise ValueError(
             f"{path} is no .json file (a list of samples), .jsonl file (one in each line), .csv or .parquet file: rename it to what it is."
         )
-    return _KINDS[path.suffix](path)
+    return _KINDS[path.suffix.lower()](path)
 
 
 def _open_folder(path: Path) -> ArrowSource:
