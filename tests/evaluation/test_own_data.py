@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -20,6 +21,7 @@ from tiny_trained import (
 )
 from transformers_mvgpt.demo import CHECKPOINT, make_clip, write_clip
 from transformers_mvgpt.evaluation import ScoredQuestion, evaluate, read_questions
+from transformers_mvgpt.evaluation.own_data import _keys_of
 from transformers_mvgpt.evaluation.quality import frames_looked_at, give_answers
 from transformers_mvgpt.modeling.outputs import VideoFeatures
 from transformers_mvgpt.video.video_metadata import SampledVideoMetadata
@@ -250,6 +252,21 @@ def test_answers_are_of_the_video_and_not_of_its_name(small, media, tmp_path, mo
     for spelled in ("one/questions.jsonl", tmp_path / "two" / ".." / "one" / "questions.jsonl"):
         evaluate(*small, read_questions(spelled, media_anywhere=True), max_new_tokens=2, answers=answers)
     assert len(answers.read_text("utf-8").splitlines()) == 2
+
+
+def test_objects_in_memory_are_told_apart_by_what_they_hold():
+    def key_of(video):
+        [key] = _keys_of([ScoredQuestion(video, "mine", "What?", "x")])
+        return key
+
+    pictures = [picture(seed) for seed in PICTURE_SEEDS[:2]]
+    for one, same, other in (
+        (np.zeros((2, 4)), np.zeros((2, 4)), np.zeros((4, 2))),
+        (torch.zeros(2, dtype=torch.bfloat16), torch.zeros(2, dtype=torch.bfloat16), torch.ones(2)),
+        (pictures, [one.copy() for one in pictures], pictures[::-1]),
+    ):
+        assert key_of(one) == key_of(same) != key_of(other)
+    assert key_of(object()) != key_of(object())
 
 
 def test_a_corrected_right_answer_has_one_row(small, media, tmp_path):

@@ -5,11 +5,13 @@ import hashlib
 import json
 import os
 import re
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from transformers import ProcessorMixin
 
 from ..modeling.vision_language_model import VisionLanguageForConditionalGeneration
@@ -220,16 +222,31 @@ def _keys_of(asked: Sequence[ScoredQuestion]) -> list[str]:
     score depends on.
     """
     keys = []
+    objects: dict[int, str] = {}
     for question in asked:
         modality, visual, *segment = question.encoding_key
         if isinstance(visual, int):
-            # an object in memory, which no other run has
-            visual = None
+            if visual not in objects:
+                objects[visual] = _digest_of_object(question.visual)
+            visual = objects[visual]
         elif not isinstance(question.visual, bytes):
             visual = _real_path(visual)
         what = _digest(modality, visual, *segment, question.question, question.chat)[:ASKED_LENGTH]
         keys.append(what + _digest(question.type, question.answer, question.options, question.choices)[:8])
     return keys
+
+
+def _digest_of_object(visual: Any) -> str:
+    """Of frames and pictures in memory, their values; no other run has the same of other objects."""
+    if isinstance(visual, (list, tuple)):
+        return _digest(*map(_digest_of_object, visual))
+    if isinstance(visual, torch.Tensor):
+        # in a type that NumPy has
+        visual = (visual.float() if visual.is_floating_point() else visual).numpy(force=True)
+    if not callable(getattr(visual, "tobytes", None)):
+        return uuid.uuid4().hex
+    layout = [getattr(visual, name, None) for name in ("shape", "dtype", "size", "mode")]
+    return _digest(hashlib.sha256(visual.tobytes()).hexdigest(), *map(str, layout))
 
 
 def _real_path(name: str) -> str:
