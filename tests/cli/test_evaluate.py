@@ -147,6 +147,14 @@ def test_results_are_not_replaced_unasked(questions, tmp_path):
     assert questions.read_text() == before
 
 
+def test_a_model_in_the_place_of_questions(one_question):
+    result = run("evaluate", one_question, CHECKPOINT)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: {CHECKPOINT} is the folder of a model, and not of questions: `mvgpt evaluate MODEL QUESTIONS`.\n"
+    )
+
+
 def test_questions_are_not_written_over(one_question):
     before = one_question.read_text()
     for option in ("--answers", "--model-index"):
@@ -204,7 +212,7 @@ def test_a_damaged_video_is_counted_apart_and_as_wrong(with_a_damaged_video, que
     assert lines[-3].split()[:3] == ["all", "10", f"{right / 10:.1%}"]
     assert lines[-3].split()[-1] == "1"
     assert lines[-1] == (
-        "1 questions have no answer, since they or their videos could not be read, and count as answered wrongly. Of the 9 others, "
+        "1 question has no answer, since it or its video could not be read, and counts as answered wrongly. Of the 9 others, "
         f"{right / 9:.1%} are answered exactly."
     )
     [bad] = [json.loads(line) for line in answers.read_text("utf-8").splitlines() if "damaged.mp4" in line]

@@ -104,6 +104,10 @@ def evaluate(
             "`--compare-precisions` goes with none of --shuffle-frames, --quantization, --answers, --letters, --think, --judge, "
             "--model-index, --json and --batch-size."
         )
+    if (questions / "config.json").is_file():
+        raise ValueError(
+            f"{questions} is the folder of a model, and not of questions: `mvgpt evaluate MODEL QUESTIONS`."
+        )
     limits = parse_limits(limit)
     if quantization is not None:
         quantizing.check_quantization(quantization)

@@ -53,7 +53,10 @@ def _notes(scores: TypeScores) -> list[str]:
         answered = scores.num_questions - errors
         right = scores.metrics["exact"].value * scores.num_questions
         share = f" Of the {answered} others, {right / answered:.1%} are answered exactly." if answered else ""
-        notes.append(
-            f"{errors} questions have no answer, since they or their videos could not be read, and count as answered wrongly.{share}"
+        noun, counts = (
+            ("question has no answer, since it or its video", "counts")
+            if errors == 1
+            else ("questions have no answer, since they or their videos", "count")
         )
+        notes.append(f"{errors} {noun} could not be read, and {counts} as answered wrongly.{share}")
     return notes
