@@ -71,7 +71,14 @@ def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("line", "why"), [(b"{]\n", "Expecting"), (b"\n", "Expecting"), (b"[1]\n", "it is of the type list")]
+    ("line", "why"),
+    [
+        (b"{]\n", "Expecting"),
+        (b"\n", "Expecting"),
+        (b"[1]\n", "it is of the type list"),
+        (b"[" * 100_000 + b"\n", "maximum recursion"),
+    ],
+    ids=["no_json", "blank", "list", "deep"],
 )
 def test_damage_in_the_middle(tmp_path, line, why):
     path = write(tmp_path / "rows.jsonl", [{"video": "a.mp4"}])

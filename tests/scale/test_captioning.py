@@ -240,6 +240,16 @@ def test_files_of_others_are_refused(folder):
     assert not Path("out.jsonl.settings.json").exists()
 
 
+@pytest.mark.parametrize(
+    "content", ['{"settings": [1]}', "[1]", "[" * 100_000, "{"], ids=["list", "no_object", "deep", "cut"]
+)
+def test_settings_that_are_damaged(folder, content):
+    Path("out.jsonl").write_text('{"mine": 1}\n')
+    Path("out.jsonl.settings.json").write_text(content)
+    with pytest.raises(FileExistsError, match="out.jsonl is there already, and no out.jsonl.settings.json beside it"):
+        run()
+
+
 def test_two_runs_at_once_are_refused(folder):
     def start_another(row):
         with pytest.raises(FileExistsError, match="Another run is writing to out.jsonl: wait for its end"):

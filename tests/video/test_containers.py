@@ -158,3 +158,14 @@ def test_a_still_picture_is_one_frame(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(marked_picture(5)).save(path)
     frames, metadata = decode_video(path)
     assert read_marks(frames) == [5] and metadata.fps is None and metadata.video_backend == "pillow"
+
+
+@pytest.mark.parametrize("indices", [list(range(19)), [3, 9, 13], [17], [7, 8, 10, 18]], ids=str)
+def test_theora_says_as_before_with_packets_of_no_bytes(indices: list[int]) -> None:
+    """PyAV's decoder takes them for the end."""
+    path = Path(__file__).parents[1] / "data" / "still_pictures.ogv"
+    frames, metadata = decode_video(path, sample(*indices), backend="pyav")
+    assert (metadata.total_num_frames, metadata.fps) == (19, 10)
+    assert metadata.timestamps == pytest.approx([index / 10 for index in indices])
+    red, _, blue = frames.float().mean(dim=(2, 3)).unbind(1)
+    assert (red > blue).tolist() == [index < 10 for index in indices]

@@ -79,7 +79,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
                 record = json.loads(line)
                 if not isinstance(record, dict):
                     raise ValueError(f"it is of the type {type(record).__name__}")
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ValueError(
                     f"Line {number} of {path} is damaged ({error}): take it out, and its row will be answered again, or begin anew "
                     "(`overwrite=True`)."

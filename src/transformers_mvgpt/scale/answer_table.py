@@ -194,8 +194,8 @@ class AnswerTable:
         if not self._has_rows():
             return
         try:
-            before = json.loads(self._settings_file.read_text(encoding="utf-8"))["settings"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            before = dict(json.loads(self._settings_file.read_text(encoding="utf-8"))["settings"].items())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise FileExistsError(
                 f"{self.out} is there already, and no {self._settings_file.name} beside it says how it was made: choose another file, or "
                 "let it be replaced (`overwrite=True`)."

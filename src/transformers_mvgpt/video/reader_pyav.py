@@ -22,6 +22,7 @@ from .stream_properties import (
     pixel_aspect_ratio,
     read_orientation,
     read_packet_index,
+    repeats_frame,
 )
 from .video_metadata import FrameRequest
 
@@ -76,7 +77,8 @@ class _Video:
         self.request.check_size(self.decoder.width, self.decoder.height)
         # What the packets say may differ from the header, and change on the way: then the decoder must not even begin.
         self.decoder.options = {"max_pixels": str(self.request.limits.max_pixels_per_frame)}
-        self.decoder.thread_type = "AUTO"
+        # which gives a frame later than its packet, where Theora's may be followed by packets that repeat it
+        self.decoder.thread_type = "SLICE" if self.decoder.codec.canonical_name == "theora" else "AUTO"
         if (num_threads := self.request.num_threads(self.decoder.width, self.decoder.height)) is not None:
             self.decoder.thread_count = num_threads
 
@@ -114,7 +116,14 @@ class _Video:
 
     def decode(self) -> Iterator[Any]:
         """The frames from here on, in the order shown."""
+        frame = None
         for packet in demux(self.container, self.stream):
+            if repeats_frame(packet):
+                # the decoder gives frames of this codec at once: it has no threads for several
+                if frame is not None:
+                    frame.pts = packet.pts
+                    yield frame
+                continue
             # the packet at the end is empty
             for frame in self.decoder.decode(packet if packet.size else None):
                 self.request.check_size(frame.width, frame.height)

@@ -128,6 +128,11 @@ def demux(container: Any, stream: Any) -> Iterator[Any]:
             continue
 
 
+def repeats_frame(packet: Any) -> bool:
+    """Whether it is one of Theora's that say "as the frame before", with nothing in them. PyAV takes them for the end of the stream."""
+    return not packet.size and packet.pts is not None and packet.stream.codec_context.codec.canonical_name == "theora"
+
+
 def read_packet_index(container: Any, stream: Any, request: FrameRequest) -> FrameIndex | None:
     """
     The index that all packets of a stream give, from here on; `None` where they have no proper times (AVI, raw H.264).
@@ -137,7 +142,7 @@ def read_packet_index(container: Any, stream: Any, request: FrameRequest) -> Fra
     """
     times, keys = array("q"), array("b")
     for packet in demux(container, stream):
-        if not packet.size or packet.is_discard:
+        if not (packet.size or repeats_frame(packet)) or packet.is_discard:
             continue
         if packet.pts is None:
             return None
