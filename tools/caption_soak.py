@@ -32,6 +32,7 @@ def main(
     rows: Annotated[int, typer.Option(help="Rows of the run whose memory is measured.", min=0)] = 1000,
     seed: Annotated[int, typer.Option(help="Of the damage and of the moments of the kills.")] = 0,
     percent: Annotated[float, typer.Option(help="Growth of memory that is too much.")] = 5.0,
+    ray: Annotated[bool, typer.Option("--ray", help="Also with two workers of Ray, of which one is killed.")] = False,
 ) -> None:
     """Each clip is answered once, as in an undisturbed run, and memory stays where it is."""
     from transformers_mvgpt.demo import CHECKPOINT
@@ -47,6 +48,13 @@ def main(
         moments = run_killed(command, folder / "killed.jsonl", number, kills, generator)
         typer.echo(f"killed after {', '.join(map(str, moments))} rows")
         problems += compare(folder / "undisturbed.jsonl", folder / "killed.jsonl", number, damaged)
+        if ray:
+            begun = time.monotonic()
+            moment = run_with_ray(command, folder / "ray.jsonl", number)
+            typer.echo(
+                f"a worker of Ray killed after {moment} rows; {number} clips in {time.monotonic() - begun:.0f} s"
+            )
+            problems += compare(folder / "undisturbed.jsonl", folder / "ray.jsonl", number, damaged)
         if rows:
             with open(folder / "rows.jsonl", "w") as file:
                 for path in islice(cycle(sorted((folder / "clips").iterdir())), rows):
@@ -105,6 +113,33 @@ def run_killed(command: Sequence[str], out: Path, number: int, kills: int, gener
         moments.append(count_lines(out))
     run(command, out)
     return moments
+
+
+def run_with_ray(command: Sequence[str], out: Path, number: int) -> int:
+    """
+    Kills one of two workers of Ray after a third of the rows. Returns how many there were.
+
+    Raises:
+        RuntimeError: if there were not two, or the command ends otherwise than with answers and errors.
+    """
+    import psutil
+
+    options = ("--ray", "local", "--concurrency", "2")
+    with subprocess.Popen(
+        [*command, str(out), *options], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as process:
+        watch(process, lambda: count_lines(out) >= number // 3)
+        children = psutil.Process(process.pid).children(recursive=True)
+        workers = [child for child in children if "MapWorker" in " ".join(child.cmdline())]
+        moment = count_lines(out)
+        if workers:
+            workers[0].kill()
+        _, messages = process.communicate()
+    if len(workers) != 2 or process.returncode not in (0, 3):
+        raise RuntimeError(
+            f"With {len(workers)} workers, the command ended with {process.returncode}: {messages.decode()[-1000:]}"
+        )
+    return moment
 
 
 def watch(process: subprocess.Popen, is_over: Callable[[], bool]) -> None:
