@@ -108,7 +108,7 @@ def run_killed(command: Sequence[str], out: Path, number: int, kills: int, gener
         wanted = before + generator.randint(1, max((number - before) // (kills - kill + 1), 1))
         with subprocess.Popen([*command, str(out)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
             watch(process, lambda wanted=wanted: count_lines(out) >= wanted)  # type: ignore[misc]
-            time.sleep(generator.random() / 4)
+            time.sleep(generator.random() * _POLL_SECONDS)
             process.kill()
         moments.append(count_lines(out))
     run(command, out)

@@ -15,7 +15,8 @@ from transformers_mvgpt.scale import caption
 def test_kills_change_nothing(tmp_path):
     generator = random.Random(0)
     draw(tmp_path / "clips", 12, 3, generator)
-    command = caption_command(tmp_path / "clips", CHECKPOINT)
+    *command, out = caption_command(tmp_path / "clips", CHECKPOINT)
+    command += ["--batch-size", "1", out]  # slow enough to be killed in between
     options = {"prompt": PROMPT, "device": "cpu", "max_new_tokens": MAX_NEW_TOKENS}
     caption(CHECKPOINT, tmp_path / "clips", tmp_path / "undisturbed.jsonl", **options)
     moments = run_killed(command, tmp_path / "killed.jsonl", 12, 2, generator)
