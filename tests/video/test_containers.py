@@ -160,6 +160,10 @@ def test_a_still_picture_is_one_frame(tmp_path: Path, suffix: str) -> None:
     assert read_marks(frames) == [5] and metadata.fps is None and metadata.video_backend == "pillow"
 
 
+@pytest.mark.skipif(
+    av.library_versions["libavformat"] < (62,),
+    reason="FFmpeg 7 leaves packets without bytes out: these frames are not there",
+)
 @pytest.mark.parametrize("indices", [list(range(19)), [3, 9, 13], [17], [7, 8, 10, 18]], ids=str)
 def test_theora_says_as_before_with_packets_of_no_bytes(indices: list[int]) -> None:
     """PyAV's decoder takes them for the end."""
