@@ -130,7 +130,9 @@ def run_with_ray(command: Sequence[str], out: Path, number: int) -> int:
     ) as process:
         watch(process, lambda: count_lines(out) >= number // 3)
         children = psutil.Process(process.pid).children(recursive=True)
-        workers = [child for child in children if "MapWorker" in " ".join(child.cmdline())]
+        named = {child.pid: child for child in children if "MapWorker" in " ".join(child.cmdline())}
+        # those that decode for them have their names
+        workers = [child for child in named.values() if child.ppid() not in named]
         moment = count_lines(out)
         if workers:
             workers[0].kill()
