@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from .limits import LimitOption, parse_limits
+from .model_options import DeviceOption, DtypeOption
 
 
 if TYPE_CHECKING:
@@ -41,13 +42,8 @@ def ask(
             help="What frames are spread over; at a variable frame rate that is not the same. By default as published: frames."
         ),
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="Device, such as cpu, cuda, cuda:1 or mps; by default a GPU if there is one.")
-    ] = None,
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"],
-        typer.Option(help="Data type of the weights; auto takes the one they are stored in."),
-    ] = "auto",
+    device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
     video_backend: Annotated[
         Literal["pyav", "torchcodec", "opencv", "decord"] | None,
         typer.Option(help="Video decoder; by default the first of these that is installed."),

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .model_options import DeviceOption, QuantizationOption
+
 
 def bench(
     model: Annotated[
@@ -22,11 +24,9 @@ def bench(
         Path | None,
         typer.Option(help="Image file, for a model that takes no videos; by default a picture of the clip."),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps, ...; a GPU where there is one.")] = None,
+    device: DeviceOption = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
-    quantization: Annotated[
-        str | None, typer.Option(help="int8 or int4: of the language model's weights, with torchao.")
-    ] = None,
+    quantization: QuantizationOption = None,
     runs: Annotated[int, typer.Option(min=1, help="Of each part; the median counts.")] = 5,
     tokens: Annotated[int, typer.Option(min=2, help="New tokens of the answer whose decode steps are measured.")] = 16,
     batch_sizes: Annotated[

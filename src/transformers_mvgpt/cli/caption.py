@@ -10,6 +10,7 @@ import typer
 from .ask import check_device, check_model
 from .error_lines import EXIT_UNREAD
 from .limits import LimitOption, parse_limits
+from .model_options import DeviceOption, DtypeOption, QuantizationOption
 
 
 if TYPE_CHECKING:
@@ -46,16 +47,9 @@ def caption(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Videos that are answered together.")] = 4,
     workers: Annotated[int, typer.Option(min=0, help="Processes that decode the next videos.")] = 1,
-    device: Annotated[
-        str | None, typer.Option(help="Device, such as cpu, cuda, cuda:1 or mps; by default a GPU if there is one.")
-    ] = None,
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"],
-        typer.Option(help="Data type of the weights; auto takes the one they are stored in."),
-    ] = "auto",
-    quantization: Annotated[
-        str | None, typer.Option(help="int8 or int4: of the language model's weights, with torchao.")
-    ] = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+    quantization: QuantizationOption = None,
     media_folder: Annotated[
         Path | None, typer.Option(help="What paths in lists are relative to; by default the folder of the list.")
     ] = None,

@@ -11,6 +11,7 @@ import typer
 from .ask import check_device, check_model
 from .error_lines import EXIT_UNREAD
 from .limits import LimitOption, parse_limits
+from .model_options import DeviceOption, QuantizationOption
 
 
 if TYPE_CHECKING:
@@ -57,10 +58,8 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="Questions that are answered together; by default, those about one video."),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps, ...; a GPU where there is one.")] = None,
-    quantization: Annotated[
-        str | None, typer.Option(help="int8 or int4: of the language model's weights, with torchao.")
-    ] = None,
+    device: DeviceOption = None,
+    quantization: QuantizationOption = None,
     compare_precisions: Annotated[
         bool,
         typer.Option("--compare-precisions", help="Instead, a table of what float32, bfloat16, int8 and int4 cost."),

@@ -2,11 +2,12 @@
 """`mvgpt serve`: an OpenAI-compatible server for one model."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from .limits import LimitOption, parse_limits
+from .model_options import DeviceOption, DtypeOption, QuantizationOption
 
 
 def serve(
@@ -48,16 +49,9 @@ def serve(
     request_seconds: Annotated[
         float, typer.Option(min=1, help="How long a request may take as a whole, its wait included.")
     ] = 300,
-    device: Annotated[
-        str | None, typer.Option(help="Device, such as cpu, cuda, cuda:1 or mps; by default a GPU if there is one.")
-    ] = None,
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"],
-        typer.Option(help="Data type of the weights; auto takes the one they are stored in."),
-    ] = "auto",
-    quantization: Annotated[
-        Literal["int8", "int4"] | None, typer.Option(help="Of the language model's weights, with torchao.")
-    ] = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+    quantization: QuantizationOption = None,
 ) -> None:
     """Serve a model over HTTP, as OpenAI's clients ask. It ends with Ctrl+C or SIGTERM."""
     limits = parse_limits(limit)

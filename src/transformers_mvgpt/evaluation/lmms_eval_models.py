@@ -77,7 +77,8 @@ class SimpleVisionLanguageModel(lmms):
         device: str | None = None,
         dtype: str = "auto",
         batch_size: int | str = 1,
-        max_batch_size: int | None = None,
+        max_batch_size: int
+        | None = None,  # lmms-eval passes it to every model; it is for batches that size themselves
         num_workers: int = 0,
         num_frames: int | None = None,
         attn_implementation: str | None = None,

@@ -205,7 +205,7 @@ def frames_looked_at(
 
     Args:
         features (`Mapping[str, Any]`): what the processor made of a video, with its metadata; or of an image.
-        encoded (`BaseModelOutputWithPooling`): what the model made of that.
+        encoded (`BaseModelOutputWithPooling`): what the model made of those pixels.
         order (`torch.Tensor` of shape `(num_frames,)`, *optional*): for each place the sampled frame that was shown there.
     """
     if not features.get("video_metadata"):

@@ -80,7 +80,7 @@ def _list_of(record: Mapping[str, Any], key: str) -> Sequence[Any]:
 
 
 def _turns(record: Mapping[str, Any], key: str, role: str, media: MediaFolder) -> list[dict[str, Any]]:
-    """Messages of a prompt or completion; a text is one of that role."""
+    """The messages of a prompt or completion; a text is a message of the given role."""
     turns = record.get(key)
     turns = [{"role": role, "content": turns}] if isinstance(turns, str) else _list_of(record, key)
     messages = [_chat_message(turn, media) for turn in turns]

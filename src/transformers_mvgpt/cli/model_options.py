@@ -1,0 +1,18 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Options of commands that load a model: where it runs, and in which precision."""
+
+from typing import Annotated, Literal
+
+import typer
+
+
+DeviceOption = Annotated[
+    str | None, typer.Option(help="Device, such as cpu, cuda, cuda:1 or mps; by default a GPU if there is one.")
+]
+DtypeOption = Annotated[
+    Literal["auto", "float32", "bfloat16", "float16"],
+    typer.Option(help="Data type of the weights; auto takes the one they are stored in."),
+]
+QuantizationOption = Annotated[
+    str | None, typer.Option(help="int8 or int4: of the language model's weights, with torchao.")
+]
