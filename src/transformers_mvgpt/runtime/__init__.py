@@ -1,0 +1,2 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Exported models: making them, and running them without PyTorch."""
