@@ -112,3 +112,17 @@ def test_selected_frames_stand_in_time_order(num_selected_frames, most_attended,
 )
 def test_of_equal_scores_the_earlier_frame_is_selected(scores, most_attended, expected):
     assert select_frames(torch.tensor([scores]), FRAMES_PER_CHUNK, 2, most_attended).tolist() == [expected]
+
+
+@pytest.mark.parametrize("most_attended", [True, False])
+@pytest.mark.parametrize("frames_per_chunk", [1, 2, 8, 16])
+def test_selected_frames_are_the_first_of_a_stable_sort(frames_per_chunk, most_attended):
+    """Whatever the scores: with many ties, infinite ones and NaN, which is above all numbers."""
+    numbers = torch.tensor([0.0, -0.0, 1.0, 1.5, 2.0, -3.0, math.inf, -math.inf, math.nan])
+    scores = numbers[torch.randint(len(numbers), (200, 2 * frames_per_chunk))]
+    order = scores.unflatten(1, (2, -1)).sort(dim=-1, descending=most_attended, stable=True).indices
+    for num_selected_frames in range(1, frames_per_chunk + 1):
+        expected = order[..., :num_selected_frames].sort(dim=-1).values
+        expected = torch.cat([expected[:, 0], expected[:, 1] + frames_per_chunk], dim=1)
+        selected = select_frames(scores, frames_per_chunk, num_selected_frames, most_attended)
+        assert torch.equal(selected, expected)

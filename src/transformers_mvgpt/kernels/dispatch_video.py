@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from .exported_scan import is_exporting, scan_for_export
 from .fast_paths_video import fast
 from .naive_scan import ScanInputs
 from .torch_scan import scan_with_torch
@@ -77,7 +78,8 @@ def run_video_layers(
 
 def scan(inputs: ScanInputs, implementation: ScanImplementation = "auto") -> torch.Tensor:
     """
-    The selective scan, see [`selective_scan`]. Its plain code is `torch_scan.py`.
+    The selective scan, see [`selective_scan`]. Its plain code is `torch_scan.py`; whatever the implementation, an exported graph has
+    that of `exported_scan.py`, which needs nothing of this package to run.
 
     Args:
         inputs ([`ScanInputs`]): whose shapes fit together.
@@ -93,7 +95,7 @@ def scan(inputs: ScanInputs, implementation: ScanImplementation = "auto") -> tor
     if implementation == "auto":
         implementation = "torch" if fast is None else fast.fastest_scan(inputs.x)
     if implementation == "torch":
-        return scan_with_torch(inputs)
+        return scan_for_export(inputs) if is_exporting() else scan_with_torch(inputs)
     if implementation not in ("numba", "triton", "mamba_ssm"):
         raise ValueError(
             f"implementation ({implementation!r}) must be 'auto', 'torch', 'numba', 'triton' or 'mamba_ssm'."
@@ -101,6 +103,8 @@ def scan(inputs: ScanInputs, implementation: ScanImplementation = "auto") -> tor
     if fast is None:
         raise ImportError(f"The implementation {implementation!r} is not among these files; 'torch' is.")
     fast.check_scan(implementation, inputs.x)
+    if is_exporting():
+        return scan_for_export(inputs)
     return fast.scans[implementation](inputs)
 
 

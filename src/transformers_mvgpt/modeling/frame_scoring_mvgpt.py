@@ -61,7 +61,14 @@ def select_frames(
         `torch.Tensor` of shape `(num_videos, num_chunks * num_selected_frames)`: indices into the frames of the video.
     """
     chunks = frame_scores.unflatten(1, (-1, frames_per_chunk))  # (V, C, n)
-    order = chunks.sort(dim=-1, descending=most_attended, stable=True).indices
-    in_chunk = order[..., :num_selected_frames].sort(dim=-1).values  # (V, C, k)
+    # No stable sort, which neither ONNX nor ExecuTorch has: the rank of a frame is the number of those that come before it.
+    score, other = chunks.unsqueeze(-1), chunks.unsqueeze(-2)  # (V, C, n, 1), (V, C, 1, n)
+    is_nan, is_other_nan = score != score, other != other  # above all numbers, as in a sort
+    is_above, is_tied = (other > score) | (is_other_nan & ~is_nan), (other == score) | (is_other_nan & is_nan)
+    frame = torch.arange(frames_per_chunk, device=frame_scores.device)
+    is_before = is_above if most_attended else ~(is_above | is_tied)
+    ranks = (is_before | (is_tied & (frame < frame[:, None]))).sum(-1)  # (V, C, n)
+    kept = torch.where(ranks < num_selected_frames, frame, frames_per_chunk)
+    in_chunk = kept.topk(num_selected_frames, largest=False).values  # (V, C, k)
     first = torch.arange(0, frame_scores.shape[1], frames_per_chunk, device=frame_scores.device)
     return (in_chunk + first[:, None]).flatten(1)
