@@ -13,9 +13,9 @@ from transformers import AutoVideoProcessor
 
 from measured_runs import run_measured
 from transformers_mvgpt import MobileVideoGPTVideoProcessor
+from transformers_mvgpt.video.frame_request import FrameRequest
 from transformers_mvgpt.video.limits import UntrustedInput
 from transformers_mvgpt.video.video_decoding import decode_video
-from transformers_mvgpt.video.video_metadata import FrameRequest
 from video_files import write_folder, write_video
 
 

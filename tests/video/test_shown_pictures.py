@@ -15,8 +15,8 @@ from PIL import Image
 
 from transformers_mvgpt.video import video_decoding
 from transformers_mvgpt.video.frame_geometry import Orientation, lay_on_white, read_display_matrix, square_size
+from transformers_mvgpt.video.frame_request import UnsuitableBackend
 from transformers_mvgpt.video.video_decoding import available_video_backends, decode_video
-from transformers_mvgpt.video.video_metadata import UnsuitableBackend
 from video_files import marked_picture, patch_mp4, sample, write_marked_video, write_video
 
 
@@ -188,7 +188,7 @@ def test_white_is_laid_below_as_pillow_does() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (32, 64, 4), dtype=np.uint8)
     image = Image.fromarray(picture)
     expected = np.array(Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB"))
-    assert np.array_equal(lay_on_white(torch.from_numpy(picture).permute(2, 0, 1)).permute(1, 2, 0).numpy(), expected)
+    assert np.array_equal(lay_on_white(picture.transpose(2, 0, 1)).transpose(1, 2, 0), expected)
 
 
 def colorful(number: int) -> np.ndarray:

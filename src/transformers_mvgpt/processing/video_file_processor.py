@@ -19,8 +19,9 @@ from transformers.video_utils import VideoMetadata
 
 from ..video.limits import UntrustedInput, shorten
 from ..video.memory_errors import explain_memory_errors
+from ..video.tensor_request import FrameTransform
 from ..video.video_decoding import decode_streams
-from ..video.video_metadata import FrameTransform, describe_given_frames
+from ..video.video_metadata import describe_given_frames
 from .chat_parts import PART_OPTIONS
 from .frame_choice import FrameChoice
 from .given_metadata import batch_metadata

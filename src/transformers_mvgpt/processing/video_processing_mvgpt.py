@@ -15,7 +15,7 @@ from transformers.image_utils import (
 from transformers.video_utils import VideoMetadata
 
 from ..video.frame_sampling_mvgpt import sample_frame_indices
-from ..video.frame_times import sample_at_rate
+from ..video.rate_sampling import sample_at_rate
 from .center_resize import resize_as_on_cpu, resize_center
 from .video_file_processor import VideoFileProcessor, VideoSegmentKwargs
 

@@ -10,7 +10,7 @@ from transformers.image_utils import IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_S
 from transformers.video_utils import VideoMetadata
 
 from ..video.frame_sampling_tinyllava import spread_frame_indices
-from ..video.frame_times import sample_at_rate
+from ..video.rate_sampling import sample_at_rate
 from .center_resize import resize_as_on_cpu
 from .video_file_processor import VideoFileProcessor, VideoSegmentKwargs
 

@@ -6,8 +6,7 @@ import struct
 from dataclasses import dataclass
 from fractions import Fraction
 
-import torch
-from torch.nn import functional as F
+import numpy as np
 
 
 # FFmpeg, too, takes what is off by less for a quarter turn.
@@ -29,12 +28,12 @@ class Orientation:
         """Whether no rotation does the same."""
         return (self.reverses_rows != self.reverses_columns) != self.is_transposed
 
-    def apply(self, picture: torch.Tensor) -> torch.Tensor:
-        """`(3, height, width)`, or `(3, width, height)` if it is transposed."""
+    def apply(self, picture: np.ndarray) -> np.ndarray:
+        """`(3, height, width)`, or `(3, width, height)` if it is transposed: a view."""
         if self.is_transposed:
-            picture = picture.transpose(1, 2)
-        dims = [dim for dim, is_reversed in ((1, self.reverses_rows), (2, self.reverses_columns)) if is_reversed]
-        return picture.flip(dims) if dims else picture
+            picture = picture.transpose(0, 2, 1)
+        rows, columns = (slice(None, None, -1 if flag else 1) for flag in (self.reverses_rows, self.reverses_columns))
+        return picture[:, rows, columns]
 
 
 def read_display_matrix(matrix: bytes) -> Orientation:
@@ -66,16 +65,38 @@ def square_size(width: int, height: int, pixel_aspect_ratio: Fraction) -> tuple[
     return width, max(1, round(height / pixel_aspect_ratio))
 
 
-def make_square(picture: torch.Tensor, pixel_aspect_ratio: Fraction) -> torch.Tensor:
-    """A picture, uint8 of shape `(3, height, width)`, with square pixels."""
+def make_square(picture: np.ndarray, pixel_aspect_ratio: Fraction) -> np.ndarray:
+    """
+    A picture, uint8 of shape `(3, height, width)`, with square pixels: bilinear, as torch's `interpolate` without `align_corners`, from
+    which it differs by one at most.
+    """
     _, height, width = picture.shape
     new_width, new_height = square_size(width, height, pixel_aspect_ratio)
-    if (new_width, new_height) == (width, height):
-        return picture
-    return F.interpolate(picture[None], (new_height, new_width), mode="bilinear", align_corners=False)[0]
+    if new_width != width:
+        return _stretch(picture, 2, new_width)
+    return _stretch(picture, 1, new_height) if new_height != height else picture
 
 
-def lay_on_white(picture: torch.Tensor) -> torch.Tensor:
+def _stretch(picture: np.ndarray, axis: int, new_size: int) -> np.ndarray:
+    size = picture.shape[axis]
+    positions = np.clip((np.arange(new_size) + 0.5) * (size / new_size) - 0.5, 0, size - 1)
+    before = positions.astype(np.intp)
+    share = np.round((positions - before) * 256).astype(np.uint16)
+    share = share if axis == 2 else share[:, None]
+    after = np.minimum(before + 1, size - 1)
+    # at most 255 * 256 + 128, which 16 bits hold
+    mixed = picture.take(before, axis) * (256 - share)
+    mixed += picture.take(after, axis) * share
+    mixed += 128
+    mixed >>= 8
+    return mixed.astype(np.uint8)
+
+
+def lay_on_white(picture: np.ndarray) -> np.ndarray:
     """RGB, uint8 of shape `(3, height, width)`, of a picture of shape `(4, height, width)` with transparency."""
-    colors, alpha = picture[:3].int(), picture[3:].int()
-    return ((colors * alpha + 255 * (255 - alpha) + 127) // 255).to(torch.uint8)
+    # at most 255 * 255 + 127, which 16 bits hold; the order in memory stays
+    colors, alpha = picture[:3].astype(np.uint16), picture[3:].astype(np.uint16)
+    colors *= alpha
+    colors += 255 * (255 - alpha) + 127
+    colors //= 255
+    return colors.astype(np.uint8)

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from .frame_geometry import make_square, square_size
+from .frame_geometry import square_size
 from .frame_index import average_fps, read_mp4_index
+from .frame_request import FrameRequest, UndecodableFrame
 from .frame_times import HALF_A_MILLISECOND, MAX_ROUNDING_SECONDS
 from .limits import UntrustedInput
 from .sources import VideoSource, resolve_source
 from .stream_properties import describe_stream, refuse_what_others_mistake, scan_stream
-from .video_metadata import FrameRequest, UndecodableFrame
 
 
 # Frames that are decoded at a time to learn nothing but their times.
@@ -120,7 +120,7 @@ class _Given:
             frame = self.frame(number)
             if expected is not None and abs(frame.pts_seconds - expected[number]) > tolerance:
                 raise self.mistaken or self.request.undecodable(number)
-            self.request.put(number, make_square(_to_uint8(frame.data), ratio), frame.pts_seconds)
+            self.request.put(number, _to_uint8(frame.data), frame.pts_seconds, ratio)
 
     def frame(self, number: int) -> Any:
         try:

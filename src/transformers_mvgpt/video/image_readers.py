@@ -6,15 +6,14 @@ import re
 from itertools import accumulate
 
 import numpy as np
-import torch
 from PIL import Image
 
+from .frame_request import FrameRequest
 from .limits import UntrustedInput, shorten
 from .picture_times import ANIMATED_FORMATS, MAX_FRAMES, TooManyFrames, shown_seconds
 from .pictures import PILLOW_ERRORS, UnusablePicture, check_picture_size, open_picture, to_rgb_array, turn_upright
 from .regular_files import confine, open_regular
 from .sources import VideoSource
-from .video_metadata import FrameRequest
 
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -59,7 +58,7 @@ def read_pictures(source: VideoSource, request: FrameRequest, untrusted_input: U
                 if num_frames > 1:
                     image.seek(number + num_before)
                     check_picture_size(image, source.title, untrusted_input)
-                picture = _tensor(image)
+                picture = _channels_first(image)
             except UnusablePicture:
                 raise
             except PILLOW_ERRORS as error:
@@ -105,21 +104,20 @@ def _natural_order(name: str) -> tuple[list[str | int], str]:
     return parts, name
 
 
-def _read_image(path: str, untrusted_input: UntrustedInput) -> torch.Tensor:
+def _read_image(path: str, untrusted_input: UntrustedInput) -> np.ndarray:
     title = f"The frame '{shorten(path)}'"
     path = confine(path, untrusted_input, title)
     with open_regular(path, title) as file:
         try:
             image = open_picture(file, title, untrusted_input)
             turn_upright(image)
-            return _tensor(image)
+            return _channels_first(image)
         except UnusablePicture:
             raise
         except PILLOW_ERRORS as error:
             raise ValueError(f"{title} could not be read ({shorten(str(error))}). Replace it or remove it.") from error
 
 
-def _tensor(image: Image.Image) -> torch.Tensor:
+def _channels_first(image: Image.Image) -> np.ndarray:
     """uint8 RGB of shape `(3, height, width)`."""
-    pixels: np.ndarray = to_rgb_array(image)
-    return torch.from_numpy(pixels).permute(2, 0, 1)
+    return to_rgb_array(image).transpose(2, 0, 1)

@@ -2,10 +2,9 @@
 """Memory that runs out while a video is read, as an error of that video: whoever goes through many can go on."""
 
 import errno
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-import torch
 
 
 # How torch's allocator on the CPU, OpenCV's, and FFmpeg's (in TorchCodec and decord) put it.
@@ -40,7 +39,9 @@ def explain_memory_errors(what: Callable[[], str]) -> Iterator[None]:
 
 def is_memory_error(error: BaseException) -> bool:
     """Whether an error, or one that it was made of, says that memory ran out."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or getattr(error, "errno", None) == errno.ENOMEM:
+    torch = sys.modules.get("torch")
+    kinds = (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
+    if isinstance(error, kinds) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
     # `cv2.error` and what Pillow raises are no `RuntimeError`; a `ValueError` is the package's own, about something else
     if not isinstance(error, ValueError) and any(sign in str(error) for sign in _SIGNS):

@@ -1,14 +1,18 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Pictures with Pillow: opened within limits, then eight bits of RGB on white."""
 
+import contextlib
 import struct
 import warnings
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from .limits import UntrustedInput
+from .limits import UntrustedInput, shorten
+from .memory_errors import explain_memory_errors
+from .sources import VideoSource
 
 
 # What Pillow raises for damaged pictures.
@@ -117,3 +121,33 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and not image.has_transparency_data:
         return image
     return Image.fromarray(to_rgb_array(image))
+
+
+def read_picture(source: VideoSource, untrusted_input: UntrustedInput) -> Image.Image:
+    """
+    An image of [`resolve_image`] as RGB, upright and on white.
+
+    Raises:
+        OSError: if the file cannot be opened.
+        ValueError: if it is damaged, no image, or larger than a limit or than memory.
+    """
+    is_video = source.container() == "mp4"
+    what = "a video, or an image that Pillow cannot read" if is_video else "damaged, cut short or no image"
+    with source.open() as file, explain_memory_errors(lambda: source.title), named_errors(source.title, what):
+        picture = open_picture(file, source.title, untrusted_input)
+        turn_upright(picture)
+        return to_rgb(picture)
+
+
+@contextlib.contextmanager
+def named_errors(title: str, what: str = "damaged, cut short or no image") -> Iterator[None]:
+    """Pillow's errors as those of the image that `title` names; `what` it may be."""
+    try:
+        yield
+    except UnusablePicture:
+        raise
+    except PILLOW_ERRORS as error:
+        raise ValueError(
+            f"{title} could not be read: {shorten(str(error)).rstrip('.') or type(error).__name__}. It is {what}. "
+            "Check that it opens elsewhere."
+        ) from error

@@ -4,14 +4,15 @@
 import importlib
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from fractions import Fraction
 from itertools import chain
 from typing import Any
 
 import numpy as np
-import torch
 
-from .frame_geometry import lay_on_white, make_square, square_size
+from .frame_geometry import Orientation, lay_on_white, square_size
 from .frame_index import FrameIndex
+from .frame_request import FrameRequest
 from .sources import VideoSource
 from .stream_properties import (
     alpha_decoder,
@@ -24,7 +25,6 @@ from .stream_properties import (
     read_packet_index,
     repeats_frame,
 )
-from .video_metadata import FrameRequest
 
 
 class _MisnumberedFrames(Exception):
@@ -139,8 +139,7 @@ class _Video:
         if not is_promised and first.pts != index.pts[0]:
             raise _MisnumberedFrames
         times = index.times
-        _, height, width = self.picture(first).shape
-        wanted = self.request.choose(len(index), index.fps, height, width, times)
+        wanted = self.request.choose(len(index), index.fps, *self.as_shown(first)[-1], times)
         self.numbered = _number(chain([first], frames), index)
         self.latest = -1
         for target in wanted:
@@ -152,7 +151,7 @@ class _Video:
                 if not is_promised:
                     raise
                 raise self.request.undecodable(target) from error
-            self.request.put(target, self.picture(frame), float(times[target]))
+            self.put(target, frame, float(times[target]))
 
     def first(self, frames: Iterator[Any]) -> Any:
         for frame in frames:
@@ -188,14 +187,18 @@ class _Video:
                 return
         raise _MisnumberedFrames
 
-    def picture(self, frame: Any) -> torch.Tensor:
-        """uint8 RGB of shape `(3, height, width)` as players show it."""
+    def as_shown(self, frame: Any) -> tuple[Orientation, Fraction, tuple[int, int]]:
+        """How players turn a frame; width over height of its pixels, height and width of the whole then."""
         orientation, ratio = read_orientation(frame, self.request), pixel_aspect_ratio(self.stream)
         ratio = 1 / ratio if orientation.is_transposed else ratio
-        if ratio != 1:
-            size = (frame.height, frame.width) if orientation.is_transposed else (frame.width, frame.height)
-            self.request.check_size(*square_size(*size, ratio))
-        return make_square(orientation.apply(_convert(frame)), ratio)
+        size = (frame.height, frame.width) if orientation.is_transposed else (frame.width, frame.height)
+        width, height = square_size(*size, ratio)
+        self.request.check_size(width, height)
+        return orientation, ratio, (height, width)
+
+    def put(self, number: int, frame: Any, seconds: float | None) -> None:
+        orientation, ratio, _ = self.as_shown(frame)
+        self.request.put(number, orientation.apply(_convert(frame)), seconds, ratio)
 
     def count_and_read(self) -> None:
         """Reads without regard to times: what decodes is counted."""
@@ -204,14 +207,14 @@ class _Video:
         first = self.first(frames)
         num_frames = 1 + sum(1 for _ in frames)
         fps = self.stream.average_rate
-        wanted = self.request.choose(num_frames, float(fps) if fps else None, *self.picture(first).shape[1:])
+        wanted = self.request.choose(num_frames, float(fps) if fps else None, *self.as_shown(first)[-1])
         self.rewind()
         frames = enumerate(self.decode())
         for target in wanted:
             frame = next((frame for number, frame in frames if number == target), None)
             if frame is None:
                 raise self.request.undecodable(target)
-            self.request.put(target, self.picture(frame), None)
+            self.put(target, frame, None)
 
 
 def _number(frames: Iterator[Any], index: FrameIndex) -> Iterator[tuple[int, Any]]:
@@ -223,7 +226,7 @@ def _number(frames: Iterator[Any], index: FrameIndex) -> Iterator[tuple[int, Any
         yield number, frame
 
 
-def _convert(frame: Any) -> torch.Tensor:
+def _convert(frame: Any) -> np.ndarray:
     """uint8 RGB of shape `(3, height, width)` as it is stored; transparent pixels are white."""
     if has_alpha(frame.format):
         return lay_on_white(_to_rgb(frame, "rgba"))
@@ -233,11 +236,11 @@ def _convert(frame: Any) -> torch.Tensor:
     return _to_rgb(_without_chroma_location(frame), "rgb24", interpolation="BICUBIC")
 
 
-def _to_rgb(frame: Any, pixel_format: str, **options: Any) -> torch.Tensor:
+def _to_rgb(frame: Any, pixel_format: str, **options: Any) -> np.ndarray:
     # Up to 16 PyAV takes all colors for BT.601 unless the matrix and the range are named, and are to become others.
     colors = {"src_colorspace": int(frame.colorspace), "src_color_range": int(frame.color_range)}
     pixels = frame.to_ndarray(format=pixel_format, dst_colorspace="DEFAULT", **colors, **options)
-    return torch.from_numpy(pixels).permute(2, 0, 1)
+    return pixels.transpose(2, 0, 1)
 
 
 def _without_chroma_location(frame: Any) -> Any:

@@ -4,13 +4,14 @@
 import importlib.util
 from collections.abc import Iterator
 from contextlib import suppress
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import torch
 
-from .frame_geometry import make_square, square_size
+from .frame_geometry import square_size
 from .frame_index import FrameIndex, average_fps
+from .frame_request import FrameRequest, UndecodableFrame
 from .sources import VideoSource
 from .stream_properties import (
     StreamProperties,
@@ -19,11 +20,10 @@ from .stream_properties import (
     refuse_what_others_mistake,
     scan_stream,
 )
-from .video_metadata import FrameRequest, UndecodableFrame
 
 
 class _Shown:
-    """Makes the pixels of pictures square, and knows when the stream starts, if PyAV is there to tell."""
+    """Knows how the stream is shown and when it starts, if PyAV is there to tell."""
 
     def __init__(self, source: VideoSource, request: FrameRequest) -> None:
         """
@@ -50,12 +50,13 @@ class _Shown:
     def size(self, height: int, width: int) -> tuple[int, int]:
         if self.properties is None:
             return height, width
-        width, height = square_size(width, height, self.properties.shown_pixel_aspect_ratio)
+        width, height = square_size(width, height, self.pixel_aspect_ratio)
         self.request.check_size(width, height)
         return height, width
 
-    def picture(self, frame: torch.Tensor) -> torch.Tensor:
-        return frame if self.properties is None else make_square(frame, self.properties.shown_pixel_aspect_ratio)
+    @property
+    def pixel_aspect_ratio(self) -> Fraction:
+        return Fraction(1) if self.properties is None else self.properties.shown_pixel_aspect_ratio
 
     def times(self, num_frames: int) -> np.ndarray | None:
         """When so many frames are shown, by the packets of the file."""
@@ -133,7 +134,7 @@ def _take_torchcodec_frames(decoder: Any, request: FrameRequest, index: FrameInd
             raise request.undecodable(number) from error
         if times is not None and abs(frame.pts_seconds - times[number]) > 1e-6:
             raise request.undecodable(number)
-        request.put(number, shown.picture(frame.data), frame.pts_seconds)
+        request.put(number, frame.data, frame.pts_seconds, shown.pixel_aspect_ratio)
 
 
 def read_opencv(source: VideoSource, request: FrameRequest, index: FrameIndex | None) -> None:
@@ -170,7 +171,8 @@ def read_opencv(source: VideoSource, request: FrameRequest, index: FrameIndex | 
                             raise request.undecodable(number)
                         if promised_times is not None and abs(seconds - promised_times[number]) > 1e-3:
                             raise request.undecodable(number)
-                        request.put(number, shown.picture(frame), None if times is None else float(times[number]))
+                        shown_at = None if times is None else float(times[number])
+                        request.put(number, frame, shown_at, shown.pixel_aspect_ratio)
                     return
                 except UndecodableFrame:
                     if not may_seek:
@@ -198,7 +200,7 @@ def _count_opencv_frames(cv2: Any, capture: Any, shown: _Shown) -> tuple[int, fl
 
 def _opencv_frames(
     cv2: Any, capture: Any, wanted: list[int], may_seek: bool
-) -> Iterator[tuple[int, float, torch.Tensor | None]]:
+) -> Iterator[tuple[int, float, np.ndarray | None]]:
     """Number, seconds from the start of the stream, and frame; no frame at the end, or at what does not decode."""
     num_grabbed = 0
     for number in wanted:
@@ -215,7 +217,7 @@ def _opencv_frames(
         if not is_decoded:
             yield number, seconds, None
             return
-        yield number, seconds, torch.from_numpy(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).permute(2, 0, 1)
+        yield number, seconds, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).transpose(2, 0, 1)
 
 
 def read_decord(source: VideoSource, request: FrameRequest, index: FrameIndex | None) -> None:
@@ -260,7 +262,7 @@ def read_decord(source: VideoSource, request: FrameRequest, index: FrameIndex | 
                 latest += 1
         except errors as error:
             raise request.undecodable(number) from error
-        request.put(number, shown.picture(frame), None if times is None else float(times[number]))
+        request.put(number, frame, None if times is None else float(times[number]), shown.pixel_aspect_ratio)
 
 
 def _check_declared_size(source: VideoSource, request: FrameRequest) -> int:
@@ -277,14 +279,14 @@ def _check_declared_size(source: VideoSource, request: FrameRequest) -> int:
     return num_threads or 0
 
 
-def _next_decord_frame(reader: Any) -> torch.Tensor:
+def _next_decord_frame(reader: Any) -> np.ndarray:
     frame = reader.next()
     # `decord.bridge.set_bridge("torch")` makes it a tensor.
     picture = frame.asnumpy() if hasattr(frame, "asnumpy") else np.asarray(frame)
     # Where decord pads the rows of a picture, it counts the padding as more channels: (64, 48, 4) instead of 3.
     height, width, _ = picture.shape
     picture = picture.reshape(height, -1)[:, : 3 * width].reshape(height, width, 3)
-    return torch.from_numpy(picture).permute(2, 0, 1)
+    return picture.transpose(2, 0, 1)
 
 
 def _checked_times(times: np.ndarray, declared_fps: float) -> tuple[float | None, np.ndarray | None]:

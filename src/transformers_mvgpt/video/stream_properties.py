@@ -13,8 +13,8 @@ import numpy as np
 
 from .frame_geometry import Orientation, read_display_matrix
 from .frame_index import MAX_INDEXED_FRAMES, FrameIndex
+from .frame_request import FrameRequest
 from .sources import VideoSource
-from .video_metadata import FrameRequest
 
 
 # FFmpeg's flags of formats whose clocks run on from anywhere (MPEG-TS), or that have none (raw H.264).

@@ -1,46 +1,38 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Reads the frames that are wanted of a video, the same ones whichever decoder is installed."""
 
-import importlib
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO, NamedTuple
+from functools import partial
+from typing import Any, BinaryIO
 
 import torch
 
-from .frame_index import FrameIndex, read_mp4_index
 from .given_decoders import is_video_decoder, name_of_decoder, read_given_decoder
-from .image_readers import read_folder, read_pictures
 from .limits import UntrustedInput, shorten
 from .memory_errors import explain_memory_errors
-from .reader_pyav import read_pyav
 from .readers import read_decord, read_opencv, read_torchcodec
+from .source_reading import PYAV, Decoder, read_source
 from .sources import VideoSource, resolve_source
-from .video_metadata import FrameRequest, FrameTransform, SampledVideoMetadata, UnsuitableBackend
-
-
-class _Backend(NamedTuple):
-    read: Callable[[VideoSource, FrameRequest, FrameIndex | None], None]
-    module: str
-    minimum_version: str  # older ones take BT.709 colors for BT.601, or do not turn frames upright
-    requirement: str
+from .tensor_request import FrameTransform, TensorRequest
+from .video_metadata import SampledVideoMetadata
 
 
 # In the order of choice. PyAV comes with its own FFmpeg and numbers the frames of every container. TorchCodec needs an
 # FFmpeg on the system and is exact in MP4 and Matroska. OpenCV has to decode more than is wanted. decord is no longer
 # maintained, and damaged files can crash it.
 _BACKENDS = {
-    "pyav": _Backend(read_pyav, "av", "15.0", "av"),
-    "torchcodec": _Backend(read_torchcodec, "torchcodec.decoders", "0.11", "torchcodec"),
-    "opencv": _Backend(read_opencv, "cv2", "4.13", "opencv-python-headless"),
-    "decord": _Backend(read_decord, "decord", "0.6", "decord"),
+    "pyav": PYAV,
+    "torchcodec": Decoder(read_torchcodec, "torchcodec.decoders", "0.11", "torchcodec"),
+    "opencv": Decoder(read_opencv, "cv2", "4.13", "opencv-python-headless"),
+    "decord": Decoder(read_decord, "decord", "0.6", "decord"),
 }
 VIDEO_BACKENDS: tuple[str, ...] = tuple(_BACKENDS)
 
 
 def available_video_backends() -> list[str]:
     """Those of `VIDEO_BACKENDS` that are installed and load, in the order of choice."""
-    return [backend for backend in VIDEO_BACKENDS if _why_unusable(backend) is None]
+    return [backend for backend in VIDEO_BACKENDS if _BACKENDS[backend].why_unusable() is None]
 
 
 def decode_video(
@@ -111,118 +103,46 @@ def decode_streams(
         raise ValueError(f"Unknown video backend '{shorten(backend)}'. Choose one of: {', '.join(VIDEO_BACKENDS)}.")
     limits = untrusted_input or UntrustedInput()
     if is_video_decoder(source):
-        return _read_given(source, backend, _Wanted(sample_indices_fn, limits, transform))
+        name = name_of_decoder(source)
+        request = TensorRequest(name, "torchcodec", sample_indices_fn, limits, transform)
+        _read_given(source, name, backend, request)
+        return request.streams, request.metadata
+
+    def request_for(video: VideoSource, backend: str) -> TensorRequest:
+        return TensorRequest(video.name, backend, sample_indices_fn, limits, transform)
+
     video = resolve_source(source, limits)
     with explain_memory_errors(lambda: video.title):
-        request = _read(video, backend, _Wanted(sample_indices_fn, limits, transform))
-    return request.streams, request.metadata
+        answered = read_source(video, request_for, partial(_usable_decoders, backend))
+    return answered.streams, answered.metadata
 
 
-class _Wanted(NamedTuple):
-    """What is wanted of a video, whatever reads it."""
-
-    sample_indices_fn: Callable[..., Sequence[int]] | None
-    limits: UntrustedInput
-    transform: FrameTransform | None
-
-    def request(self, video: VideoSource, backend: str) -> FrameRequest:
-        return FrameRequest(video.name, backend, *self)
-
-
-def _read_given(decoder: Any, backend: str | None, wanted: _Wanted) -> tuple[list[torch.Tensor], SampledVideoMetadata]:
-    name = name_of_decoder(decoder)
+def _read_given(decoder: Any, name: str, backend: str | None, request: TensorRequest) -> None:
     if backend not in (None, "torchcodec"):
         raise ValueError(
             f"The video {shorten(name)} is a VideoDecoder of TorchCodec, which decodes itself: leave `video_backend` ({backend}) out, or "
             "pass the file."
         )
-    request = FrameRequest(name, "torchcodec", *wanted)
     with explain_memory_errors(lambda: f"The video {shorten(name)}"):
         read_given_decoder(decoder, request)
-    return request.streams, request.metadata
 
 
-def _read(
-    video: VideoSource,
-    backend: str | None,
-    wanted: _Wanted,
-) -> FrameRequest:
-    """The request, answered."""
-    container = None if video.is_folder else video.container()
-    if container is None or container == "picture":
-        request = wanted.request(video, "pillow")
-        read_images = read_folder if container is None else read_pictures
-        read_images(video, request, wanted.limits)
-        return request
-    backends = _usable_backends(backend)
-    if container == "unknown":
-        request = wanted.request(video, backends[0])
-        raise request.unreadable("it does not begin like any kind of video that is read")
-    index = None
-    if container == "mp4":
-        with video.open() as file:
-            index = read_mp4_index(file)
-    with video.with_plain_name() as plain:
-        return _read_with(plain, index, wanted, backends)
-
-
-def _read_with(
-    video: VideoSource,
-    index: FrameIndex | None,
-    wanted: _Wanted,
-    backends: list[str],
-) -> FrameRequest:
-    """With the first of these backends that is not unsuitable for the file."""
-    backend, *others = backends
-    request = wanted.request(video, backend)
-    try:
-        _BACKENDS[backend].read(video, request, index)
-        return request
-    except UnsuitableBackend as error:
-        for other in others:
-            try:
-                return _read_with(video, index, wanted, [other])
-            except UnsuitableBackend:
-                continue
-        raise error
-
-
-def _usable_backends(backend: str | None) -> list[str]:
+def _usable_decoders(backend: str | None) -> dict[str, Decoder]:
     """The one that was asked for, or else all in the order of choice; an error if it, or every one, is unusable."""
-    usable = [name for name in VIDEO_BACKENDS if backend in (None, name) and _why_unusable(name) is None]
+    usable = {
+        name: decoder
+        for name, decoder in _BACKENDS.items()
+        if backend in (None, name) and decoder.why_unusable() is None
+    }
     if usable:
         return usable
     if backend is None:
         raise ImportError(
             f"No video backend can be used: none of {', '.join(VIDEO_BACKENDS)} is installed, recent enough and loads. "
-            f"Install one with {_install_command('pyav')} or {_install_command('torchcodec')}."
+            f"Install one with {_BACKENDS['pyav'].install_command} or {_BACKENDS['torchcodec'].install_command}."
         )
     raise ImportError(
-        f"The video backend '{backend}' cannot be used: {_why_unusable(backend)}. Install it with "
-        f"{_install_command(backend)}, or choose one that can be used here: "
+        f"The video backend '{backend}' cannot be used: {_BACKENDS[backend].why_unusable()}. Install it with "
+        f"{_BACKENDS[backend].install_command}, or choose one that can be used here: "
         f"{', '.join(available_video_backends()) or 'none'}."
     )
-
-
-def _install_command(backend: str) -> str:
-    return f"`pip install '{_BACKENDS[backend].requirement}>={_BACKENDS[backend].minimum_version}'`"
-
-
-def _why_unusable(backend: str) -> str | None:
-    module, minimum_version = _BACKENDS[backend].module, _BACKENDS[backend].minimum_version
-    try:
-        package = importlib.import_module(module.partition(".")[0])
-        importlib.import_module(module)
-    except (ImportError, OSError, RuntimeError) as error:
-        # The latter two come from a TorchCodec that cannot load FFmpeg, with a line for each version that it tried.
-        return str(error).partition("\n")[0]
-    if _major_and_minor(package.__version__) < _major_and_minor(minimum_version):
-        return f"its version {package.__version__} is older than {minimum_version} and gets colors or rotations wrong"
-    # Since 0.16 TorchCodec loads without FFmpeg, because it also decodes images.
-    if getattr(package, "ffmpeg_major_version", 0) is None:
-        return "it finds no FFmpeg, which comes apart from it (`apt install ffmpeg`, `brew install ffmpeg`)"
-    return None
-
-
-def _major_and_minor(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:2])

@@ -1,0 +1,90 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Videos and images as arrays, read with PyAV alone: the same pixels, limits and messages as with the package's processors."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..video.frame_request import FrameMetadata, FrameRequest
+from ..video.image_sources import resolve_image
+from ..video.limits import UntrustedInput
+from ..video.memory_errors import explain_memory_errors
+from ..video.source_reading import PYAV, Decoder, read_source
+from ..video.sources import VideoSource, resolve_source
+
+
+def read_frames(
+    source: Any,
+    sample_indices_fn: Callable[..., Sequence[int]] | None = None,
+    untrusted_input: UntrustedInput | None = None,
+) -> tuple[np.ndarray, FrameMetadata]:
+    """
+    Reads frames of a video, upright, of square pixels and on white. No more is decoded than they need.
+
+    Args:
+        source (`str`, `os.PathLike`, `bytes`, file object or `dict`):
+            A video file in any form that `resolve_source` takes; with Pillow also an animated GIF, WebP or PNG, or a folder of images.
+        sample_indices_fn (`Callable`, *optional*):
+            Called with `metadata=`, which has all fields but `frames_indices` and `timestamps_seconds`, and returns the indices of the
+            frames to read: in any order, repeated or not. Without it all frames are read.
+        untrusted_input ([`UntrustedInput`], *optional*):
+            The limits on the size of a frame and on the bytes of all, and on where a source may lead.
+
+    Returns:
+        `tuple[np.ndarray, FrameMetadata]`: uint8 RGB of shape `(num_indices, height, width, 3)`, C-contiguous, in the order of the
+        indices; and what is known of them and of the video, under the names of transformers' `VideoMetadata`.
+
+    Raises:
+        `FileNotFoundError`: if there is nothing at the path.
+        `OSError`: if a download fails, or the file may not be read.
+        `ImportError`: if PyAV, or Pillow where it is needed, is not installed.
+        `IndexError`: if an index is out of range.
+        `ValueError`: if the file is empty, damaged or no video, or a frame cannot be decoded; if a frame, or the frames together,
+            are more than the limits allow, or than the memory holds.
+        `TypeError`: if `source` is something else, or an index is not an integer.
+    """
+    limits = untrusted_input or UntrustedInput()
+
+    def request_for(video: VideoSource, backend: str) -> FrameRequest:
+        return FrameRequest(video.name, backend, sample_indices_fn, limits)
+
+    video = resolve_source(source, limits)
+    with explain_memory_errors(lambda: video.title):
+        answered = read_source(video, request_for, _usable_decoders)
+    [frames] = answered.streams
+    return frames.transpose(0, 2, 3, 1), answered.metadata
+
+
+def read_image(source: Any, untrusted_input: UntrustedInput | None = None) -> np.ndarray:
+    """
+    An image, upright and on white: uint8 RGB of shape `(height, width, 3)`, C-contiguous.
+
+    Args:
+        source:
+            A path; an address with `http:`, `https:`, `data:` or `file:`; base64; the bytes of a file; a file opened in binary mode;
+            `{"bytes": ..., "path": ...}`.
+        untrusted_input ([`UntrustedInput`], *optional*):
+            How much is taken of it, and where it may lead.
+
+    Raises:
+        `FileNotFoundError`: if there is nothing at the path.
+        `OSError`: if the file cannot be opened or the download fails.
+        `TypeError`: for anything else.
+        `ValueError`: if it is empty, damaged, no image, or larger than a limit or than memory.
+    """
+    limits = untrusted_input or UntrustedInput()
+    resolved = resolve_image(source, limits)
+    try:
+        from ..video.pictures import read_picture
+    except ImportError as error:
+        raise ImportError(f"{resolved.title} is read with Pillow: `pip install pillow`.") from error
+    return np.array(read_picture(resolved, limits))
+
+
+def _usable_decoders() -> dict[str, Decoder]:
+    if (reason := PYAV.why_unusable()) is not None:
+        raise ImportError(
+            f"Videos are read with PyAV, which cannot be used: {reason}. Install it with {PYAV.install_command}."
+        )
+    return {"pyav": PYAV}
