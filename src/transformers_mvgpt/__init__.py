@@ -1,10 +1,17 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""Small models for videos and images, for Hugging Face transformers. Importing the package registers its classes with transformers."""
+"""
+Small models for videos and images, for Hugging Face transformers. Importing the package registers its classes with transformers.
+
+It does not where torch or transformers is not installed, nor when the first import is that of `transformers_mvgpt.runtime`, which runs
+exported models without either. Then the classes are registered as soon as one of the names below is asked for, as by
+`from transformers_mvgpt import VideoChat`; a later `import transformers_mvgpt` alone does nothing, as Python imports a package once.
+"""
 
 import sys
 from typing import TYPE_CHECKING
 
 from .lazy_names import lazy_names
+from .put_off_registration import may_register, register, registered_first
 
 
 if TYPE_CHECKING:
@@ -35,35 +42,34 @@ if TYPE_CHECKING:
     from .version import __version__ as __version__
     from .video.limits import UntrustedInput
 else:
-    __getattr__, __dir__ = lazy_names(
-        __name__,
-        {
-            "MobileVLMConfig": ".modeling",
-            "MobileVLMForConditionalGeneration": ".modeling",
-            "MobileVLMImageProcessor": ".processing",
-            "MobileVLMModel": ".modeling",
-            "MobileVLMProcessor": ".processing",
-            "MobileVideoGPTConfig": ".modeling",
-            "MobileVideoGPTForConditionalGeneration": ".modeling",
-            "MobileVideoGPTModel": ".modeling",
-            "MobileVideoGPTProcessor": ".processing",
-            "MobileVideoGPTVideoProcessor": ".processing",
-            "TinyLlavaVideoConfig": ".modeling",
-            "TinyLlavaVideoForConditionalGeneration": ".modeling",
-            "TinyLlavaVideoModel": ".modeling",
-            "TinyLlavaVideoProcessor": ".processing",
-            "TinyLlavaVideoVideoProcessor": ".processing",
-            "UntrustedInput": ".video.limits",
-            "VideoChat": ".chat",
-            "VideoMambaConfig": ".modeling",
-            "VideoMambaModel": ".modeling",
-            "VideoTextToTextPipeline": ".processing",
-            "__version__": ".version",
-            "answer_of": ".processing",
-            "load_video_features": ".chat",
-            "save_video_features": ".chat",
-        },
-    )
+    _NAMES = {
+        "MobileVLMConfig": ".modeling",
+        "MobileVLMForConditionalGeneration": ".modeling",
+        "MobileVLMImageProcessor": ".processing",
+        "MobileVLMModel": ".modeling",
+        "MobileVLMProcessor": ".processing",
+        "MobileVideoGPTConfig": ".modeling",
+        "MobileVideoGPTForConditionalGeneration": ".modeling",
+        "MobileVideoGPTModel": ".modeling",
+        "MobileVideoGPTProcessor": ".processing",
+        "MobileVideoGPTVideoProcessor": ".processing",
+        "TinyLlavaVideoConfig": ".modeling",
+        "TinyLlavaVideoForConditionalGeneration": ".modeling",
+        "TinyLlavaVideoModel": ".modeling",
+        "TinyLlavaVideoProcessor": ".processing",
+        "TinyLlavaVideoVideoProcessor": ".processing",
+        "VideoChat": ".chat",
+        "VideoMambaConfig": ".modeling",
+        "VideoMambaModel": ".modeling",
+        "VideoTextToTextPipeline": ".processing",
+        "answer_of": ".processing",
+        "load_video_features": ".chat",
+        "save_video_features": ".chat",
+    }
+    # which are nothing of transformers'
+    _OTHER_NAMES = {"UntrustedInput": ".video.limits", "__version__": ".version"}
+    __getattr__, __dir__ = lazy_names(__name__, _NAMES | _OTHER_NAMES)
+    __getattr__ = registered_first(__getattr__, _NAMES)
 
 __all__ = [
     "MobileVLMConfig",
@@ -92,7 +98,5 @@ __all__ = [
 ]
 
 # The command `mvgpt` calls it when a sub-command begins: its help needs no part of torch.
-if not getattr(sys.modules.get("mvgpt_command"), "is_running", False):
-    from .registration import register_all
-
-    register_all()
+if not getattr(sys.modules.get("mvgpt_command"), "is_running", False) and may_register(__name__):
+    register()

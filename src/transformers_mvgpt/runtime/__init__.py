@@ -1,2 +1,26 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""Exported models: making them, and running them without PyTorch."""
+"""
+Exported models: making them, and running them without PyTorch.
+
+Importing this room first, as in `from transformers_mvgpt.runtime import OnnxVideoChat`, loads neither torch nor transformers, nor need they
+be installed: `pip install --no-deps transformers-mvgpt` and what runs the model, or the files beside an exported model, for which nothing
+of this package is installed at all. What makes the exported files needs them.
+"""
+
+from typing import TYPE_CHECKING
+
+from ..lazy_names import lazy_names
+from ..put_off_registration import registered_first
+
+
+if TYPE_CHECKING:
+    from ..video.limits import UntrustedInput
+else:
+    # without torch and transformers
+    _RUN = {"UntrustedInput": "..video.limits"}
+    # with them: the package is registered before
+    _MAKE = {}
+    __getattr__, __dir__ = lazy_names(__name__, _RUN | _MAKE)
+    __getattr__ = registered_first(__getattr__, _MAKE)
+
+__all__ = ["UntrustedInput"]
