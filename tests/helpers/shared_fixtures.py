@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from exported_folders import export_once
 from transformers_mvgpt.video.video_decoding import VIDEO_BACKENDS, available_video_backends
 from video_files import CLIPS, PACKAGES
 
@@ -36,6 +37,15 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return path if path.exists() else CLIPS[name](path)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def exported_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a family's small trained model as ONNX files, by the family's `model_type`. Not to be written to."""
+    folder = tmp_path_factory.getbasetemp()
+    # each worker of pytest-xdist has a folder of its own in that of the run
+    run = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    return lambda family: export_once(family, run)
 
 
 @pytest.fixture(params=[1, 3], ids=["1 thread", "3 threads"])

@@ -15,12 +15,13 @@ from ..put_off_registration import registered_first
 
 if TYPE_CHECKING:
     from ..video.limits import UntrustedInput
+    from .onnx_export import export_onnx
 else:
     # without torch and transformers
     _RUN = {"UntrustedInput": "..video.limits"}
     # with them: the package is registered before
-    _MAKE = {}
+    _MAKE = {"export_onnx": ".onnx_export"}
     __getattr__, __dir__ = lazy_names(__name__, _RUN | _MAKE)
     __getattr__ = registered_first(__getattr__, _MAKE)
 
-__all__ = ["UntrustedInput"]
+__all__ = ["UntrustedInput", "export_onnx"]

@@ -1,0 +1,154 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""An ONNX graph, node by node, and its file."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+
+# What onnxruntime 1.17 and onnxruntime-web take too.
+OPSET = 20
+# The operators of onnxruntime that ONNX has not: products with weights in 4 bits.
+MICROSOFT = "com.microsoft"
+# One message of protobuf, which a file without external data is, has less than 2 GiB.
+MAX_FILE_BYTES = 2**31 - 2**26
+# Smaller tensors stay in the file itself.
+_MIN_EXTERNAL_BYTES = 1024
+
+
+@dataclass
+class _Weight:
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    make: Callable[[], np.ndarray]
+
+    @property
+    def num_bytes(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+
+class Graph:
+    """
+    A graph that grows by one node with each call of [`op`]. Values are known by their names.
+
+    Args:
+        name (`str`): of the graph.
+        outer ([`Graph`], *optional*): the graph in which this one is a branch; it may use what is known there.
+    """
+
+    def __init__(self, name: str, outer: "Graph | None" = None):
+        self.name = name
+        self._outer = outer
+        self._inputs: list[Any] = []
+        self._outputs: list[Any] = []
+        self._nodes: list[Any] = []
+        self._weights: dict[str, _Weight] = {}
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._num_values = 0
+
+    def input(self, name: str, dtype: type | np.dtype, shape: Sequence[int | str]) -> str:
+        """An input of this name; sizes that are text may differ from call to call."""
+        self._inputs.append(_value_info(name, dtype, shape))
+        return name
+
+    def output(self, value: str, name: str, dtype: type | np.dtype, shape: Sequence[int | str]) -> None:
+        """Makes a value an output of this name."""
+        self._nodes.append(helper.make_node("Identity", [value], [name]))
+        self._outputs.append(_value_info(name, dtype, shape))
+
+    def op(self, op_type: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: Any) -> Any:
+        """A node. Returns the name of its output, or a list of names if `outputs` is more than 1."""
+        names = [self._new_name(op_type) for _ in range(outputs)]
+        self._nodes.append(helper.make_node(op_type, inputs, names, name=names[0], domain=domain, **attributes))
+        return names[0] if outputs == 1 else names
+
+    def constant(self, value: Any, dtype: type | np.dtype = np.int64) -> str:
+        """A small tensor that is part of the graph; the same one twice is one."""
+        array = np.asarray(value, dtype=dtype)
+        key = (str(array.dtype), array.shape, array.tobytes())
+        root = self._root()
+        if key not in root._constants:
+            root._constants[key] = root.weight(f"constant_{len(root._constants)}", array)
+        return root._constants[key]
+
+    def weight(self, name: str, array: np.ndarray) -> str:
+        """A tensor of this name."""
+        return self.lazy_weight(name, array.shape, array.dtype, lambda: array)
+
+    def lazy_weight(
+        self, name: str, shape: Sequence[int], dtype: np.dtype | type, make: Callable[[], np.ndarray]
+    ) -> str:
+        """A tensor that is made when it is written, and held no longer than that."""
+        self._root()._weights[name] = _Weight(name, tuple(shape), np.dtype(dtype), make)
+        return name
+
+    def branch(self, name: str) -> "Graph":
+        """A graph for one side of an `If`."""
+        return Graph(f"{self.name}_{name}", self)
+
+    def choose(self, condition: str, then: "Graph", otherwise: "Graph") -> str:
+        """What one of two branches gives, by a condition of one element."""
+        return self.op("If", condition, then_branch=then._proto(), else_branch=otherwise._proto())
+
+    def save(self, file: Path) -> None:
+        """
+        Writes the graph, with its weights in a file beside it, `<name>_data`, if there are 2 GB of them.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        graph = self._proto()
+        num_bytes = sum(weight.num_bytes for weight in self._weights.values())
+        if num_bytes < MAX_FILE_BYTES:
+            for weight in self._weights.values():
+                graph.initializer.append(numpy_helper.from_array(weight.make(), weight.name))
+        else:
+            with file.with_name(f"{file.name}_data").open("wb") as data:
+                for weight in self._weights.values():
+                    graph.initializer.append(_written(weight, data, file.name))
+        domains = {node.domain for node in self._nodes}
+        opsets = [helper.make_opsetid("", OPSET)]
+        opsets += [helper.make_opsetid(MICROSOFT, 1)] if MICROSOFT in domains else []
+        model = helper.make_model(graph, opset_imports=opsets, producer_name="transformers-mvgpt")
+        model.ir_version = 9
+        file.write_bytes(model.SerializeToString())
+
+    def _proto(self) -> Any:
+        return helper.make_graph(self._nodes, self.name, self._inputs, self._outputs)
+
+    def _root(self) -> "Graph":
+        return self if self._outer is None else self._outer._root()
+
+    def _new_name(self, op_type: str) -> str:
+        root = self._root()
+        root._num_values += 1
+        return f"{op_type}_{root._num_values}"
+
+
+def _value_info(name: str, dtype: type | np.dtype, shape: Sequence[int | str]) -> Any:
+    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), list(shape))
+
+
+def _written(weight: _Weight, data: Any, file_name: str) -> Any:
+    """Writes a weight to the file of external data, and says where it is."""
+    if weight.num_bytes < _MIN_EXTERNAL_BYTES:
+        return numpy_helper.from_array(weight.make(), weight.name)
+    # as onnxruntime maps it into memory
+    data.write(b"\0" * (-data.tell() % 4096))
+    tensor = TensorProto(
+        name=weight.name,
+        data_type=helper.np_dtype_to_tensor_dtype(weight.dtype),
+        dims=weight.shape,
+        data_location=TensorProto.EXTERNAL,
+    )
+    place = {"location": f"{file_name}_data", "offset": data.tell(), "length": weight.num_bytes}
+    for key, value in place.items():
+        tensor.external_data.append(onnx.StringStringEntryProto(key=key, value=str(value)))
+    data.write(np.ascontiguousarray(weight.make()).data)
+    return tensor
