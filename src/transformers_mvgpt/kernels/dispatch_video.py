@@ -10,9 +10,11 @@ from typing import Literal
 import torch
 from torch import nn
 
-from .exported_scan import is_exporting, scan_for_export
+from ..compat.export_mode import is_exporting
+from .exported_scan import scan_for_export
 from .fast_paths_video import fast
 from .naive_scan import ScanInputs
+from .patch_convolution import PatchConvolution
 from .torch_scan import scan_with_torch
 
 
@@ -40,13 +42,13 @@ def mix(
 
 
 def project_patches(
-    projection: nn.Module, frames: torch.Tensor, *, plain: Callable[[torch.Tensor], torch.Tensor]
+    projection: PatchConvolution | nn.Module, frames: torch.Tensor, *, plain: Callable[[torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
     """
     VideoMamba's patches of frames.
 
     Args:
-        projection (`nn.Module`): of patches.
+        projection ([`PatchConvolution`]): of patches, or what has taken its place.
         frames (`torch.Tensor` of shape `(S, F, C, H, W)`): pixels.
 
     Returns:

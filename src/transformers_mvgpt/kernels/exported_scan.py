@@ -14,13 +14,9 @@ from torch.nn.functional import silu, softplus
 from .naive_scan import ScanInputs
 
 
-# new in PyTorch 2.7; before, the operators of `torch_scan.py` are what is exported
-is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)
-
-
 def scan_for_export(inputs: ScanInputs) -> torch.Tensor:
     """
-    The selective scan, where `torch.export` looks at it ([`is_exporting`]), be it for itself or for ONNX.
+    The selective scan, where `torch.export` looks at it.
 
     Args:
         inputs ([`ScanInputs`]): of any floating point dtypes. Computes in float32, or in float64 if x is.

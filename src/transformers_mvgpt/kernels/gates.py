@@ -194,10 +194,18 @@ def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
     """Whether nobody has replaced, wrapped or hooked a module."""
     return (
         type(module) is kind
-        and "forward" not in module.__dict__
+        and has_own_forward(module)
         and module._compiled_call_impl is None
         and not is_hooked(module)
     )
+
+
+def has_own_forward(module: nn.Module) -> bool:
+    """Whether its forward pass is that of its class. transformers' exporters put others in its place, and then the first as an attribute."""
+    forward = module.__dict__.get("forward")
+    if forward is None:
+        return True
+    return getattr(forward, "__func__", None) is type(module).forward and forward.__self__ is module
 
 
 def is_hooked(module: nn.Module) -> bool:

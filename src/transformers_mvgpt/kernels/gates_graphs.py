@@ -12,7 +12,7 @@ from torch.utils._device import DeviceContext
 from transformers import DynamicCache, PreTrainedModel, StaticCache
 
 from ..compat.cache_name import CACHE_NAME
-from .gates import is_hooked, wants_more_than_logits
+from .gates import has_own_forward, is_hooked, wants_more_than_logits
 from .gates_language_model import is_new
 from .graphs_fingerprint import tensors_of
 
@@ -52,7 +52,7 @@ def may_record(modules: list[nn.Module], tensors: Iterable[torch.Tensor]) -> boo
     """
     devices = {tensor.device for tensor in tensors}
     for module in modules:
-        if module.training or is_hooked(module) or "forward" in module.__dict__:
+        if module.training or is_hooked(module) or not has_own_forward(module):
             return False
         if any(name in str(getattr(module, "rope_type", "")) for name in ("dynamic", "longrope")):
             return False

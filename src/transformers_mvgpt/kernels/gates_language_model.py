@@ -16,6 +16,7 @@ from transformers.cache_utils import DynamicLayer
 from ..compat.cache_name import CACHE_NAME
 from .gates import (
     has_hooks,
+    has_own_forward,
     is_hooked,
     is_plain,
     may_be_compiled,
@@ -237,7 +238,7 @@ def needs_last_token_only(model: nn.Module, logits_to_keep: int | torch.Tensor) 
     """Whether nobody looks at other tokens' hidden states of a base model than the last one's."""
     if torch.compiler.is_compiling() or not isinstance(logits_to_keep, int) or logits_to_keep != 1:
         return False
-    return not (is_hooked(model) or "forward" in model.__dict__ or nn_module._has_any_global_hook())
+    return not (is_hooked(model) or not has_own_forward(model) or nn_module._has_any_global_hook())
 
 
 def is_plain_model(model: PreTrainedModel, parts: Parts) -> bool:

@@ -11,6 +11,7 @@ from torch.nn.modules import module as nn_module
 
 from .gates import has_numba, is_plain, may_be_compiled, may_run_triton, suits_triton
 from .mamba_ssm_scan import selective_scan_fn
+from .patch_convolution import PatchConvolution
 from .triton_mixer import DirectionWeights
 from .triton_support import SUITS_AUTO, runs_triton
 from .video_layers import LayerWeights
@@ -97,7 +98,7 @@ def may_project_patches(projection: Any, frames: torch.Tensor) -> bool:
     """
     return (
         not torch.compiler.is_compiling()
-        and is_plain(projection, nn.Conv3d)
+        and is_plain(projection, PatchConvolution)
         and type(projection.weight) is nn.Parameter
         and frames.is_cuda
         and projection.weight.dtype in (torch.float16, torch.bfloat16)

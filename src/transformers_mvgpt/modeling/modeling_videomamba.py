@@ -21,7 +21,15 @@ from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
 from ..compat.safetensors_files import SavedLikeOtherFiles
-from ..kernels.dispatch_video import ScanInputs, mix, normalize, project_patches, run_video_layers, scan
+from ..kernels.dispatch_video import (
+    PatchConvolution,
+    ScanInputs,
+    mix,
+    normalize,
+    project_patches,
+    run_video_layers,
+    scan,
+)
 from .configuration_videomamba import VideoMambaConfig
 from .missing_weights import PreTrainedModelWithAllWeights
 
@@ -53,7 +61,7 @@ class VideoMambaPatchEmbed(nn.Module):
     def __init__(self, config: VideoMambaConfig):
         super().__init__()
         size = (config.tubelet_size, config.patch_size, config.patch_size)
-        self.proj = nn.Conv3d(config.num_channels, config.hidden_size, kernel_size=size, stride=size)
+        self.proj = PatchConvolution(config.num_channels, config.hidden_size, kernel_size=size, stride=size)
 
     def forward(self, pixel_values_videos: torch.Tensor) -> torch.Tensor:
         return project_patches(self.proj, pixel_values_videos, plain=self._project)  # (B, T / tubelet_size, P, D)

@@ -25,6 +25,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutpu
 
 from ..compat.cache_name import CACHE_NAME
 from ..compat.encoded_visuals import WithEncodedVisuals
+from ..compat.export_mode import is_exporting
+from ..compat.exported_parts import ExportedInParts, is_watched
 from ..compat.kept_logits import slice_logits_to_keep
 from ..compat.safetensors_files import SavedLikeOtherFiles
 from ..compat.visuals_in_chunks import WithChunkedPrefill
@@ -48,6 +50,7 @@ from .model_inputs import mismatch_message, placeholder_ids
 from .outputs import VisionLanguageCausalLMOutputWithPast, VisionLanguageModelOutputWithPast
 from .placeholder_filling import fill_placeholders
 from .placeholder_logits import DraftsWithoutPlaceholders, tolerate_placeholders
+from .visual_embedding import VisualEmbedding
 
 
 # How the attention that vLLM gives a model is called. Before it runs a model, it puts each visual where its placeholders were: such a token
@@ -138,6 +141,20 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
 
     language_model: nn.Module
 
+    @property
+    def embed_vision(self) -> VisualEmbedding:
+        """
+        Encoders and projectors as one module, from the pixels that `forward` takes to visual tokens. transformers' exporters look for
+        this name and make a graph of it.
+        """
+        names = [encoder.module for encoder in self.encoders.values()] + list(self.projectors)
+        parts = {name: getattr(self, name) for name in names}
+        known = self.__dict__.get("_visual_embedding")
+        if known is None or not known.is_made_of(parts):
+            # not one of the modules: its weights have their names already
+            known = self.__dict__["_visual_embedding"] = VisualEmbedding(parts, self._encode_pixels)
+        return known
+
     def _run(
         self,
         pixels: dict[str, dict[str, torch.Tensor | None]],
@@ -163,6 +180,9 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
         join_encoders()  # for what comes here from `generate` without their turn
         # those of all layers: a choice of layers is one of the language model's
         records = {name: True for name in ("output_hidden_states", "output_attentions") if kwargs.get(name)}
+        if (embedding := self.__dict__.get("_visual_embedding")) is not None and is_watched(embedding):
+            given = [inputs.items() for inputs in pixels.values()]
+            embedding(**{name: value for items in given for name, value in items if value is not None})
         encoded = self._encode_visuals(mm_encoder_outputs or {}, pixels, records)
         visual_tokens = {modality: output.pooler_output for modality, output in encoded.items()}
 
@@ -188,6 +208,12 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
             image_outputs=encoded.get("image"),
             video_outputs=video_outputs,
         )
+
+    def _encode_pixels(self, pixels: dict[str, torch.Tensor]) -> dict[str, BaseModelOutputWithPooling]:
+        """Encoded visuals by modality, of pixels by their name."""
+        names = self.pixel_inputs.items()
+        by_modality = {modality: {name: pixels.get(name) for name in of_modality} for modality, of_modality in names}
+        return self._encode_visuals({}, by_modality, {})
 
     def _encode_visuals(
         self,
@@ -231,6 +257,8 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
                 )
         if cache is None:
             return True
+        if is_exporting():
+            return False  # a step, of any number of tokens: it must not depend on it what is in the graph
         num_tokens = prompt.shape[1]
         if num_tokens == 1:
             return False
@@ -262,7 +290,7 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
 
 
 class VisionLanguageForConditionalGeneration(
-    VisionLanguagePreTrainedModel, WithEncodedVisuals, WithChunkedPrefill, GenerationMixin
+    VisionLanguagePreTrainedModel, ExportedInParts, WithEncodedVisuals, WithChunkedPrefill, GenerationMixin
 ):
     """A model with a language modeling head. A family names the class of its base model and its pixels in `forward`."""
 
@@ -318,6 +346,7 @@ class VisionLanguageForConditionalGeneration(
         names = self.pixel_inputs.get("video", ())
         if (
             not names
+            or is_watched(self)
             or inputs["mm_encoder_outputs"].get("video") is not None
             or not all(name in inputs for name in names)
         ):
