@@ -19,7 +19,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from ..compat.cache_name import CACHE_NAME
 from ..processing.video_inputs import is_single_video
 from ..processing.vision_language_processor import VisionLanguageProcessor
-from .messages import place_visual
+from ..processing.visual_questions import place_visuals
 from .visual_encoding import encode_visual, read_visual
 
 
@@ -171,7 +171,9 @@ class VideoChat:
         """The ids (1, L) of the prompt, as the processor makes them."""
         num_visuals, num_tokens, _ = self.video.pooler_output.shape
         ids = self.processor.encode_chat(
-            place_visual(question, self.modality), num_tokens={self.modality: num_visuals * num_tokens}, **variables
+            place_visuals(question, [self.modality], "VideoChat"),
+            num_tokens={self.modality: num_visuals * num_tokens},
+            **variables,
         )
         return torch.tensor([ids], device=self.model.device)
 

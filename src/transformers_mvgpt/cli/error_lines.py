@@ -5,7 +5,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 
-from ..video.error_text import describe_error
+from ..video.error_text import describe_error, limits_as_option
 
 
 # Everything is written, but some of the videos or images could not be read.
@@ -31,9 +31,7 @@ def _with_flags(text: str, options: Mapping[str, inspect.Parameter]) -> str:
         is_flag = bool in getattr(options[name].annotation, "__args__", ())
         return f"`--{name.replace('_', '-')}`" if is_flag else f"`--{name.replace('_', '-')} {value}`"
 
-    text = re.sub(
-        r"`(max_\w+|allow_\w+|media_folder)` of `untrusted_input=UntrustedInput\(\.\.\.\)`", r"`--limit \1=...`", text
-    )
+    text = limits_as_option(text)
     text = re.sub(r"`(\w+)=([^`\s]+)`", to_flag, text)
     # said in both ways, it is now said twice
     return re.sub(r"(`--[\w-]+`), \1", r"\1", text)

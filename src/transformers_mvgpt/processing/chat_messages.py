@@ -110,6 +110,14 @@ def map_texts(value: Any, change: Any) -> Any:
     return value
 
 
+def map_messages(chat: list[dict[str, Any]], change: Any) -> list[dict[str, Any]]:
+    """A copy of a chat with all that its messages say changed."""
+    return [
+        {key: value if key == "role" else map_texts(value, change) for key, value in message.items()}
+        for message in chat
+    ]
+
+
 def _normalize_message(
     name: str, message: Any, chat_template: str, modalities: Collection[str], part_options: Collection[str]
 ) -> dict[str, Any]:

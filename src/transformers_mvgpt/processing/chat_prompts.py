@@ -8,7 +8,7 @@ from typing import Any
 from transformers.processing_utils import ProcessorMixin
 
 from ..compat.chat_processors import ChatProcessorMethods
-from .chat_messages import map_texts, normalize_chat, split_batch, texts_of
+from .chat_messages import map_messages, map_texts, normalize_chat, split_batch, texts_of
 from .chat_parts import PART_OPTIONS
 from .control_tokens import ControlTokens
 
@@ -199,14 +199,7 @@ class ChatPrompts(ProcessorMixin, ChatProcessorMethods):
         masked_text = control_tokens.mask(said)
         for name in ("tools", "documents"):
             options[name] = map_texts(options.get(name), masked_text.mask)
-        masked_chats = [
-            [
-                {key: value if key == "role" else map_texts(value, masked_text.mask) for key, value in message.items()}
-                for message in chat
-            ]
-            for chat in chats
-        ]
-        masked = _render_all(template, masked_chats, options)
+        masked = _render_all(template, [map_messages(chat, masked_text.mask) for chat in chats], options)
         # what the template alone has written is found in both
         if all(map(control_tokens.has_as_many, rendered[0], masked[0])):
             return (*rendered, self.tokenizer)

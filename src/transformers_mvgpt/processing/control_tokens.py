@@ -31,7 +31,7 @@ class ControlTokens:
 
     Args:
         tokenizer ([`PreTrainedTokenizerBase`]):
-            The tokenizer.
+            The tokenizer, or whatever has its `get_added_vocab`.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -94,6 +94,11 @@ class MaskedText:
                 f"The text holds a control token, which a {type(original).__name__} cannot read as text: take it out, or use a "
                 "tokenizer of the library `tokenizers`."
             )
+        renamed, ids = self.rename(backend)
+        return _TokenizerOfMasked(original, _RenamedBackend(backend, renamed), ids, self.restore)
+
+    def rename(self, backend: Tokenizer) -> tuple[Tokenizer, dict[int | None, int]]:
+        """A tokenizer that knows the masked names of the control tokens only, and what its ids of them are in the original."""
         # it shares the model, and costs next to nothing
         renamed = Tokenizer(backend.model)
         for part in ("normalizer", "pre_tokenizer", "post_processor"):
@@ -102,12 +107,13 @@ class MaskedText:
         # ids that are none of the original
         num_fillers = max(0, max(self.control_tokens.ids.values()) + 1 - renamed.get_vocab_size())
         renamed.add_tokens([f"{self._filler}{number}" for number in range(num_fillers)])
-        flags = {token.content: token for token in original.added_tokens_decoder.values()}
+        flags = {token.content: token for token in backend.get_added_tokens_decoder().values()}
         renamed.add_tokens([_rename(flags.get(token), name) for token, name in self._names.items()])
-        ids = {renamed.token_to_id(name): self.control_tokens.ids[token] for token, name in self._names.items()}
-        return _TokenizerOfMasked(original, _RenamedBackend(backend, renamed), ids, self._restore)
+        return renamed, {
+            renamed.token_to_id(name): self.control_tokens.ids[token] for token, name in self._names.items()
+        }
 
-    def _restore(self, masked: str) -> str:
+    def restore(self, masked: str) -> str:
         """The text with the control tokens masked, and nothing else. Of the same length."""
         renamed = self.control_tokens.pattern.sub(lambda found: self._names[found[0]], masked)
         return renamed.translate(self._unmask)

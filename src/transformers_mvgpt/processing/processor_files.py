@@ -3,6 +3,7 @@
 
 import json
 import os
+from typing import Any
 
 from ..video.limits import shorten
 
@@ -16,6 +17,31 @@ _FILES = (
     "tokenizer_config.json",
     "tokenizer.json",
 )
+# Vocabularies of a quarter of a million tokens take a tenth of it.
+_MAX_BYTES = 256 * 1024**2
+
+
+def read_json_object(path: str | os.PathLike) -> dict[str, Any]:
+    """
+    Raises:
+        ValueError: if the file holds no JSON object, or more than any file of a model's folder.
+    """
+    if (size := os.path.getsize(path)) > _MAX_BYTES:
+        raise ValueError(
+            f"{shorten(os.fspath(path))} has {size:,} bytes; at most {_MAX_BYTES:,} are read. It is none of a model's files."
+        )
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{shorten(os.fspath(path))} is damaged: it is no JSON ({shorten(str(error))}). Copy it again."
+        ) from error
+    if not isinstance(content, dict):
+        raise ValueError(
+            f"{shorten(os.fspath(path))} must hold a JSON object, not {shorten(repr(content))}. Copy it again."
+        )
+    return content
 
 
 def check_json_files(folder: str | os.PathLike) -> None:
@@ -27,15 +53,7 @@ def check_json_files(folder: str | os.PathLike) -> None:
         path = os.path.join(folder, name)
         if not os.path.isfile(path):
             continue
-        try:
-            with open(path, encoding="utf-8") as file:
-                content = json.load(file)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(
-                f"{shorten(path)} is damaged: it is no JSON ({shorten(str(error))}). Copy it again."
-            ) from error
-        if not isinstance(content, dict):
-            raise ValueError(f"{shorten(path)} must hold a JSON object, not {shorten(repr(content))}. Copy it again.")
+        content = read_json_object(path)
         if name == "tokenizer.json" and not (
             isinstance(content.get("model"), dict) and isinstance(content.get("added_tokens"), list)
         ):

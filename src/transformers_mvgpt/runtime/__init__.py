@@ -16,12 +16,18 @@ from ..put_off_registration import registered_first
 if TYPE_CHECKING:
     from ..video.limits import UntrustedInput
     from .onnx_export import export_onnx
+    from .onnx_video_chat import OnnxVideoChat
+    from .onnx_visuals import EncodedVideo
 else:
     # without torch and transformers
-    _RUN = {"UntrustedInput": "..video.limits"}
+    _RUN = {
+        "EncodedVideo": ".onnx_visuals",
+        "OnnxVideoChat": ".onnx_video_chat",
+        "UntrustedInput": "..video.limits",
+    }
     # with them: the package is registered before
     _MAKE = {"export_onnx": ".onnx_export"}
     __getattr__, __dir__ = lazy_names(__name__, _RUN | _MAKE)
     __getattr__ = registered_first(__getattr__, _MAKE)
 
-__all__ = ["UntrustedInput", "export_onnx"]
+__all__ = ["EncodedVideo", "OnnxVideoChat", "UntrustedInput", "export_onnx"]

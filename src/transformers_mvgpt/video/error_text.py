@@ -30,6 +30,13 @@ def describe_error(error: BaseException, reword: Callable[[str], str] | None = N
     return f"{text[: MAX_CHARACTERS - 153]}...{text[-150:]}"
 
 
+def limits_as_option(text: str) -> str:
+    """Limits that a line advises to raise in Python, as the option `--limit` of a command."""
+    return re.sub(
+        r"`(max_\w+|allow_\w+|media_folder)` of `untrusted_input=UntrustedInput\(\.\.\.\)`", r"`--limit \1=...`", text
+    )
+
+
 def _innermost(text: str) -> str:
     """Of a text that holds the tracebacks of other errors, as that of transformers' `pipeline` does, the message of the last of them."""
     before, traceback, after = text.partition("Traceback (most recent call last)")
