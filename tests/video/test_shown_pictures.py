@@ -14,8 +14,15 @@ from av.stream import Disposition
 from PIL import Image
 
 from transformers_mvgpt.video import video_decoding
-from transformers_mvgpt.video.frame_geometry import Orientation, lay_on_white, read_display_matrix, square_size
+from transformers_mvgpt.video.frame_geometry import (
+    Orientation,
+    lay_on_white,
+    make_square,
+    read_display_matrix,
+    square_size,
+)
 from transformers_mvgpt.video.frame_request import UnsuitableBackend
+from transformers_mvgpt.video.tensor_request import TensorRequest
 from transformers_mvgpt.video.video_decoding import available_video_backends, decode_video
 from video_files import marked_picture, patch_mp4, sample, write_marked_video, write_video
 
@@ -111,6 +118,15 @@ def test_pixels_become_square(
         widened = frames[:, :, inner.start * step_y : inner.stop * step_y, inner.start * step_x : inner.stop * step_x]
         assert (widened.float().mean() - stored[:, :, inner, inner].float().mean()).abs() < 1
     assert torch.equal(frames, decode_video(tmp_path / f"wide.{container}", backend="pyav")[0])
+
+
+@pytest.mark.parametrize("ratio", [Fraction(4, 3), Fraction(8, 9), Fraction(7, 2), Fraction(1, 5), Fraction(1)])
+def test_arrays_become_square_as_tensors_do(ratio: Fraction) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (3, 47, 61), dtype=np.uint8)
+    tensor = TensorRequest("'clip.mp4'", "pyav", None)._square(picture, ratio)
+    array = make_square(picture, ratio)
+    assert array.dtype == np.uint8 and array.shape == tuple(tensor.shape)
+    assert np.abs(array.astype(int) - tensor.numpy()).max() <= 1
 
 
 def test_wide_pixels_that_are_turned(tmp_path: Path, backend: str) -> None:
@@ -265,3 +281,19 @@ def test_the_next_backend_is_tried_where_one_is_unsuitable(clip, monkeypatch: py
         UnsuitableBackend, match="is not for pyav, which does not know its codec: re-encode it, e.g. as H.264"
     ):
         decode_video(clip("h264.mp4"))
+
+
+@pytest.mark.parametrize("orientation, shape", [(1, (48, 64)), (3, (48, 64)), (6, (64, 48)), (8, (64, 48))])
+def test_motion_jpeg_of_a_camera(tmp_path: Path, orientation: int, shape: tuple[int, int]) -> None:
+    """PyAV 18 stumbles over what its FFmpeg attaches to the frames: the EXIF data."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "camera.mjpeg"
+    stored = Image.fromarray(marked_picture(9))
+    with path.open("wb") as file:
+        for _ in range(3):
+            stored.save(file, "jpeg", exif=exif, subsampling=0)
+    frames, _ = decode_video(path, backend="pyav")
+    expected = torch.from_numpy(np.rot90(marked_picture(9), {1: 0, 3: 2, 6: 3, 8: 1}[orientation]).copy())
+    assert frames.shape == (3, 3, *shape)
+    assert (frames[1].float() - expected.permute(2, 0, 1).float()).abs().mean() < 3

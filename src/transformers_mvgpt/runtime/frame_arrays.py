@@ -10,6 +10,7 @@ from ..video.frame_request import FrameMetadata, FrameRequest
 from ..video.image_sources import resolve_image
 from ..video.limits import UntrustedInput
 from ..video.memory_errors import explain_memory_errors
+from ..video.picture_pyav import read_picture_with_pyav
 from ..video.source_reading import PYAV, Decoder, read_source
 from ..video.sources import VideoSource, resolve_source
 
@@ -58,7 +59,7 @@ def read_frames(
 
 def read_image(source: Any, untrusted_input: UntrustedInput | None = None) -> np.ndarray:
     """
-    An image, upright and on white: uint8 RGB of shape `(height, width, 3)`, C-contiguous.
+    An image, upright and on white: uint8 RGB of shape `(height, width, 3)`, C-contiguous. It is read with Pillow, or else with PyAV.
 
     Args:
         source:
@@ -77,14 +78,15 @@ def read_image(source: Any, untrusted_input: UntrustedInput | None = None) -> np
     resolved = resolve_image(source, limits)
     try:
         from ..video.pictures import read_picture
-    except ImportError as error:
-        raise ImportError(f"{resolved.title} is read with Pillow: `pip install pillow`.") from error
+    except ImportError:
+        _usable_decoders()
+        return read_picture_with_pyav(resolved, limits)
     return np.array(read_picture(resolved, limits))
 
 
 def _usable_decoders() -> dict[str, Decoder]:
     if (reason := PYAV.why_unusable()) is not None:
         raise ImportError(
-            f"Videos are read with PyAV, which cannot be used: {reason}. Install it with {PYAV.install_command}."
+            f"Videos are read with PyAV, and so are images without Pillow, but it cannot be used: {reason}. Install it with {PYAV.install_command}."
         )
     return {"pyav": PYAV}

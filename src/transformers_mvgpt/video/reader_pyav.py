@@ -189,7 +189,8 @@ class _Video:
 
     def as_shown(self, frame: Any) -> tuple[Orientation, Fraction, tuple[int, int]]:
         """How players turn a frame; width over height of its pixels, height and width of the whole then."""
-        orientation, ratio = read_orientation(frame, self.request), pixel_aspect_ratio(self.stream)
+        orientation = read_orientation(frame, f"The video {self.request.name}")
+        ratio = pixel_aspect_ratio(self.stream)
         ratio = 1 / ratio if orientation.is_transposed else ratio
         size = (frame.height, frame.width) if orientation.is_transposed else (frame.width, frame.height)
         width, height = square_size(*size, ratio)
@@ -198,7 +199,7 @@ class _Video:
 
     def put(self, number: int, frame: Any, seconds: float | None) -> None:
         orientation, ratio, _ = self.as_shown(frame)
-        self.request.put(number, orientation.apply(_convert(frame)), seconds, ratio)
+        self.request.put(number, orientation.apply(rgb_picture(frame)), seconds, ratio)
 
     def count_and_read(self) -> None:
         """Reads without regard to times: what decodes is counted."""
@@ -226,7 +227,7 @@ def _number(frames: Iterator[Any], index: FrameIndex) -> Iterator[tuple[int, Any
         yield number, frame
 
 
-def _convert(frame: Any) -> np.ndarray:
+def rgb_picture(frame: Any) -> np.ndarray:
     """uint8 RGB of shape `(3, height, width)` as it is stored; transparent pixels are white."""
     if has_alpha(frame.format):
         return lay_on_white(_to_rgb(frame, "rgba"))

@@ -2,6 +2,8 @@
 """What a decoder has to respect in a video stream, as PyAV understands it. The other decoders are held to it."""
 
 import importlib
+import math
+import struct
 from array import array
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -97,7 +99,7 @@ def describe_stream(source: VideoSource, request: FrameRequest) -> StreamPropert
         has_times = container.format.name != "avi" and not container.format.flags & AVFMT_NOTIMESTAMPS
         return StreamProperties(
             start_seconds=start - clock_origin(container) if has_times and start is not None else None,
-            orientation=Orientation() if frame is None else read_orientation(frame, request),
+            orientation=Orientation() if frame is None else read_orientation(frame, f"The video {request.name}"),
             rotation=0 if frame is None else frame.rotation,
             pixel_aspect_ratio=pixel_aspect_ratio(stream),
             has_alpha=has_alpha(pixel_format) or alpha_decoder(stream) is not None,
@@ -208,18 +210,31 @@ def alpha_decoder(stream: Any) -> str | None:
     return ALPHA_DECODERS.get(stream.codec_context.codec.canonical_name)
 
 
-def read_orientation(frame: Any, request: FrameRequest) -> Orientation:
-    # `frame.side_data` would tie the frame to itself: it would wait for the garbage collector.
-    matrix = importlib.import_module("av.sidedata.sidedata").SideDataContainer(frame).get("DISPLAYMATRIX")
-    if matrix is None:
-        return Orientation()
+def read_orientation(frame: Any, title: str) -> Orientation:
+    """
+    Raises:
+        ValueError: if it is none of the eight. `title` begins the message, as in "The video 'a.mp4'".
+    """
     try:
-        return read_display_matrix(bytes(matrix))
+        return read_display_matrix(_display_matrix(frame))
     except ValueError as error:
         raise ValueError(
-            f"The video {request.name} asks players to turn it by {error}, which is no quarter turn: re-encode it upright, e.g. with "
+            f"{title} asks players to turn it by {error}, which is no quarter turn: re-encode it upright, e.g. with "
             "`ffmpeg -i video.mp4 upright.mp4`."
         ) from error
+
+
+def _display_matrix(frame: Any) -> bytes:
+    """Of zeros, which ask for nothing, where there is none."""
+    try:
+        # `frame.side_data` would tie the frame to itself: it would wait for the garbage collector.
+        matrix = importlib.import_module("av.sidedata.sidedata").SideDataContainer(frame).get("DISPLAYMATRIX")
+    except ValueError:
+        # PyAV 18 does not know all that its FFmpeg attaches, such as the EXIF of motion JPEG. Of the matrix it then tells the rotation.
+        angle = math.radians(-frame.rotation)
+        x, y = round(65536 * math.cos(angle)), round(65536 * math.sin(angle))
+        return struct.pack("=9i", x, y, 0, -y, x, 0, 0, 0, 1 << 30)
+    return bytes(36) if matrix is None else bytes(matrix)
 
 
 def refuse_what_others_mistake(properties: StreamProperties, request: FrameRequest) -> None:
