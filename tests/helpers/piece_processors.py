@@ -4,7 +4,8 @@
 from typing import Any
 
 import numpy as np
-from transformers import CLIPImageProcessor, LlamaTokenizer
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import AddedToken, CLIPImageProcessor, CodeGenTokenizer, LlamaTokenizer
 
 from transformers_mvgpt.processing.vision_language_processor import VisionLanguageProcessor
 
@@ -53,6 +54,16 @@ def llama_tokenizer() -> LlamaTokenizer:
                 merges.append(merge)
     vocabulary = {token: number for number, token in enumerate(tokens)}
     return LlamaTokenizer(vocab=vocabulary, merges=merges, add_bos_token=True, pad_token="<unk>")
+
+
+def gpt2_tokenizer() -> CodeGenTokenizer:
+    """Of Phi-2's kind: GPT-2's bytes and words, and tokens of several spaces that were added."""
+    merges = [("Ġ", "t"), ("h", "e"), ("Ġt", "he"), ("i", "s"), ("Ġ", "is")]
+    tokens = ["<|endoftext|>", *sorted(ByteLevel.alphabet()), *dict.fromkeys(map("".join, merges))]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    tokenizer = CodeGenTokenizer(vocab=vocabulary, merges=merges, pad_token="<|endoftext|>")
+    tokenizer.add_tokens([AddedToken(" " * count, normalized=True) for count in (4, 3, 2)])
+    return tokenizer
 
 
 class PieceProcessor(VisionLanguageProcessor):

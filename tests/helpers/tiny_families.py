@@ -4,7 +4,7 @@
 from pathlib import Path
 from typing import Any
 
-from piece_processors import llama_tokenizer
+from piece_processors import gpt2_tokenizer, llama_tokenizer
 from release_layout import make_tokenizer
 from tiny_models import with_seeded_weights
 
@@ -41,6 +41,32 @@ def write_tinyllava(folder: Path, **config: Any) -> Path:
     settings = {"num_queries": NUM_QUERIES, "num_groups": 2, "num_resampler_layers": 1, "num_frames": 2, **config}
     settings = {"video_token_id": len(tokenizer), **settings}
     made = TinyLlavaVideoConfig(vision_config=_ENCODER, text_config=text, **settings)
+    return _write(
+        folder, TinyLlavaVideoForConditionalGeneration, made, TinyLlavaVideoProcessor.from_config(made, tokenizer)
+    )
+
+
+def write_tinyllava_phi(folder: Path) -> Path:
+    """A TinyLLaVA-Video on Phi, whose embedding has 7 rows more than its tokenizer has tokens, as Phi-2's has 886."""
+    from transformers_mvgpt import (
+        TinyLlavaVideoConfig,
+        TinyLlavaVideoForConditionalGeneration,
+        TinyLlavaVideoProcessor,
+    )
+
+    tokenizer = gpt2_tokenizer()
+    text = {"model_type": "phi", **_LAYERS, "num_key_value_heads": 2, "vocab_size": len(tokenizer) + 7}
+    # half of a head of 32 is rotated, as 0.4 of Phi-2's
+    text |= {"hidden_size": 64, "partial_rotary_factor": 0.5, "bos_token_id": 0, "eos_token_id": 0}
+    made = TinyLlavaVideoConfig(
+        vision_config=_ENCODER,
+        text_config=text,
+        num_queries=NUM_QUERIES,
+        num_groups=2,
+        num_resampler_layers=1,
+        num_frames=2,
+        video_token_id=text["vocab_size"],
+    )
     return _write(
         folder, TinyLlavaVideoForConditionalGeneration, made, TinyLlavaVideoProcessor.from_config(made, tokenizer)
     )

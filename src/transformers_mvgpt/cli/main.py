@@ -22,6 +22,7 @@ from .draw_clips import draw_clips
 from .environment import prepare_environment, show_messages
 from .error_lines import one_line
 from .evaluate import evaluate
+from .export_gguf import export_gguf
 from .export_hub import export_hub
 from .merge import merge
 from .recipe_help import TrainCommand, first_sentence
@@ -100,6 +101,7 @@ for command in (
     evaluate,
     convert,
     export_hub,
+    export_gguf,
     assemble,
     train,
     merge,
