@@ -98,11 +98,11 @@ def test_a_cache_that_was_given_stays_valid(model):
     one, longer = model.step(first, np.array([7]))
     other, _ = model.step(first, np.array([9]))
     again, _ = model.step(first, np.array([7]))
-    np.testing.assert_allclose(again, one, atol=1e-4)
+    np.testing.assert_allclose(again, one, atol=0.01)
     assert np.abs(other - one).max() > 0.1
     after, _ = model.step(longer, np.array([11]))
     expected, _ = model.extend(first, [model.embed(np.array([7, 11]))])
-    np.testing.assert_allclose(after, expected, atol=1e-3)
+    np.testing.assert_allclose(after, expected, atol=0.01)
 
 
 def test_embeddings_are_tokens(model):
@@ -111,7 +111,7 @@ def test_embeddings_are_tokens(model):
     given, _ = model.extend(cache, [model.embed(ids)])
     for id in ids:
         stepped, cache = model.step(cache, np.array([id]))
-    np.testing.assert_allclose(given, stepped, atol=1e-3)
+    np.testing.assert_allclose(given, stepped, atol=0.01)
     # placeholders may lie outside of the vocabulary
     np.testing.assert_array_equal(model.embed(np.array([-1, 100_000])), model.embed(np.array([0, 0])))
 
@@ -136,7 +136,7 @@ def test_a_long_prompt_is_computed_in_parts(model, monkeypatch):
     whole, _ = model.extend(None, [values])
     monkeypatch.setattr("transformers_mvgpt.runtime.llama_cpp._BATCH", 128)
     parts, _ = model.extend(None, [values])
-    np.testing.assert_allclose(parts, whole, atol=1e-4)
+    np.testing.assert_allclose(parts, whole, atol=0.01)
 
 
 def test_what_does_not_fit(model):

@@ -15,6 +15,7 @@ from ..put_off_registration import registered_first
 
 if TYPE_CHECKING:
     from ..video.limits import UntrustedInput
+    from .gguf_export import export_gguf
     from .onnx_export import export_onnx
     from .onnx_video_chat import OnnxVideoChat
     from .onnx_visuals import EncodedVideo
@@ -26,8 +27,8 @@ else:
         "UntrustedInput": "..video.limits",
     }
     # with them: the package is registered before
-    _MAKE = {"export_onnx": ".onnx_export"}
+    _MAKE = {"export_gguf": ".gguf_export", "export_onnx": ".onnx_export"}
     __getattr__, __dir__ = lazy_names(__name__, _RUN | _MAKE)
     __getattr__ = registered_first(__getattr__, _MAKE)
 
-__all__ = ["EncodedVideo", "OnnxVideoChat", "UntrustedInput", "export_onnx"]
+__all__ = ["EncodedVideo", "OnnxVideoChat", "UntrustedInput", "export_gguf", "export_onnx"]
