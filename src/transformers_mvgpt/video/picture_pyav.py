@@ -19,6 +19,8 @@ from .stream_properties import read_orientation
 
 # FFmpeg's names of what holds a single picture, or begins with one.
 _DEMUXERS = "jpeg_pipe,png_pipe,apng,webp_pipe,gif,bmp_pipe,tiff_pipe,pbm_pipe,pgm_pipe,ppm_pipe,pam_pipe,j2k_pipe,mov"
+# What AVIF and HEIF say they are, behind the length and name of the first box of MP4.
+_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
 # EXIF's eight orientations, from 1 on
 _ORIENTATIONS = (
     Orientation(),
@@ -32,6 +34,10 @@ _ORIENTATIONS = (
 )
 
 
+class _NoPicture(Exception):
+    """Nothing that FFmpeg makes a picture of."""
+
+
 def read_picture_with_pyav(source: VideoSource, limits: UntrustedInput) -> np.ndarray:
     """
     An image of [`resolve_image`]: uint8 RGB of shape `(height, width, 3)`, of an animated one the first frame.
@@ -43,18 +49,21 @@ def read_picture_with_pyav(source: VideoSource, limits: UntrustedInput) -> np.nd
     av = importlib.import_module("av")
     with source.open() as file:
         data = file.read()
+    is_mp4 = source.container() == "mp4"
+    if is_mp4 and data[8:12] not in _BRANDS:
+        raise ValueError(f"{source.title} is a video. Pass it as one, or an image.")
     header = read_picture_header(data)
     limits.check_size(source.title, header.width, header.height)
     try:
         with explain_memory_errors(lambda: source.title):
-            frame = _first_frame(av, data, limits)
+            frame = _first_frame(av, data, source.title, limits)
             # AVIF and HEIF, kinds of MP4, have it beside the picture
             orientation = _ORIENTATIONS[header.orientation - 1]
-            if source.container() == "mp4":
+            if is_mp4:
                 orientation = read_orientation(frame, source.title)
             limits.check_size(source.title, frame.width, frame.height)
             picture = orientation.apply(rgb_picture(frame))
-    except (av.FFmpegError, StopIteration) as error:
+    except (av.FFmpegError, _NoPicture) as error:
         reason = getattr(error, "strerror", None) or "there is no picture in it"
         raise ValueError(
             f"{source.title} could not be read: {shorten(reason).rstrip('.')}. It is damaged, cut short or no image, or of a kind that "
@@ -63,13 +72,18 @@ def read_picture_with_pyav(source: VideoSource, limits: UntrustedInput) -> np.nd
     return np.ascontiguousarray(picture.transpose(1, 2, 0))
 
 
-def _first_frame(av: Any, data: bytes, limits: UntrustedInput) -> Any:
+def _first_frame(av: Any, data: bytes, title: str, limits: UntrustedInput) -> Any:
     whitelists = {"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"}
     strict = {"max_pixels": str(limits.max_pixels_per_frame)}
     if data.startswith(b"\xff\xd8"):
         strict["err_detect"] = "explode"  # else what is cut off a JPEG becomes gray
     # no name, which might be a pattern of others
     with closing(av.open(BytesIO(data), options=strict, container_options=whitelists)) as container:
-        [stream, *_] = container.streams.video
+        stream = next(iter(container.streams.video), None)
+        if stream is None or stream.codec_context is None:
+            raise _NoPicture
+        limits.check_size(title, stream.codec_context.width, stream.codec_context.height)
         stream.codec_context.options = strict
-        return next(container.decode(stream))
+        for frame in container.decode(stream):
+            return frame
+        raise _NoPicture
