@@ -27,7 +27,10 @@ VLLM_BIN := $(VENV)/vllm/bin
 # two processes with a thread each: on two cores, more threads would wait for each other
 PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo fuzz soak caption-soak gpu train-demo tiny-models ablations benchmarks benchmark-tables hub-configs test test-eval test-floor test-slow test-swift test-vllm style quality
+# what the page in the browser runs on
+WEB_PACKAGES := build/web-packages
+
+.PHONY: demo web-page web-images fuzz soak caption-soak gpu train-demo tiny-models ablations benchmarks benchmark-tables hub-configs test test-eval test-floor test-slow test-swift test-vllm style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
@@ -35,6 +38,14 @@ demo: $(VENV)/.installed
 # Threads that wait must not spin: the process that draws needs their core.
 TRAIN_DEMO := PYTHONPATH=tools HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive $(BIN)/python -m train_demo
 TRAIN_TINY := $(TRAIN_DEMO:%train_demo=%train_tiny)
+
+# The page in the browser with the small model, in build/web-page.
+web-page: $(VENV)/.installed-dev $(WEB_PACKAGES)/.fetched
+	$(BIN)/mvgpt web --static build/web-page --vendored $(WEB_PACKAGES) --overwrite
+
+# Its pictures in docs/images. Needs Chromium.
+web-images: $(VENV)/.installed-dev $(WEB_PACKAGES)/.fetched
+	SCREENSHOT_FOLDER=docs/images FAIL_WITHOUT_CHROMIUM=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests/runtime/test_web_page.py -k screenshot
 
 # About an hour on two cores, from nothing to the checkpoint of the demo. An interrupted run goes on; `rm -r build/train-demo`
 # begins anew.
@@ -80,7 +91,7 @@ gpu: $(if $(filter $(VENV)/bin,$(BIN)),$(VENV)/.installed-dev)
 hub-configs: $(VENV)/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python tools/hub_configs.py
 
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-dev $(WEB_PACKAGES)/.fetched
 	$(PYTEST) -m "not slow"
 
 test-floor: $(VENV)/.installed-floor-$(FLOOR)
@@ -138,6 +149,11 @@ $(VENV)/.installed-train: $(VENV)/.installed
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --editable ".[dev]"
+	touch $@
+
+# By npm, which brings no file into the repository. Once: no test needs the network.
+$(WEB_PACKAGES)/.fetched: src/transformers_mvgpt/runtime/web_packages.py | $(VENV)/.installed-dev
+	$(BIN)/python -m transformers_mvgpt.runtime.web_packages $(WEB_PACKAGES)
 	touch $@
 
 # In front of the other packages, it needs no second environment: transformers, and what of the environment it does not go with.

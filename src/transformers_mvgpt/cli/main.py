@@ -28,6 +28,7 @@ from .merge import merge
 from .recipe_help import TrainCommand, first_sentence
 from .serve import serve
 from .train import train
+from .web import web
 
 
 app = typer.Typer(
@@ -66,7 +67,7 @@ def with_one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except (typer.Exit, typer.Abort):
+        except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
             typer.echo(f"Error: {one_line(error, command)}", err=True)
@@ -108,12 +109,13 @@ for command in (
     demo,
     draw_clips,
     serve,
+    web,
 ):
     app.command(
         cls=TrainCommand if command is train else TyperCommand,
         # What typer would take itself is cut off at the end of the line.
         short_help=first_sentence(command.__doc__ or ""),
-    )(with_one_line_errors(command if command in (bench, train) else with_models(command)))
+    )(with_one_line_errors(command if command in (bench, train, web) else with_models(command)))
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .onnx_export import export_onnx
     from .onnx_video_chat import OnnxVideoChat
     from .onnx_visuals import EncodedVideo
+    from .web_page import write_web_page
 else:
     # without torch and transformers
     _RUN = {
@@ -27,8 +28,8 @@ else:
         "UntrustedInput": "..video.limits",
     }
     # with them: the package is registered before
-    _MAKE = {"export_gguf": ".gguf_export", "export_onnx": ".onnx_export"}
+    _MAKE = {"export_gguf": ".gguf_export", "export_onnx": ".onnx_export", "write_web_page": ".web_page"}
     __getattr__, __dir__ = lazy_names(__name__, _RUN | _MAKE)
     __getattr__ = registered_first(__getattr__, _MAKE)
 
-__all__ = ["EncodedVideo", "OnnxVideoChat", "UntrustedInput", "export_gguf", "export_onnx"]
+__all__ = ["EncodedVideo", "OnnxVideoChat", "UntrustedInput", "export_gguf", "export_onnx", "write_web_page"]

@@ -1,0 +1,275 @@
+// Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+// The page: a video is chosen, its frames go to the model one by one, and questions are answered.
+
+import { AnswerLog } from "./answer_log.js";
+import { Camera } from "./camera.js";
+import { FrameList } from "./frame_list.js";
+import { readFrames, readPicture } from "./frames.js";
+import { showAlert, showStatus } from "./messages.js";
+import { ModelClient } from "./model_client.js";
+import { ModelFolder, PRECISIONS } from "./model_folder.js";
+import { samplingRule } from "./visual_encoder.js";
+
+const NAMES = { mobile_videogpt: "Mobile-VideoGPT", mobilevlm: "MobileVLM", tinyllava_video: "TinyLLaVA-Video" };
+const byId = (id) => document.getElementById(id);
+const parameters = new URLSearchParams(location.search);
+
+const frameList = new FrameList(byId("frames"), byId("frames-note"));
+const answers = new AnswerLog(byId("answers"));
+const camera = new Camera();
+// What is going on: a visual that is read can be replaced by another one, an answer can be stopped.
+let client;
+let rule;
+let latest = 0;
+let isReading = false;
+let isAnswering = false;
+let hasVisual = false;
+
+const settings = await (await fetch("page.json")).json();
+const isOwnModel = !parameters.get("model");
+const precision = parameters.get("precision") || settings.precision;
+
+function fillModelForm() {
+  byId("model").value = parameters.get("model") ?? "";
+  byId("precision").replaceChildren(...PRECISIONS.map((name) => new Option(name, name, false, name === precision)));
+  byId("device-choice").value = parameters.get("device") === "wasm" ? "wasm" : "";
+}
+
+const PARTS = { visionEncoder: "vision encoder", imageEncoder: "image encoder", embedTokens: "embeddings", decoder: "language model" };
+
+function describeDevice({ onGpu, numThreads, reasons }) {
+  const cpu = `the CPU (WebAssembly, ${numThreads} thread${numThreads > 1 ? "s" : ""})`;
+  const gpu = `WebGPU: ${onGpu.map((name) => PARTS[name]).join(", ")}; the rest on ${cpu}`;
+  byId("device").textContent = `Computes in ${precision} on ${onGpu.length ? gpu : cpu}. ${reasons.join(" ")}`;
+}
+
+function describeModel(config) {
+  const name = NAMES[config.model_type];
+  if (!name) throw new Error(`This page cannot run a model of the type "${config.model_type}".`);
+  byId("model-name").textContent = isOwnModel && settings.title ? settings.title : name;
+  if (rule) return;
+  for (const place of document.querySelectorAll(".kind")) place.textContent = "picture";
+  for (const place of document.querySelectorAll(".Kind")) place.textContent = "Picture";
+  document.title = "Ask about a picture";
+  byId("file").accept = "image/*";
+  byId("record").textContent = "Take a picture";
+}
+
+async function loadModel() {
+  const folder = new ModelFolder(parameters.get("model") || settings.model);
+  const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
+  showStatus("The model is being fetched.", 0);
+  const files = await folder.fetchAll(precision, (done, all) => {
+    showStatus(`The model is being fetched: ${megabytes(all)} MB.`, done, all);
+  });
+  rule = samplingRule(files.settings.config, files.settings.processorConfig);
+  describeModel(files.settings.config);
+  showStatus("The model is being prepared.", 0);
+  client = new ModelClient((name) => folder.fetchExternal(name, () => {}));
+  describeDevice(await client.load(files, parameters.get("device")));
+  showStatus(hasVisual ? "" : `Ready. Choose a ${rule ? "video" : "picture"}.`);
+}
+
+/** What can be done now. */
+function updateControls() {
+  byId("ask").disabled = !hasVisual || isReading;
+  byId("ask").hidden = isAnswering;
+  byId("stop").hidden = !isAnswering;
+}
+
+/** Everything about an earlier visual goes; returns whether the one that is read now is still the latest. */
+function beginVisual() {
+  const number = ++latest;
+  if (isAnswering) client.stop();
+  hasVisual = false;
+  isReading = true;
+  showAlert("");
+  frameList.clear();
+  answers.clear();
+  byId("seen").hidden = byId("examples").hidden = true;
+  updateControls();
+  return () => number === latest;
+}
+
+function showVisual(element, blob) {
+  camera.close();
+  for (const id of ["player", "picture", "camera", "stage-hint"]) byId(id).hidden = id !== element;
+  for (const id of ["player", "picture"]) {
+    const shown = byId(id);
+    if (shown.src) URL.revokeObjectURL(shown.src);
+    shown.removeAttribute("src");
+  }
+  if (blob) byId(element).src = URL.createObjectURL(blob);
+}
+
+/** Shows the model the frames that `frames` yields, as one video or image. */
+async function readVisual(kind, frames, number, isLatest) {
+  await ready;
+  await client.reset();
+  let count = 0;
+  showStatus(kind === "video" ? "The frames are being read." : "The picture is being read.", 0, number);
+  for await (const frame of frames) {
+    if (!isLatest()) return;
+    frameList.add(frame);
+    byId("seen").hidden = kind !== "video";
+    await client.addFrame(frame);
+    showStatus("The frames are being read.", ++count, number);
+  }
+  showStatus("The model looks at them.", 0);
+  const { scores, selected } = await client.show(kind);
+  if (!isLatest()) return;
+  frameList.mark(scores, selected);
+  hasVisual = true;
+  showStatus(`Ready for questions about the ${kind === "video" ? "video" : "picture"}.`);
+}
+
+/** Runs what reads a visual, and says what went wrong with it. */
+async function reading(isLatest, read) {
+  try {
+    await read();
+  } catch (error) {
+    if (!isLatest()) return;
+    showAlert(error.message);
+    showStatus("");
+  } finally {
+    if (isLatest()) {
+      isReading = false;
+      updateControls();
+    }
+  }
+}
+
+async function readFile(blob, isLatest) {
+  await ready;
+  const isPicture = blob.type.startsWith("image/");
+  if (!rule && !isPicture) throw new Error("This model looks at pictures: choose a picture.");
+  showVisual(isPicture ? "picture" : "player", blob);
+  const frames = isPicture ? [await readPicture(blob)] : readFrames(blob, rule);
+  await readVisual(isPicture ? "image" : "video", frames, isPicture ? 1 : rule.numFrames ?? rule.maxFrames, isLatest);
+}
+
+function showExamples() {
+  const buttons = settings.questions.map((question) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "plain";
+    button.textContent = question;
+    button.addEventListener("click", () => {
+      byId("question").value = question;
+      byId("question").focus();
+    });
+    return button;
+  });
+  byId("examples").replaceChildren(...buttons);
+  byId("examples").hidden = !buttons.length;
+}
+
+function chooseFile(event) {
+  const [file] = event.target.files;
+  if (!file) return;
+  // The same file can be chosen again.
+  event.target.value = "";
+  const isLatest = beginVisual();
+  reading(isLatest, () => readFile(file, isLatest));
+}
+
+function useClip() {
+  const isLatest = beginVisual();
+  reading(isLatest, async () => {
+    const blob = await (await fetch(settings.clip)).blob();
+    await readFile(blob, isLatest);
+    if (isLatest()) showExamples();
+  });
+}
+
+let recording;
+
+async function openCamera() {
+  showAlert("");
+  try {
+    await ready;
+    showVisual("camera");
+    await camera.open(byId("viewfinder"));
+    byId("record").focus();
+  } catch (error) {
+    closeCamera();
+    showAlert(error.message);
+  }
+}
+
+function closeCamera() {
+  recording?.abort();
+  camera.close();
+  byId("camera").hidden = true;
+  byId("stage-hint").hidden = false;
+  byId("use-camera").focus();
+}
+
+async function record() {
+  if (recording) {
+    recording.abort();
+    return;
+  }
+  const isLatest = beginVisual();
+  await reading(isLatest, async () => {
+    if (!rule) return readVisual("image", [camera.takePicture()], 1, isLatest);
+    recording = new AbortController();
+    byId("record").textContent = "Stop recording";
+    let frames;
+    try {
+      frames = await camera.record(rule, recording.signal, (seconds) => showStatus(`Recording: ${Math.floor(seconds)} s.`));
+    } finally {
+      recording = undefined;
+      byId("record").textContent = "Record";
+    }
+    await readVisual("video", frames, frames.length, isLatest);
+  });
+}
+
+async function ask(event) {
+  event.preventDefault();
+  if (isAnswering || byId("ask").disabled) return;
+  const question = byId("question").value.trim();
+  if (!question) {
+    showAlert("The question is empty: write what you want to know.");
+    byId("question").focus();
+    return;
+  }
+  showAlert("");
+  isAnswering = true;
+  updateControls();
+  showStatus("The model answers.", 0);
+  const answer = answers.add(question);
+  try {
+    const { text, isStopped } = await client.answer(question, answer.show);
+    answer.end(text, isStopped);
+    showStatus("Ready for another question.");
+    byId("question").select();
+  } catch (error) {
+    answer.remove();
+    showAlert(error.message);
+    showStatus("");
+  } finally {
+    isAnswering = false;
+    updateControls();
+  }
+}
+
+byId("file").addEventListener("change", chooseFile);
+byId("use-clip").addEventListener("click", useClip);
+byId("use-camera").addEventListener("click", openCamera);
+byId("close-camera").addEventListener("click", closeCamera);
+byId("record").addEventListener("click", record);
+byId("ask-form").addEventListener("submit", ask);
+byId("stop").addEventListener("click", () => client.stop());
+
+fillModelForm();
+const ready = loadModel();
+ready
+  .then(() => {
+    byId("use-clip").hidden = !settings.clip || !rule;
+  })
+  .catch((error) => {
+    showAlert(error.message);
+    showStatus("The model could not be loaded.");
+  });
