@@ -51,35 +51,73 @@ def ask(
     show_frames: Annotated[
         bool, typer.Option("--show-frames", help="Also list, on stderr, the frames that the video encoder saw.")
     ] = False,
+    precision: Annotated[
+        Literal["fp32", "fp16", "int8", "q4"] | None,
+        typer.Option(help="Of an exported model, the language model's; by default the first there is."),
+    ] = None,
+    provider: Annotated[
+        str | None,
+        typer.Option(
+            help="Of an exported model, what computes: cpu, cuda, coreml, directml, openvino, ...; by default cpu."
+        ),
+    ] = None,
     limit: LimitOption = None,
 ) -> None:
     """Answer a question about a video or image. The answer goes to stdout, and nothing else does."""
+    from ..runtime.onnx_folder import is_exported_folder
+    from .ask_exported import ask_exported, check_exported_options
+    from .main import with_models
+
+    limits = parse_limits(limit)
+    is_exported = is_exported_folder(model)
+    check_exported_options(model, locals(), is_exported)
+    options: dict[str, Any] = {
+        "max_new_tokens": max_new_tokens,
+        "start_seconds": start_seconds,
+        "end_seconds": end_seconds,
+    }
+    if is_exported:
+        frames = ask_exported(
+            model, video, question, image or [], precision, provider, limits, with_frames=show_frames, **options
+        )
+        write_frames(frames)
+        return
+    options |= {
+        "sampling": sampling,
+        "video_backend": video_backend,
+        "return_selected_frames": show_frames or None,
+    }
+    options = {name: value for name, value in options.items() if value is not None}
+    with_models(_ask)(video, question, model, image or [], options, device, dtype, limits)
+
+
+def _ask(
+    video: str,
+    question: str,
+    model: str,
+    images: list[str],
+    options: dict[str, Any],
+    device: str | None,
+    dtype: str,
+    limits: "UntrustedInput",
+) -> None:
+    """With PyTorch. `options` are the pipeline's."""
     from transformers import TextStreamer, pipeline
 
     from ..processing.chat_messages import check_question
     from ..video.sources import resolve_source
 
-    limits = parse_limits(limit)
     # all that can be wrong before a large model is loaded in vain
     check_question(question)
     if not video.lower().startswith(("http:", "https:")):
         source = resolve_source(video, limits)
         if not source.is_folder:
             source.container()  # refuses a playlist
-    for path in image or []:
+    for path in images:
         check_image(path)
     check_model(model)
     check_device(device)
-    options: dict[str, Any] = {
-        "max_new_tokens": max_new_tokens,
-        "start_seconds": start_seconds,
-        "end_seconds": end_seconds,
-        "sampling": sampling,
-        "video_backend": video_backend,
-        "return_selected_frames": show_frames or None,
-    }
-    options = {name: value for name, value in options.items() if value is not None}
-    visuals = visuals_for(model, video, image or [], options, limits)
+    visuals = visuals_for(model, video, images, options, limits)
     pipe = pipeline("video-text-to-text", model=model, device=device, dtype=dtype)
     pipe.processor.untrusted_input = limits
     is_watched = sys.stdout.isatty()
@@ -88,7 +126,12 @@ def ask(
     [answer] = pipe({**visuals, "text": question}, **options)
     if not is_watched:
         typer.echo(answer["generated_text"])
-    for line in frame_lines(answer.get("selected_frames", [])):
+    write_frames(answer.get("selected_frames", []))
+
+
+def write_frames(selected_frames: list[dict[str, Any]]) -> None:
+    """Lists frames on stderr."""
+    for line in frame_lines(selected_frames):
         typer.echo(line, err=True)
 
 

@@ -54,6 +54,8 @@ def _answer(options: argparse.Namespace, folder: str | os.PathLike) -> None:
         language_model=options.language_model,
         untrusted_input=parse_limits(options.limit),
     )
+    if options.show_frames:
+        chat.check_selects_frames("`--show-frames`")
     segment = {"start_seconds": options.start, "end_seconds": options.end}
     for question in options.question:
         pieces = chat.stream(

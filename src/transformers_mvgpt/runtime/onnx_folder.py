@@ -33,6 +33,7 @@ class ExportedFamily:
         placeholders (`Mapping[str, str]`): what stands for a visual in the text, by modality.
         splits_at_placeholders (`bool`): whether the text around a placeholder is tokenized in pieces.
         answer_prefix (`str`): what the chat template writes between a prompt and its answer.
+        selects_frames (`bool`): whether the video encoder sees some frames of those that are sampled.
         fills_up (`bool`): whether a video that is too short is followed by zero frames.
         default_num_frames (`int`, *optional*): frames of a video where the processor's file does not say it.
     """
@@ -41,6 +42,7 @@ class ExportedFamily:
     placeholders: Mapping[str, str]
     splits_at_placeholders: bool = False
     answer_prefix: str = ""
+    selects_frames: bool = False
     fills_up: bool = False
     default_num_frames: int | None = None
 
@@ -50,6 +52,7 @@ FAMILIES = MappingProxyType(
         "mobile_videogpt": ExportedFamily(
             "Mobile-VideoGPT",
             {"image": "<|image_pad|>", "video": "<|video_pad|>"},
+            selects_frames=True,
             fills_up=True,
             default_num_frames=16,
         ),

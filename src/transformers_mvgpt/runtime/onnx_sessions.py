@@ -138,14 +138,15 @@ def resolve_providers(providers: str | Sequence[str] | None) -> list[str]:
     Raises:
         ValueError: if one is unknown, or not available here.
     """
-    available = onnxruntime.get_available_providers()
+    # what sends models elsewhere computes nothing here
+    available = [name for name in onnxruntime.get_available_providers() if name != "AzureExecutionProvider"]
     names = [providers] if isinstance(providers, str) else list(providers or [_CPU])
     resolved = []
     for name in names:
         full = _SHORT_NAMES.get(str(name).lower(), str(name))
         if full not in available:
             short = {full: short for short, full in _SHORT_NAMES.items()}
-            known = ", ".join(short.get(full, full) for full in available)
+            known = ", ".join(short.get(name, name) for name in available)
             way_out = "Take one of these, or install another build of onnxruntime"
             raise ValueError(
                 f"The provider {shorten(repr(name))} is not available here; onnxruntime {onnxruntime.__version__} has {known}. {way_out} "

@@ -254,6 +254,15 @@ class OnnxVideoChat:
         [encoded] = self._encode_all(self._resolve(video, None, options), options)
         return encoded
 
+    def check_selects_frames(self, option: str) -> None:
+        """
+        Raises:
+            ValueError: if the model selects no frames, so that `option` means nothing.
+        """
+        family = self._folder.family
+        if not family.selects_frames:
+            raise ValueError(f"{family.name} selects no frames, it looks at all that it is given: leave {option} out.")
+
     @property
     def _language_model(self) -> Any:
         if self._opened_language_model is None:
