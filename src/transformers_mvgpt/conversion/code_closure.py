@@ -7,7 +7,7 @@ that knows `from .file import name` at the start of a line and nothing else, so 
 import ast
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 
@@ -20,13 +20,20 @@ _LICENSE_LINE = re.compile(r"# Copyright \d{4} The transformers-mvgpt authors\."
 _IMPORT_HEAD = re.compile(r"from\b[\s\\]*[.\w\s\\]*?\bimport\b")
 
 
-def import_closure(entry_points: Iterable[Path], instead: Mapping[str, str] | None = None) -> dict[str, str]:
+def import_closure(
+    entry_points: Iterable[Path],
+    instead: Mapping[str, str] | None = None,
+    rooms: Collection[str] = EXPORTED_ROOMS,
+    module: str = ".{}",
+) -> dict[str, str]:
     """
     The entry points and all that they import of this package, directly or not.
 
     Args:
         entry_points (`Iterable[Path]`): files in the exported rooms.
         instead (`Mapping[str, str]`, *optional*): code that takes the place of a file's own, by the file's name.
+        rooms (`Collection[str]`): those that imports may lead to.
+        module (`str`): what a file is imported as, of its name.
 
     Returns:
         `dict[str, str]`: the code of each file by its name, in the order of the names.
@@ -44,7 +51,8 @@ def import_closure(entry_points: Iterable[Path], instead: Mapping[str, str] | No
             raise ValueError(f"{known} and {file} would be one file of a flat folder: give one of them another name.")
         if file.name not in code:
             own = (instead or {}).get(file.name)
-            code[file.name], imported = _flatten(file.read_text("utf-8") if own is None else own, file)
+            text = file.read_text("utf-8") if own is None else own
+            code[file.name], imported = _flatten(text, file, rooms, module)
             pending += imported
     return dict(sorted(code.items()))
 
@@ -57,28 +65,28 @@ def is_own_code(file: Path) -> bool:
         return _LICENSE_LINE.match(stream.readline()) is not None
 
 
-def _flatten(code: str, file: Path) -> tuple[str, list[Path]]:
+def _flatten(code: str, file: Path, rooms: Collection[str], module: str) -> tuple[str, list[Path]]:
     """The code of a file as it stands in a flat folder, and the files of this package that it imports."""
     lines = io.StringIO(code).readlines()
     imported = []
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.ImportFrom) and node.level:
-            target = _find(file, node)
+            target = _find(file, node, rooms)
             imported.append(target)
-            _rewrite_head(lines, node, f"from .{target.stem} import", file)
+            _rewrite_head(lines, node, f"from {module.format(target.stem)} import", file)
     return "".join(lines), imported
 
 
-def _find(file: Path, node: ast.ImportFrom) -> Path:
+def _find(file: Path, node: ast.ImportFrom, rooms: Collection[str]) -> Path:
     """The file that a relative import names."""
     room, _, name = (node.module or "").rpartition(".")
     folder = file.parent if node.level == 1 else PACKAGE / room
-    is_exported = room == "" if node.level == 1 else node.level == 2 and room in EXPORTED_ROOMS
+    is_exported = room == "" if node.level == 1 else node.level == 2 and room in rooms
     target = folder / f"{name}.py"
     if not is_exported or not name or not target.is_file():
         raise ValueError(
             f"{file}, line {node.lineno}: `from {'.' * node.level}{node.module or ''} import` names no file of "
-            f"{', '.join(EXPORTED_ROOMS)}: write `from .file import name`, or `from ..room.file import name`."
+            f"{', '.join(rooms)}: write `from .file import name`, or `from ..room.file import name`."
         )
     return target
 

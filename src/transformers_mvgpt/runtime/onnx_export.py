@@ -9,9 +9,11 @@ from pathlib import Path
 import torch
 
 from ..compat.safetensors_files import full_disk_is_named
+from ..conversion.code_closure import is_own_code
 from ..conversion.loading import LoadedModel, load_model
 from ..conversion.native_folder import OnProgress, is_native_file
 from ..conversion.target_folder import check_target, replacing
+from .driver_files import driver_files
 
 
 # Where the graphs are, as in transformers.js' repositories.
@@ -103,16 +105,18 @@ def _check_installed() -> None:
 
 
 def _write_files(folder: Path, loaded: LoadedModel) -> None:
-    """All that a model has but its weights."""
+    """All that a model has but its weights, and the driver."""
     model = loaded.model
     model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(folder)
     model.generation_config.save_pretrained(folder)
     loaded.processor.save_pretrained(folder)
+    for name, code in driver_files().items():
+        (folder / name).write_text(code, "utf-8")
 
 
 def _is_own_file(file: Path) -> bool:
     """Whether an export writes such a file or folder."""
     if file.name == ONNX_FOLDER and file.is_dir():
         return all(_ONNX_FILES.fullmatch(inner.name) for inner in file.iterdir())
-    return is_native_file(file)
+    return is_native_file(file) or is_own_code(file)

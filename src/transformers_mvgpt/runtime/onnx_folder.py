@@ -87,6 +87,7 @@ class ExportedFolder:
     Attributes:
         path (`Path`): the folder.
         family ([`ExportedFamily`]): of the model.
+        text_config (`dict`): what the configuration says of the language model.
         hidden_size (`int`), vocab_size (`int`): of the language model.
         context_length (`int`): tokens that it takes, prompt and answer together.
         num_tokens (`dict[str, int]`): visual tokens that the model makes of an `"image"` or a `"video"`.
@@ -117,6 +118,7 @@ class ExportedFolder:
         text_config = config.get("text_config")
         if not isinstance(text_config, dict):
             raise ValueError(f"{self._name('config.json')} has no `text_config`: export the model again.")
+        self.text_config: dict[str, Any] = text_config
         number = self._numbers("config.json", text_config, "text_config.")
         self.hidden_size = number("hidden_size", 1_000_000)
         self.vocab_size = number("vocab_size", 100_000_000)

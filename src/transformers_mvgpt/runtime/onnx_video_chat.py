@@ -84,7 +84,7 @@ class OnnxVideoChat:
         untrusted_input: UntrustedInput | None = None,
     ) -> None:
         self._folder = ExportedFolder(folder)
-        self.precision = self._folder.choose_precision(precision)
+        self.precision = "" if language_model is not None else self._folder.choose_precision(precision)
         self._tokens = PromptTokens(self._folder)
         self._settings = GenerationSettings.from_config(
             self._folder.generation_config, shorten(str(self._folder.path / "generation_config.json"))
@@ -92,6 +92,21 @@ class OnnxVideoChat:
         self._sessions = OnnxSessions(self._folder, providers, num_threads)
         self._visuals = OnnxVisuals(self._folder, self._sessions, untrusted_input)
         self._opened_language_model: Any = None
+        if language_model is not None:
+            if precision is not None:
+                raise ValueError(
+                    f"`precision` ({shorten(repr(precision))}) is of the exported decoder, and `language_model` stands in for it: leave one of "
+                    "them out."
+                )
+            # its library is installed on few devices
+            from .llama_cpp import LlamaCppLanguageModel
+
+            self._opened_language_model = LlamaCppLanguageModel(
+                language_model,
+                text_config=self._folder.text_config,
+                vocabulary=self._tokens.vocabulary(),
+                num_threads=num_threads,
+            )
         # what the last call has encoded, by what it was of
         self._encoded: list[tuple[Any, EncodedVideo]] = []
         # what the kept cache holds: ids, the visuals among them, the cache

@@ -65,6 +65,10 @@ class PromptTokens:
         """The added tokens and their ids."""
         return {token.content: index for index, token in sorted(self._backend.get_added_tokens_decoder().items())}
 
+    def vocabulary(self) -> dict[str, int]:
+        """All tokens and their ids."""
+        return self._backend.get_vocab(with_added_tokens=True)
+
     def check_variables(self, variables: Mapping[str, Any]) -> None:
         """
         Raises:
