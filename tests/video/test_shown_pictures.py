@@ -22,6 +22,7 @@ from transformers_mvgpt.video.frame_geometry import (
     square_size,
 )
 from transformers_mvgpt.video.frame_request import UnsuitableBackend
+from transformers_mvgpt.video.reader_pyav import rgb_picture
 from transformers_mvgpt.video.tensor_request import TensorRequest
 from transformers_mvgpt.video.video_decoding import available_video_backends, decode_video
 from video_files import marked_picture, patch_mp4, sample, write_marked_video, write_video
@@ -198,6 +199,22 @@ def test_seeking_in_transparent_vp9(tmp_path: Path) -> None:
     assert (
         frames.float().mean((1, 2, 3)) - torch.tensor([255 - 12.0 * number for number in (3, 17, 11, 19)])
     ).abs().max() < 4
+
+
+@pytest.mark.parametrize("width", [161, 162, 164, 170, 180])
+def test_transparent_pixels_are_written_to_the_last_column(width: int) -> None:
+    """FFmpeg's conversion leaves out some, and what was in its memory shows."""
+    colors = np.random.default_rng(0).integers(0, 256, (118, 192, 4), dtype=np.uint8)
+    whole = av.VideoFrame.from_ndarray(colors, format="rgba").reformat(format="yuva420p")
+    part = av.VideoFrame(width, 118, "yuva420p")
+    for plane, cut in zip(whole.planes, part.planes, strict=True):
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: cut.height]
+        wide = np.zeros((cut.buffer_size // cut.line_size, cut.line_size), np.uint8)
+        wide[: cut.height, : cut.width] = rows[:, : cut.width]
+        cut.update(wide)
+    expected = rgb_picture(whole)[:, :, :width]
+    for _ in range(3):
+        assert np.array_equal(rgb_picture(part), expected)
 
 
 def test_white_is_laid_below_as_pillow_does() -> None:

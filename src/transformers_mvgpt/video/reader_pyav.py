@@ -27,6 +27,10 @@ from .stream_properties import (
 )
 
 
+# FFmpeg converts so many transparent pixels at a time, and of the rest of a row it leaves some as its memory was.
+_VECTOR_PIXELS = 32
+
+
 class _MisnumberedFrames(Exception):
     """The decoded frames are not those that the index announces."""
 
@@ -230,11 +234,13 @@ def _number(frames: Iterator[Any], index: FrameIndex) -> Iterator[tuple[int, Any
 def rgb_picture(frame: Any) -> np.ndarray:
     """uint8 RGB of shape `(3, height, width)` as it is stored; transparent pixels are white."""
     if has_alpha(frame.format):
-        return lay_on_white(_to_rgb(frame, "rgba"))
+        is_whole = frame.format.name != "yuva420p" or frame.width % _VECTOR_PIXELS == 0
+        wide = frame if is_whole else _copy(frame, frame.width + -frame.width % _VECTOR_PIXELS)
+        return lay_on_white(_to_rgb(wide, "rgba")[:, :, : frame.width])
     if max(component.bits for component in frame.format.components) <= 8:
         return _to_rgb(frame, "rgb24")
     # With more bits FFmpeg 8 heeds where chroma samples lie, and other versions do not: what is not said is the same for all.
-    return _to_rgb(_without_chroma_location(frame), "rgb24", interpolation="BICUBIC")
+    return _to_rgb(_copy(frame, frame.width), "rgb24", interpolation="BICUBIC")
 
 
 def _to_rgb(frame: Any, pixel_format: str, **options: Any) -> np.ndarray:
@@ -244,8 +250,9 @@ def _to_rgb(frame: Any, pixel_format: str, **options: Any) -> np.ndarray:
     return pixels.transpose(2, 0, 1)
 
 
-def _without_chroma_location(frame: Any) -> Any:
-    copy = type(frame)(frame.width, frame.height, frame.format.name)
+def _copy(frame: Any, width: int) -> Any:
+    """The pixels and colors of a frame and nothing else that it says, in one that may be wider."""
+    copy = type(frame)(width, frame.height, frame.format.name)
     for to, plane in zip(copy.planes, frame.planes, strict=True):
         rows = np.frombuffer(plane, np.uint8)[: plane.line_size * plane.height].reshape(plane.height, plane.line_size)
         copied = np.zeros(to.buffer_size, np.uint8)
