@@ -81,7 +81,6 @@ class LlamaCppLanguageModel:
         self._name = shorten(os.fspath(file))
         self._embedding = header.path, header.tensors["token_embd.weight"]
         self.vocab_size, self.hidden_size = self._embedding[1].shape
-        self.context_length = int(header.fields[f"{header.fields['general.architecture']}.context_length"])
         self._num_threads = num_threads or _available_threads()
         self._lock = threading.RLock()
         self._unused: deque[int] = deque()
@@ -106,7 +105,7 @@ class LlamaCppLanguageModel:
             `tuple[np.ndarray, LlamaCache]`: logits (rows, vocab_size) float32 of each row's last token, and the longer cache.
 
         Raises:
-            ValueError: if a row would be longer than the model's context, or there are too many.
+            ValueError: if there are too many rows, or one has another width or no token.
         """
         values = [np.ascontiguousarray(row, dtype=np.float32) for row in inputs_embeds]
         for row in values:
@@ -118,7 +117,7 @@ class LlamaCppLanguageModel:
         if len(before) == 1:
             before = before * len(values)
         with self._lock:
-            self._check_lengths([length + len(row) for (_, length), row in zip(before, values, strict=True)])
+            self._check_open()
             sequences = [self._branch(source, length, sum(map(len, values))) for source, length in before]
             logits = self._decode(sequences, values)
             return logits, LlamaCache(tuple((sequence, sequence.length) for sequence in sequences))
@@ -133,13 +132,10 @@ class LlamaCppLanguageModel:
 
         Returns:
             `tuple[np.ndarray, LlamaCache]`: logits (rows, vocab_size) float32, and the longer cache.
-
-        Raises:
-            ValueError: if a row would be longer than the model's context.
         """
         ids = np.asarray(token_ids, dtype=np.int32)
         with self._lock:
-            self._check_lengths([length + 1 for _, length in cache.rows])
+            self._check_open()
             sequences = [
                 # what is the end of its sequence goes on in it, and the shorter cache still means the beginning
                 source if source.length == length else self._branch(source, length, 1)
@@ -172,14 +168,9 @@ class LlamaCppLanguageModel:
         if getattr(self, "_model", None):
             self.close()
 
-    def _check_lengths(self, lengths: list[int]) -> None:
+    def _check_open(self) -> None:
         if not self._model:
             raise ValueError(f"{self._name} was closed: open it again.")
-        if max(lengths) > self.context_length:
-            raise ValueError(
-                f"The prompt and its answer have {max(lengths):,} tokens, and the language model takes {self.context_length:,}: "
-                "ask for a shorter answer or fewer frames."
-            )
 
     def _branch(self, source: _Sequence | None, length: int, num_tokens: int) -> _Sequence:
         """A sequence that begins with some tokens of another one, or with none."""
