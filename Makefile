@@ -30,7 +30,7 @@ PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 # what the page in the browser runs on
 WEB_PACKAGES := build/web-packages
 
-.PHONY: demo web-page web-images fuzz soak caption-soak gpu train-demo tiny-models ablations benchmarks benchmark-tables hub-configs test test-eval test-floor test-slow test-swift test-vllm style quality
+.PHONY: demo web-page web-images fuzz soak caption-soak gpu train-demo tiny-models ablations benchmarks benchmark-tables on-device hub-configs test test-eval test-floor test-slow test-swift test-vllm style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
@@ -86,6 +86,14 @@ benchmark-tables: $(VENV)/.installed-dev
 # environment of its own, `make gpu BIN=/usr/bin` takes that; it needs what setup.cfg lists, pytest, pytest-timeout and hypothesis.
 gpu: $(if $(filter $(VENV)/bin,$(BIN)),$(VENV)/.installed-dev)
 	PYTHONPATH="src:tools:$$PYTHONPATH" HF_HUB_OFFLINE=1 $(BIN)/python3 -m gpu_checks $(if $(MACHINE),--machine $(MACHINE))
+
+# Exported models beside PyTorch: their answers, a process without torch, and the size of 0.5B with random weights. `make on-device
+# MACHINE=name` on a machine that does nothing else, for an hour on two cores, with 8 GB of disk. An interrupted run goes on; what is to be
+# measured anew is removed before, and what it has exported with `rm -r build/on-device`.
+on-device: $(VENV)/.installed-dev
+	test -n "$(MACHINE)"
+	PYTHONPATH=tools HF_HUB_OFFLINE=1 $(BIN)/python -m on_device --machine $(MACHINE)
+	$(BIN)/python tools/benchmark_tables.py
 
 # After a change of a configuration, the chat template or the model card.
 hub-configs: $(VENV)/.installed-dev

@@ -1,13 +1,16 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""`benchmarks/`: README.md, docs/speed.md, docs/families.md and the model cards say what was measured."""
+"""`benchmarks/`: README.md, docs/speed.md, docs/families.md, docs/on_device.md and the model cards say what was measured."""
 
 import json
 
 import pytest
 
 from benchmark_tables import (
+    BENCHMARKS,
     FAMILIES_PAGE,
     NAMES,
+    ON_DEVICE_PAGE,
+    PHONES_PAGE,
     README,
     SPEED_PAGE,
     all_tables,
@@ -19,6 +22,7 @@ from benchmark_tables import (
     speed_records,
     with_tables,
 )
+from on_device.tables import page_tables, weight_table
 from transformers_mvgpt.conversion.model_card import SPEED_FILE, read_speed
 from transformers_mvgpt.evaluation.choices import PUBLISHED_SIZES
 
@@ -60,6 +64,21 @@ def test_page_of_families_says_what_was_measured_and_reported():
     assert with_tables(text, *tables) == text, "`make benchmark-tables` writes it anew"
     assert all(table in text for table in tables)
     assert tuple(NAMES) == PUBLISHED_SIZES
+
+
+def test_pages_about_devices_say_what_was_measured():
+    for page, tables in ((ON_DEVICE_PAGE, page_tables(BENCHMARKS)), (PHONES_PAGE, (weight_table(NAMES),))):
+        assert with_tables(page.read_text("utf-8"), *tables) == page.read_text("utf-8"), "`make benchmark-tables`"
+
+
+def test_weights():
+    lines = weight_table({"0.5b": "ours"}).splitlines()
+    # 494 million of the language model and 163 million of the rest
+    assert lines == [
+        "| model | fp32 | fp16 | int8 | q4 |",
+        "|---|---|---|---|---|",
+        "| ours | 2.6 GB | 1.6 GB | 1.1 GB | 1.0 GB |",
+    ]
 
 
 def test_sizes():

@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
 The Python in README.md and `docs/` runs and gives the outputs that it shows: that of README with the small model, that of the pages
-with a drawn clip and an untrained checkpoint.
+with a drawn clip and an untrained checkpoint, and that about devices with the small model as ONNX files.
 """
 
 import ast
@@ -39,12 +39,13 @@ WITH_PYTHON = [page for page in PAGES if python_of(page) and page.name != "train
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory, exported_folder) -> Path:
     folder = tmp_path_factory.mktemp("readme")
     for name, num_frames in (("clip.mp4", 96), ("other.mp4", 24)):
         write_clip(Clip(SCENE, [], width=240, height=240, fps=24, num_frames=num_frames), folder / name)
     write_checkpoint(folder / PUBLISHED)
     Image.new("RGB", (64, 48), "red").save(folder / "image.png")
+    (folder / "small-onnx").symlink_to(exported_folder("mobile_videogpt"))
     return folder
 
 
@@ -54,6 +55,7 @@ def test_readme_and_pages_have_python():
         "evaluation.md",
         "many_videos.md",
         "model.md",
+        "on_device.md",
         "pipeline.md",
         "precision.md",
         "speed.md",

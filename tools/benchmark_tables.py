@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-What README.md, docs/speed.md, docs/families.md and the model cards say of speed, from what `mvgpt bench` has left in `benchmarks/`.
-`make benchmark-tables` writes it anew.
+What README.md, docs/speed.md, docs/families.md, docs/on_device.md, docs/phones.md and the model cards say of speed and size, from what `mvgpt bench`
+and `make on-device` have left in `benchmarks/`. `make benchmark-tables` writes it anew.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from on_device.tables import page_tables, weight_table
 from transformers_mvgpt.conversion.model_card import SPEED_FILE
 from transformers_mvgpt.evaluation.random_models import make_random_model
 from transformers_mvgpt.evaluation.speed_report import baseline_rows, seconds_of
@@ -22,6 +23,7 @@ from transformers_mvgpt.families import FAMILIES
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 README, SPEED_PAGE, FAMILIES_PAGE = ROOT / "README.md", ROOT / "docs" / "speed.md", ROOT / "docs" / "families.md"
+ON_DEVICE_PAGE, PHONES_PAGE = ROOT / "docs" / "on_device.md", ROOT / "docs" / "phones.md"
 _TABLES = re.compile(r"(made by `make benchmark-tables` -->\n).*?(<!-- end -->)", re.DOTALL)
 # of the published sizes
 NAMES = {
@@ -38,7 +40,7 @@ _OUR_INPUTS = "224 x 224, 2432 tokens"
 def read_results() -> list[dict[str, Any]]:
     """All results, those of one machine together."""
     results = [json.loads(file.read_text("utf-8")) for file in sorted(BENCHMARKS.rglob("*.json"))]
-    # `make gpu` also leaves scans alone
+    # `make gpu` also leaves scans alone, and `make on-device` records
     results = [result for result in results if "parts" in result]
     return sorted(results, key=lambda result: (_machine(result), -result["num_parameters"]))
 
@@ -201,6 +203,8 @@ if __name__ == "__main__":
         README: (first_token_table(found),),
         SPEED_PAGE: (all_tables(found),),
         FAMILIES_PAGE: (size_table(), family_speed_tables(found), score_tables()),
+        ON_DEVICE_PAGE: page_tables(BENCHMARKS),
+        PHONES_PAGE: (weight_table(NAMES),),
     }
     for page, tables in pages.items():
         page.write_text(with_tables(page.read_text("utf-8"), *tables), encoding="utf-8")
