@@ -11,7 +11,7 @@ from PIL import Image
 
 from torch_free import run_torch_free
 from transformers_mvgpt.demo import CLIP
-from transformers_mvgpt.runtime.frame_arrays import read_frames, read_image
+from transformers_mvgpt.runtime.frame_arrays import read_frames, read_image, read_streams
 from transformers_mvgpt.video.frame_sampling_mvgpt import sample_frame_indices
 from transformers_mvgpt.video.limits import UntrustedInput
 from transformers_mvgpt.video.video_decoding import decode_video
@@ -85,6 +85,25 @@ print(json.dumps([known, loaded()]))
         assert np.array_equal(read[str(number)], frames.permute(0, 2, 3, 1).numpy())
         values = [getattr(metadata, name) for name in FIELDS]
         assert known[number] == [*values, metadata.frame_times is None]
+
+
+def test_what_is_made_of_each_frame(clip):
+    def transform(frame: np.ndarray) -> tuple[np.ndarray, ...]:
+        assert frame.flags.c_contiguous
+        return frame[:4, :6].astype(np.float32), frame[-2:, -2:]
+
+    path = clip("rotated_90.mp4")
+    frames, metadata = read_frames(path, sample(7, 3, 7))
+    # no whole frame is within it
+    limits = UntrustedInput(max_decoded_bytes=3 * (4 * 6 * 3 * 4 + 2 * 2 * 3))
+    (corner, end), described = read_streams(path, sample(7, 3, 7), transform, limits)
+    assert np.array_equal(corner, frames[:, :4, :6]) and corner.dtype == np.float32
+    assert np.array_equal(end, frames[:, -2:, -2:]) and end.dtype == np.uint8
+    assert described == metadata
+    with pytest.raises(
+        ValueError, match=r"^4 frames of '.*' at 3x6 and 3x2 are 1,200 bytes; at most 900 are held\. Sample"
+    ):
+        read_streams(path, sample(7, 3, 7, 8), transform, limits)
 
 
 def test_neither_is_loaded_where_they_are_installed():

@@ -12,7 +12,11 @@ from ..video.limits import UntrustedInput
 from ..video.memory_errors import explain_memory_errors
 from ..video.picture_pyav import read_picture_with_pyav
 from ..video.source_reading import PYAV, Decoder, read_source
-from ..video.sources import VideoSource, resolve_source
+from ..video.sources import resolve_source
+
+
+# Makes what is kept of one frame, uint8 RGB of shape (height, width, 3): an array for each stream, of one shape whatever the frame's size.
+FrameTransform = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
 
 def read_frames(
@@ -47,14 +51,61 @@ def read_frames(
     """
     limits = untrusted_input or UntrustedInput()
 
-    def request_for(video: VideoSource, backend: str) -> FrameRequest:
-        return FrameRequest(video.name, backend, sample_indices_fn, limits)
+    def request_for(name: str, backend: str) -> FrameRequest:
+        return FrameRequest(name, backend, sample_indices_fn, limits)
 
+    [frames], metadata = _read(source, request_for, limits)
+    return frames.transpose(0, 2, 3, 1), metadata
+
+
+def read_streams(
+    source: Any,
+    sample_indices_fn: Callable[..., Sequence[int]],
+    transform: FrameTransform,
+    untrusted_input: UntrustedInput | None = None,
+) -> tuple[list[np.ndarray], FrameMetadata]:
+    """
+    As [`read_frames`], but each frame is handed to `transform` as it is decoded, and only what that returns is kept: the arrays of all
+    frames, of shape `(num_indices, ...)`, for each stream. So many frames of a large video need no more memory than those of a small one.
+    """
+    limits = untrusted_input or UntrustedInput()
+
+    def request_for(name: str, backend: str) -> FrameRequest:
+        return _TransformedRequest(name, backend, sample_indices_fn, limits, transform)
+
+    return _read(source, request_for, limits)
+
+
+class _TransformedRequest(FrameRequest):
+    def __init__(
+        self,
+        name: str,
+        backend: str,
+        sample_indices_fn: Callable[..., Sequence[int]],
+        limits: UntrustedInput,
+        transform: FrameTransform,
+    ) -> None:
+        super().__init__(name, backend, sample_indices_fn, limits)
+        self._transform = transform
+
+    def _keep(self, frame: np.ndarray) -> tuple[np.ndarray, ...]:
+        return self._transform(np.ascontiguousarray(frame.transpose(1, 2, 0)))
+
+    def _keep_blank(self, height: int, width: int) -> tuple[np.ndarray, ...]:
+        # what is kept has the same size, whatever that of the frame
+        return self._transform(np.zeros((8, 8, 3), np.uint8))
+
+    def _empty(self, num_frames: int, pixels: np.ndarray) -> np.ndarray:
+        return np.empty((num_frames, *pixels.shape), pixels.dtype)
+
+
+def _read(
+    source: Any, request_for: Callable[[str, str], FrameRequest], limits: UntrustedInput
+) -> tuple[list[np.ndarray], FrameMetadata]:
     video = resolve_source(source, limits)
     with explain_memory_errors(lambda: video.title):
-        answered = read_source(video, request_for, _usable_decoders)
-    [frames] = answered.streams
-    return frames.transpose(0, 2, 3, 1), answered.metadata
+        answered = read_source(video, lambda named, backend: request_for(named.name, backend), _usable_decoders)
+    return answered.streams, answered.metadata
 
 
 def read_image(source: Any, untrusted_input: UntrustedInput | None = None) -> np.ndarray:

@@ -12,7 +12,7 @@ from ..video.frame_request import FrameMetadata
 from ..video.frame_sampling_mvgpt import sample_frame_indices
 from ..video.frame_sampling_tinyllava import spread_frame_indices
 from ..video.limits import UntrustedInput, shorten
-from .frame_arrays import read_frames, read_image
+from .frame_arrays import read_image, read_streams
 from .onnx_folder import ExportedFolder
 from .onnx_sessions import OnnxSessions
 
@@ -91,7 +91,7 @@ class OnnxVisuals:
     def encode_video(self, video: Any, options: VideoOptions) -> EncodedVideo:
         """
         Args:
-            video: In any form that `read_frames` takes, or frames as an array (num_frames, height, width, 3) uint8.
+            video: In any form that `read_streams` takes, or frames as an array (num_frames, height, width, 3) uint8.
             options ([`VideoOptions`]): which frames.
 
         Raises:
@@ -107,10 +107,10 @@ class OnnxVisuals:
         if isinstance(video, np.ndarray):
             frames, metadata = _frames_of_array(video, self._limits)
             metadata.frames_indices = choose(metadata)
-            frames = frames[metadata.frames_indices]
+            pixels = self._preprocess(frames[metadata.frames_indices])
         else:
-            frames, metadata = read_frames(video, choose, self._limits)
-        pixels = self._preprocess(frames)
+            streams, metadata = read_streams(video, choose, self._preprocess_frame, self._limits)
+            pixels = dict(zip(self._output_names("preprocess"), streams, strict=True))
         if self._folder.family.fills_up:
             pixels = {name: _fill_up(values, sampling.num_frames or len(values)) for name, values in pixels.items()}
         return self._encode_pixels(pixels, metadata)
@@ -212,6 +212,9 @@ class OnnxVisuals:
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
+    def _preprocess_frame(self, frame: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(values[0] for values in self._run("preprocess", {"frames": frame[None]}).values())
+
     def _encode_pixels(self, pixels: dict[str, np.ndarray], metadata: FrameMetadata | None) -> EncodedVideo:
         outputs = self._run("vision_encoder", {name: values[None] for name, values in pixels.items()})
         has_scores = "frame_scores" in outputs
@@ -225,9 +228,10 @@ class OnnxVisuals:
         )
 
     def _run(self, name: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        values = self._sessions.run(name, inputs)
-        outputs = [entry.name for entry in self._sessions.open(name).get_outputs()]
-        return dict(zip(outputs, values, strict=True))
+        return dict(zip(self._output_names(name), self._sessions.run(name, inputs), strict=True))
+
+    def _output_names(self, name: str) -> list[str]:
+        return [entry.name for entry in self._sessions.open(name).get_outputs()]
 
 
 def source_key(source: Any) -> Any:
