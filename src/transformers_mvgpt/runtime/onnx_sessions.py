@@ -140,7 +140,7 @@ def resolve_providers(providers: str | Sequence[str] | None) -> list[str]:
     """
     # what sends models elsewhere computes nothing here
     available = [name for name in onnxruntime.get_available_providers() if name != "AzureExecutionProvider"]
-    names = [providers] if isinstance(providers, str) else list(providers or [_CPU])
+    names = [providers] if isinstance(providers, str) else list([_CPU] if providers is None else providers)
     resolved = []
     for name in names:
         full = _SHORT_NAMES.get(str(name).lower(), str(name))
