@@ -14,7 +14,7 @@ from .card_metadata import CARD_FILE, read_metadata
 from .code_closure import is_own_code
 from .encoder_sources import is_repository_id
 from .loading import LoadedModel, load_model
-from .model_card import is_as_made, make_card
+from .model_card import check_card, make_card
 from .native_folder import OnProgress, check_written, is_native_file, write_native_folder
 from .remote_code import RemoteCode
 from .target_folder import check_target, replacing
@@ -69,10 +69,7 @@ def export_hub(
     report = on_progress or (lambda step, completed, total: None)
     with replacing(target) as folder:
         check_target(target, source, overwrite, _is_own_file)
-        if (card_file := target / CARD_FILE).exists() and not is_as_made(card_file):
-            raise FileExistsError(
-                f"{card_file} was edited after the export and is not replaced: move it out of the folder first."
-            )
+        check_card(target / CARD_FILE)
 
         report(f"Loading {source}", 0, 1)
         loaded = load_model(source, {}, None if base_model is None else os.fspath(base_model))
@@ -91,7 +88,7 @@ def export_hub(
                     file.unlink()
                 code.write(folder, plain=True)
             card.save(folder / CARD_FILE)
-        _check_nothing_private(folder, source)
+        check_nothing_private(folder, source)
         report(f"Writing {target}", 1, 1)
         check_written(folder, loaded, written, report)
 
@@ -103,6 +100,14 @@ def prepare(loaded: LoadedModel) -> RemoteCode:
     Returns:
         [`RemoteCode`]: the code that they are saved with.
     """
+    take_out_private_sources(loaded)
+    code = RemoteCode(family_of(loaded.model.config))
+    code.attach(loaded)
+    return code
+
+
+def take_out_private_sources(loaded: LoadedModel) -> None:
+    """Takes out of a config what is a folder of this computer."""
     config = loaded.model.config
     for name in config.encoder_source_fields:
         source = getattr(config, name)
@@ -110,9 +115,6 @@ def prepare(loaded: LoadedModel) -> RemoteCode:
             setattr(config, name, None)
     # what is written is not made up of the config any more
     loaded.model.generation_config._from_model_config = False
-    code = RemoteCode(family_of(config))
-    code.attach(loaded)
-    return code
 
 
 def _check_plain_runs(config: PreTrainedConfig) -> None:
@@ -130,7 +132,7 @@ def _is_own_file(file: Path) -> bool:
     return is_native_file(file) or file.name == CARD_FILE or is_own_code(file)
 
 
-def _check_nothing_private(folder: Path, source: str) -> None:
+def check_nothing_private(folder: Path, source: str) -> None:
     """
     Args:
         folder (`Path`): the folder.

@@ -16,7 +16,7 @@ from .card_metadata import DRAWN_CLIPS
 
 _TEMPLATE = Path(__file__).with_name("model_card.md")
 # The last line of a card: what stands above it was written by no one else if its digest is this.
-_SEAL = "<!-- mvgpt export-hub {} -->\n"
+_SEAL = "<!-- mvgpt {} {} -->\n"
 # made of the results of `mvgpt bench` in the source repository
 SPEED_FILE = Path(__file__).with_name("speed.json")
 
@@ -57,7 +57,12 @@ def make_card(
         selects_frames=hasattr(config, "num_selected_frames"),
         question=_question(family, is_drawn),
     )
-    return ModelCard(f"{card.content.rstrip()}\n\n{_SEAL.format(_digest(card.content))}")
+    return seal(card, "export-hub")
+
+
+def seal(card: ModelCard, command: str) -> ModelCard:
+    """The card with a last line by which [`is_as_made`] knows it; `command` is the one that writes it."""
+    return ModelCard(f"{card.content.rstrip()}\n\n{_SEAL.format(command, _digest(card.content))}")
 
 
 def _question(family: Family, is_drawn: bool) -> str:
@@ -66,10 +71,21 @@ def _question(family: Family, is_drawn: bool) -> str:
     return "What happens in the video?" if is_drawn else "What is happening?"
 
 
+def check_card(file: Path) -> None:
+    """
+    Raises:
+        FileExistsError: if there is a card that is not as an export made it.
+    """
+    if file.exists() and not is_as_made(file):
+        raise FileExistsError(
+            f"{file} was edited after the export and is not replaced: move it out of the folder first."
+        )
+
+
 def is_as_made(file: Path) -> bool:
-    """Whether this card is one of [`make_card`]'s that nobody has edited since."""
+    """Whether this card was sealed, and nobody has edited it since."""
     text = file.read_text(encoding="utf-8")
-    found = re.search(_SEAL.format("([0-9a-f]{16})").strip() + r"\s*$", text)
+    found = re.search(_SEAL.format("[a-z-]+", "([0-9a-f]{16})").strip() + r"\s*$", text)
     return found is not None and found[1] == _digest(text[: found.start()])
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from torch import nn
 from transformers import PreTrainedModel
 
-from .onnx_nodes import Graph
-from .onnx_precisions import Linears, values
+from .onnx_nodes import BOOL, FLOAT, FLOAT16, Graph
+from .onnx_precisions import HEAD, Linears, values
 
 
 # Scores of tokens that are not looked at. Rows of padding have no others: with infinity they would be NaN.
@@ -93,7 +93,7 @@ class _Decoder:
         # -0 is all of them
         first = graph.op("Reshape", graph.op("Neg", num_kept), graph.constant([1]))
         hidden = graph.op("Slice", hidden, first, graph.constant([_LAST]), graph.constant([1]))
-        logits = self.linear("lm_head", self._norm("norm", norm, hidden), head)
+        logits = self.linear(HEAD, self._norm("norm", norm, hidden), head)
         graph.output(logits, "logits", np.float32, ["batch_size", "num_logits", head.out_features])
         cache_shape[2] = "total_sequence_length"
         for number, present in enumerate(presents):
@@ -104,7 +104,7 @@ class _Decoder:
         """Cosines and sines, (B, 1, L, r), of all layers."""
         graph = self.graph
         frequencies = graph.constant(values(rotary.inv_freq), np.float32)
-        angles = graph.op("Unsqueeze", graph.op("Cast", positions, to=1), graph.constant([1, 3]))
+        angles = graph.op("Unsqueeze", graph.op("Cast", positions, to=FLOAT), graph.constant([1, 3]))
         angles = graph.op("Mul", angles, frequencies)
         angles = graph.op("Concat", angles, angles, axis=-1)
         scale = graph.constant(rotary.attention_scaling, np.float32)
@@ -119,7 +119,7 @@ class _Decoder:
         columns = graph.op("Range", graph.constant(0), total, one)
         rows = graph.op("Range", graph.op("Sub", total, length), total, one)
         is_past = graph.op("LessOrEqual", columns, graph.op("Unsqueeze", rows, graph.constant([1])))  # (L, T)
-        is_token = graph.op("Unsqueeze", graph.op("Cast", mask, to=9), graph.constant([1, 2]))  # (B, 1, 1, T)
+        is_token = graph.op("Unsqueeze", graph.op("Cast", mask, to=BOOL), graph.constant([1, 2]))  # (B, 1, 1, T)
         is_seen = graph.op("And", is_past, is_token)
         return graph.op("Where", is_seen, graph.constant(0, np.float32), graph.constant(_UNSEEN, np.float32))
 
@@ -226,7 +226,7 @@ class _Decoder:
         return self.graph.op("Reshape", x, self.graph.op("Concat", heads, self.length, width, axis=0))
 
     def _as_cached(self, x: str) -> str:
-        return x if self.cache_dtype == np.float32 else self.graph.op("Cast", x, to=10)
+        return x if self.cache_dtype == np.float32 else self.graph.op("Cast", x, to=FLOAT16)
 
     def _as_float32(self, x: str) -> str:
-        return x if self.cache_dtype == np.float32 else self.graph.op("Cast", x, to=1)
+        return x if self.cache_dtype == np.float32 else self.graph.op("Cast", x, to=FLOAT)

@@ -5,19 +5,22 @@ The encoders and projectors as modules that `torch.onnx.export` takes: tensors i
 Symbols in the shape comments: V videos, F frames, L tokens of a video, G groups of n queries, h width of the language model.
 """
 
+import logging
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import onnx_ir
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
 from ..modeling.image_features import encode_images
 from ..modeling.resampler_tinyllava import HEAD_DIM, NaiveResampler, Resampler, _split_heads, position_table
-from .onnx_nodes import OPSET
+from .onnx_nodes import MAX_FILE_BYTES, OPSET
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class Traced:
     module: nn.Module
     inputs: Mapping[str, tuple[int | str, ...]]
     outputs: tuple[str, ...]
+
+    @property
+    def free_sizes(self) -> list[str]:
+        """The names of the sizes that may differ from call to call."""
+        return sorted({size for shape in self.inputs.values() for size in shape if isinstance(size, str)})
 
     def example(self, sizes: Mapping[str, int], seed: int = 0) -> dict[str, torch.Tensor]:
         """Random inputs, with a size for each that may differ."""
@@ -164,24 +172,52 @@ def write_traced(traced: Traced, file: Path) -> None:
     Raises:
         OSError: if it cannot be written.
     """
-    names = {size for shape in traced.inputs.values() for size in shape if isinstance(size, str)}
-    example = traced.example(dict.fromkeys(names, 2))
-    dims = {name: torch.export.Dim(name) for name in names}
-    dynamic = tuple(
-        {axis: dims[size] for axis, size in enumerate(shape) if isinstance(size, str)}
-        for shape in traced.inputs.values()
-    )
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
+    example = traced.example(dict.fromkeys(traced.free_sizes, 2))
+    free = [
+        {axis: size for axis, size in enumerate(shape) if isinstance(size, str)} for shape in traced.inputs.values()
+    ]
+    dims = {name: torch.export.Dim(name) for name in traced.free_sizes}
+    with _quiet(), torch.no_grad():
+        # Of a module itself, `torch.onnx.export` would look twice where it does not get along with a loop at first
+        exported = torch.export.export(
             traced.module.eval(),
             tuple(example.values()),
-            dynamic_shapes=dynamic,
+            dynamic_shapes=tuple({axis: dims[size] for axis, size in axes.items()} for axes in free),
+        )
+        program = torch.onnx.export(
+            exported,
             dynamo=True,
             opset_version=OPSET,
             input_names=list(traced.inputs),
             output_names=list(traced.outputs),
+            dynamic_shapes=tuple(free),
             verbose=False,
         )
     assert program is not None
-    program.save(str(file))
+    _save(program.model, file)
+
+
+def _save(model: onnx_ir.Model, file: Path) -> None:
+    """Writes a graph, with its weights in a file beside it if there are 2 GB of them."""
+    weights = [value.const_value for value in model.graph.initializers.values() if value.const_value is not None]
+    is_large = sum(weight.nbytes for weight in weights) >= MAX_FILE_BYTES
+    # where in which file of this computer each node comes from
+    for node in model.graph.all_nodes():
+        node.metadata_props.clear()
+    onnx_ir.save(model, file, external_data=f"{file.name}_data" if is_large else None)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch and onnxscript warn of and log: it is about how they are called, and nothing that a user could change."""
+    loggers = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir", "torch.onnx", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.CRITICAL)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

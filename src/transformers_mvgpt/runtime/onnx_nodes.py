@@ -15,6 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 OPSET = 20
 # The operators of onnxruntime that ONNX has not: products with weights in 4 bits.
 MICROSOFT = "com.microsoft"
+# Types that values are cast to
+FLOAT, FLOAT16, DOUBLE = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE
+UINT8, INT64, BOOL = TensorProto.UINT8, TensorProto.INT64, TensorProto.BOOL
 # One message of protobuf, which a file without external data is, has less than 2 GiB.
 MAX_FILE_BYTES = 2**31 - 2**26
 # Smaller tensors stay in the file itself.

@@ -6,25 +6,35 @@ in 8 bits, other frames are selected.
 | | weights | products |
 |---|---|---|
 | `fp32` | float32 | float32 |
-| `fp16` | float16 | float16; norms, softmax and the residual stream in float32 |
-| `int8` | int8, a scale for each output | int8, activations quantized as they come |
-| `q4` | 4 bits, a scale for every 32 weights of an output | by onnxruntime's `MatMulNBits` |
+| `fp16` | float16 | float16; norms, softmax and what layers add to stay in float32 |
+| `int8` | int8, a scale for each output | int8; activations in 8 bits, a scale for each token |
+| `q4` | 4 bits, a scale and a zero for every 32 weights of an output; embeddings and head as with `int8` | by onnxruntime's `MatMulNBits` |
+
+A scale for each token keeps the tokens apart: an answer does not depend on what else is in the batch, or on how a prompt is cut, as it
+does with the one scale for all activations of onnxruntime's own dynamic quantization.
 
 Symbols in the shape comments: N outputs of a layer, K its inputs, V size of the vocabulary, h width of the language model.
 """
 
 from collections.abc import Callable, Iterable
+from functools import cache, partial
 
 import numpy as np
 import torch
 from torch import nn
 
-from .onnx_nodes import MICROSOFT, Graph
+from .onnx_nodes import FLOAT, FLOAT16, MICROSOFT, UINT8, Graph
 
 
 PRECISIONS = ("fp32", "fp16", "int8", "q4")
 # Weights that share a scale in 4 bits. It divides the widths of all published language models.
 BLOCK_SIZE = 32
+# Of numbers in 8 bits, and what stands for 0 where they are unsigned
+_LARGEST, _ZERO = 127, 128
+# Where all of a token or block is 0, it is divided by this.
+_SMALLEST_SCALE = 1e-20
+# The name of the head among the layers: it decides between tokens that are almost as likely, and stays in 8 bits.
+HEAD = "lm_head"
 # What `MatMulNBits` computes in: int8, with a scale for each block of activations.
 _ACCURACY_LEVEL = 4
 
@@ -67,7 +77,7 @@ class Linears:
         self._graph = graph
         self._write: Callable[[str, str, nn.Linear], str] = getattr(self, f"_{precision}")
         # several layers may read the same values, which are quantized once
-        self._quantized: dict[str, list[str]] = {}
+        self._quantized: dict[str, tuple[str, str]] = {}
 
     def __call__(self, name: str, x: str, layer: nn.Linear) -> str:
         """
@@ -96,32 +106,48 @@ class Linears:
     def _fp16(self, name: str, x: str, layer: nn.Linear) -> str:
         shape, weight = layer.weight.shape[::-1], layer.weight
         stored = self._graph.lazy_weight(f"{name}.weight", shape, np.float16, lambda: _to_float16(weight).T)
-        product = self._graph.op("MatMul", self._graph.op("Cast", x, to=10), stored)
-        return self._graph.op("Cast", product, to=1)
+        product = self._graph.op("MatMul", self._graph.op("Cast", x, to=FLOAT16), stored)
+        return self._graph.op("Cast", product, to=FLOAT)
 
     def _int8(self, name: str, x: str, layer: nn.Linear) -> str:
         graph, weight = self._graph, layer.weight
         if x not in self._quantized:
-            self._quantized[x] = graph.op("DynamicQuantizeLinear", x, outputs=3)
-        quantized, scale, zero = self._quantized[x]
+            self._quantized[x] = self._quantize(x)
+        quantized, token_scale = self._quantized[x]
         scales = int8_scales(weight)  # (N,)
         stored = graph.lazy_weight(f"{name}.weight", weight.shape[::-1], np.int8, lambda: to_int8(weight, scales).T)
-        zeros = graph.constant(0, np.int8)
-        product = graph.op("Cast", graph.op("MatMulInteger", quantized, stored, zero, zeros), to=1)
-        return graph.op("Mul", product, graph.op("Mul", scale, graph.weight(f"{name}.scales", scales)))
+        zeros = graph.constant(_ZERO, np.uint8), graph.constant(0, np.int8)
+        product = graph.op("Cast", graph.op("MatMulInteger", quantized, stored, *zeros), to=FLOAT)
+        product = graph.op("Mul", product, graph.weight(f"{name}.scales", scales))
+        return graph.op("Mul", product, token_scale)
+
+    def _quantize(self, x: str) -> tuple[str, str]:
+        """float32 (..., K) to uint8 around 128, and the scale of each token, (..., 1)."""
+        graph = self._graph
+        number = partial(graph.constant, dtype=np.float32)
+        largest = graph.op("ReduceMax", graph.op("Abs", x), graph.constant([-1]), keepdims=1)
+        scale = graph.op("Max", graph.op("Mul", largest, number(1 / _LARGEST)), number(_SMALLEST_SCALE))
+        units = graph.op("Round", graph.op("Div", x, scale))
+        return graph.op("Cast", graph.op("Add", units, number(_ZERO)), to=UINT8), scale
 
     def _q4(self, name: str, x: str, layer: nn.Linear) -> str:
+        if name == HEAD:
+            return self._int8(name, x, layer)
         graph, weight = self._graph, layer.weight
         num_outputs, num_inputs = weight.shape
         num_blocks = -(-num_inputs // BLOCK_SIZE)
-        stored = graph.lazy_weight(
-            f"{name}.weight", (num_outputs, num_blocks, BLOCK_SIZE // 2), np.uint8, lambda: to_4_bits(weight)[0]
+        packed = cache(lambda: to_4_bits(weight))
+        shapes = (
+            ("weight", (num_outputs, num_blocks, BLOCK_SIZE // 2), np.uint8),
+            ("scales", (num_outputs, num_blocks), np.float32),
+            ("zeros", (num_outputs, -(-num_blocks // 2)), np.uint8),
         )
-        scales = graph.lazy_weight(
-            f"{name}.scales", (num_outputs * num_blocks,), np.float32, lambda: to_4_bits(weight)[1].reshape(-1)
-        )
+        parts = [
+            graph.lazy_weight(f"{name}.{kind}", shape, dtype, partial(_take, packed, number))
+            for number, (kind, shape, dtype) in enumerate(shapes)
+        ]
         options = {"K": num_inputs, "N": num_outputs, "bits": 4, "block_size": BLOCK_SIZE}
-        return graph.op("MatMulNBits", x, stored, scales, domain=MICROSOFT, accuracy_level=_ACCURACY_LEVEL, **options)
+        return graph.op("MatMulNBits", x, *parts, domain=MICROSOFT, accuracy_level=_ACCURACY_LEVEL, **options)
 
 
 def embeddings_graph(embedding: nn.Embedding, precision: str) -> Graph:
@@ -146,59 +172,51 @@ def embeddings_graph(embedding: nn.Embedding, precision: str) -> Graph:
         embeds = graph.op("Gather", graph.lazy_weight(name, weight.shape, np.float32, lambda: values(weight)), ids)
     elif precision == "fp16":
         table = graph.lazy_weight(name, weight.shape, np.float16, lambda: _to_float16(weight))
-        embeds = graph.op("Cast", graph.op("Gather", table, ids), to=1)
-    elif precision == "int8":
+        embeds = graph.op("Cast", graph.op("Gather", table, ids), to=FLOAT)
+    else:
         scales = int8_scales(weight)
         table = graph.lazy_weight(name, weight.shape, np.int8, lambda: to_int8(weight, scales))
-        rows = graph.op("Cast", graph.op("Gather", table, ids), to=1)
+        rows = graph.op("Cast", graph.op("Gather", table, ids), to=FLOAT)
         embeds = graph.op("Mul", rows, graph.op("Gather", graph.weight("embed_tokens.scales", scales[:, None]), ids))
-    else:
-        # two of 4 bits in a byte, as `MatMulNBits` has them; the rows that are wanted are unpacked
-        num_blocks = -(-width // BLOCK_SIZE)
-        packed = (vocab_size, num_blocks * BLOCK_SIZE // 2)
-        table = graph.lazy_weight(name, packed, np.uint8, lambda: to_4_bits(weight)[0].reshape(packed))
-        factors = graph.lazy_weight(
-            "embed_tokens.scales", (vocab_size, num_blocks, 1), np.float32, lambda: to_4_bits(weight)[1][..., None]
-        )
-        rows = graph.op("Unsqueeze", graph.op("Gather", table, ids), graph.constant([-1]))  # (B, L, h / 2, 1)
-        high = graph.op("BitShift", rows, graph.constant(4, np.uint8), direction="RIGHT")
-        low = graph.op("BitwiseAnd", rows, graph.constant(15, np.uint8))
-        both = graph.op("Cast", graph.op("Concat", low, high, axis=-1), to=1)
-        centered = graph.op("Sub", both, graph.constant(8, np.float32))
-        blocks = graph.op("Reshape", centered, graph.constant([0, 0, num_blocks, BLOCK_SIZE]))
-        embeds = graph.op("Mul", blocks, graph.op("Gather", factors, ids))
-        embeds = graph.op("Reshape", embeds, graph.constant([0, 0, num_blocks * BLOCK_SIZE]))
-        if num_blocks * BLOCK_SIZE != width:
-            embeds = graph.op("Slice", embeds, graph.constant([0]), graph.constant([width]), graph.constant([2]))
     graph.output(embeds, "inputs_embeds", np.float32, ["batch_size", "sequence_length", width])
     return graph
 
 
 def int8_scales(weight: torch.Tensor) -> np.ndarray:
     """The scale of each row, (N,) float32."""
-    return np.maximum(values(weight.abs().amax(1)) / np.float32(127), np.finfo(np.float32).tiny)
+    return np.maximum(values(weight.abs().amax(1)) / np.float32(_LARGEST), np.float32(_SMALLEST_SCALE))
 
 
 def to_int8(weight: torch.Tensor, scales: np.ndarray) -> np.ndarray:
-    """(N, K) in units of the scales, -127 to 127."""
-    return np.round(values(weight) / scales[:, None]).clip(-127, 127).astype(np.int8)
+    """(N, K) in units of the scales, from -127 to 127."""
+    return np.round(values(weight) / scales[:, None]).clip(-_LARGEST, _LARGEST).astype(np.int8)
 
 
-def to_4_bits(weight: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+def to_4_bits(weight: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
-    (N, K) to numbers 0 to 15, which stand for -8 to 7 times the scale of their block, two in a byte, the first in its lower half.
+    (N, K) to numbers from 0 to 15. What they stand for is their distance to the zero of their block, times its scale.
 
     Returns:
-        uint8 (N, K / 32, 16), and scales float32 (N, K / 32). Where 32 does not divide K, zeros follow.
+        uint8 (N, K / 32, 16), two numbers in a byte, the first in its lower half; scales float32 (N, K / 32); zeros uint8 (N, K / 64),
+        two in a byte. Where 32 does not divide K, zeros follow.
     """
     num_outputs, num_inputs = weight.shape
     blocks = np.pad(values(weight), ((0, 0), (0, -num_inputs % BLOCK_SIZE))).reshape(num_outputs, -1, BLOCK_SIZE)
-    # the largest becomes -8: with its sign in the scale, one more number is used
-    largest = np.take_along_axis(blocks, np.abs(blocks).argmax(-1, keepdims=True), -1)
-    scales = largest / np.float32(-8)
-    units = np.divide(blocks, scales, out=np.zeros_like(blocks), where=scales != 0)
-    numbers = np.round(units + 8).clip(0, 15).astype(np.uint8)
-    return numbers[..., ::2] | (numbers[..., 1::2] << 4), scales[..., 0]
+    lowest, highest = (np.float32(bound) for bound in (blocks.min(-1).clip(max=0), blocks.max(-1).clip(min=0)))
+    scales = np.maximum((highest - lowest) / np.float32(15), np.float32(_SMALLEST_SCALE))  # (N, K / 32)
+    zeros = np.round(-lowest / scales).clip(0, 15)
+    numbers = np.round(blocks / scales[..., None] + zeros[..., None]).clip(0, 15).astype(np.uint8)
+    zeros = np.pad(zeros.astype(np.uint8), ((0, 0), (0, zeros.shape[1] % 2)))
+    return _pack(numbers), scales, _pack(zeros)
+
+
+def _pack(numbers: np.ndarray) -> np.ndarray:
+    """Two numbers of 4 bits in a byte, along the last axis."""
+    return numbers[..., ::2] | (numbers[..., 1::2] << 4)
+
+
+def _take(make: Callable[[], tuple[np.ndarray, ...]], number: int) -> np.ndarray:
+    return make()[number]
 
 
 def _to_float16(weight: torch.Tensor) -> np.ndarray:

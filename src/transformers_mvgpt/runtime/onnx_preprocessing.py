@@ -14,7 +14,7 @@ import numpy as np
 from transformers import PreTrainedModel, ProcessorMixin
 from transformers.image_utils import PILImageResampling
 
-from .onnx_nodes import Graph
+from .onnx_nodes import DOUBLE, FLOAT, INT64, UINT8, Graph
 
 
 # Of pictures that are longer, only what a center crop keeps is resized along the long side. As in `processing/center_resize.py`.
@@ -110,7 +110,7 @@ def _normalize(graph: Graph, pixels: str, options: Any, mean: Sequence[float], s
         graph.constant((np.asarray(values) / options.rescale_factor)[:, None, None], np.float32)
         for values in (mean, std)
     )
-    return graph.op("Div", graph.op("Sub", graph.op("Cast", pixels, to=1), center), scale)
+    return graph.op("Div", graph.op("Sub", graph.op("Cast", pixels, to=FLOAT), center), scale)
 
 
 def _size(graph: Graph, value: str, axis: int) -> str:
@@ -131,7 +131,7 @@ def _resize_bilinear(graph: Graph, frames: str, side: int) -> str:
     """
     corners = []
     for axis in (1, 2):
-        length = graph.op("Cast", _size(graph, frames, axis), to=1)
+        length = graph.op("Cast", _size(graph, frames, axis), to=FLOAT)
         last = graph.op("Sub", length, graph.constant([1], np.float32))
         scale = graph.op("Div", length, graph.constant([side], np.float32))
         places = graph.op("Mul", graph.constant(np.arange(side) + 0.5, np.float32), scale)
@@ -140,17 +140,19 @@ def _resize_bilinear(graph: Graph, frames: str, side: int) -> str:
         first = graph.op("Min", graph.op("Floor", places), last)
         second = graph.op("Min", graph.op("Add", first, graph.constant([1], np.float32)), last)
         weight = graph.op("Reshape", graph.op("Sub", places, first), graph.constant([side, 1, 1][: 4 - axis]))
-        corners.append((graph.op("Cast", first, to=7), graph.op("Cast", second, to=7), weight))
+        corners.append((graph.op("Cast", first, to=INT64), graph.op("Cast", second, to=INT64), weight))
 
     (top, bottom, weight_y), (left, right, weight_x) = corners
     rows = []
     for row in (top, bottom):
         line = graph.op("Gather", frames, row, axis=1)  # (F, S, W, 3)
-        first, second = (graph.op("Cast", graph.op("Gather", line, column, axis=2), to=1) for column in (left, right))
+        first, second = (
+            graph.op("Cast", graph.op("Gather", line, column, axis=2), to=FLOAT) for column in (left, right)
+        )
         # as torch, which rounds between columns and rows
         rows.append(_rounded(graph, _between(graph, first, second, weight_x)))  # (F, S, S, 3)
     mixed = _rounded(graph, _between(graph, rows[0], rows[1], weight_y))
-    return graph.op("Cast", graph.op("Transpose", mixed, perm=[0, 3, 1, 2]), to=2)
+    return graph.op("Cast", graph.op("Transpose", mixed, perm=[0, 3, 1, 2]), to=UINT8)
 
 
 def _between(graph: Graph, first: str, second: str, weight: str) -> str:
@@ -198,13 +200,13 @@ def _resize_center(graph: Graph, pictures: str, side: int, axis: int, long: str,
     uint8 (F, 3, H, W) -> (F, 3, S, S), along the long side, `axis`, only the S pixels in the middle, by a product with the weights
     of the filter. Columns come before rows and are rounded between, as for a whole picture.
     """
-    length, resized = graph.op("Cast", long, to=11), graph.op("Cast", resized_long, to=11)
+    length, resized = graph.op("Cast", long, to=DOUBLE), graph.op("Cast", resized_long, to=DOUBLE)
     double = partial(graph.constant, dtype=np.float64)
     scale = graph.op("Div", length, resized)
     stretch = graph.op("Max", scale, double([1]))
     reach = graph.op("Mul", stretch, double([2]))
     first = graph.op("Div", graph.op("Sub", resized_long, graph.constant([side])), graph.constant([2]))
-    places = graph.op("Add", graph.op("Cast", first, to=11), double(np.arange(side) + 0.5))
+    places = graph.op("Add", graph.op("Cast", first, to=DOUBLE), double(np.arange(side) + 0.5))
     centers = graph.op("Mul", places, scale)  # (S,)
     begins = graph.op("Floor", graph.op("Add", graph.op("Sub", centers, reach), double([0.5])))
     ends = graph.op("Floor", graph.op("Add", graph.op("Add", centers, reach), double([0.5])))
@@ -220,16 +222,16 @@ def _resize_center(graph: Graph, pictures: str, side: int, axis: int, long: str,
     is_inside = graph.op("And", graph.op("GreaterOrEqual", pixels, begins), graph.op("Less", pixels, ends))
     weights = graph.op("Where", is_inside, _cubic(graph, distance), double([0]))  # (S, P)
     weights = graph.op("Div", weights, graph.op("ReduceSum", weights, column, keepdims=1))
-    weights = graph.op("Cast", weights, to=1)
+    weights = graph.op("Cast", weights, to=FLOAT)
 
-    bounds = [graph.op("Unsqueeze", graph.op("Cast", bound, to=7), graph.constant([0])) for bound in (begin, end)]
+    bounds = [graph.op("Unsqueeze", graph.op("Cast", bound, to=INT64), graph.constant([0])) for bound in (begin, end)]
     middle = graph.op("Slice", pictures, *bounds, graph.constant([axis]))
     if axis == 3:
-        columns = graph.op("MatMul", graph.op("Cast", middle, to=1), graph.op("Transpose", weights, perm=[1, 0]))
+        columns = graph.op("MatMul", graph.op("Cast", middle, to=FLOAT), graph.op("Transpose", weights, perm=[1, 0]))
         return _resize(graph, _to_grey_levels(graph, columns), graph.constant([side, side]))
     size = graph.op("Concat", _size(graph, middle, 2), graph.constant([side]), axis=0)
     columns = _resize(graph, middle, size)
-    return _to_grey_levels(graph, graph.op("MatMul", weights, graph.op("Cast", columns, to=1)))
+    return _to_grey_levels(graph, graph.op("MatMul", weights, graph.op("Cast", columns, to=FLOAT)))
 
 
 def _cubic(graph: Graph, distance: str) -> str:
@@ -254,7 +256,7 @@ def _rounded(graph: Graph, values: str) -> str:
 def _to_grey_levels(graph: Graph, values: str) -> str:
     """float32 -> uint8"""
     bounds = (graph.constant(bound, np.float32) for bound in (0, 255))
-    return graph.op("Cast", graph.op("Clip", _rounded(graph, values), *bounds), to=2)
+    return graph.op("Cast", graph.op("Clip", _rounded(graph, values), *bounds), to=UINT8)
 
 
 def _resize_padded(graph: Graph, frames: str, side: int, color: Sequence[int]) -> str:
