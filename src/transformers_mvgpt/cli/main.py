@@ -24,6 +24,7 @@ from .error_lines import one_line
 from .evaluate import evaluate
 from .export_gguf import export_gguf
 from .export_hub import export_hub
+from .export_onnx import export_onnx
 from .merge import merge
 from .recipe_help import TrainCommand, first_sentence
 from .serve import serve
@@ -102,6 +103,7 @@ for command in (
     evaluate,
     convert,
     export_hub,
+    export_onnx,
     export_gguf,
     assemble,
     train,

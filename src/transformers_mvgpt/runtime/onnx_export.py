@@ -3,14 +3,19 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ..compat.safetensors_files import full_disk_is_named
+from ..conversion.card_metadata import CARD_FILE
 from ..conversion.code_closure import is_own_code
+from ..conversion.hub_export import check_nothing_private, take_out_private_sources
 from ..conversion.loading import LoadedModel, load_model
+from ..conversion.model_card import check_card
 from ..conversion.native_folder import OnProgress, is_native_file
 from ..conversion.target_folder import check_target, replacing
 from .driver_files import driver_files
@@ -19,7 +24,11 @@ from .driver_files import driver_files
 # Where the graphs are, as in transformers.js' repositories.
 ONNX_FOLDER = "onnx"
 _STEMS = ("preprocess", "vision_encoder", "image_encoder", "embed_tokens", "decoder_model_merged")
-_ONNX_FILES = re.compile(rf"({'|'.join(_STEMS)})(_[a-z0-9]+)?\.onnx(_data)?")
+_OWN_IN_FOLDERS = {
+    ONNX_FOLDER: re.compile(rf"({'|'.join(_STEMS)})(_[a-z0-9]+)?\.onnx(_data)?"),
+    "__pycache__": re.compile(r"mvgpt_onnx.*\.pyc"),
+}
+_WRITING = "Writing and checking ONNX files"
 
 
 def export_onnx(
@@ -50,7 +59,7 @@ def export_onnx(
             Called with a step, and how much of how much of it is done.
 
     Raises:
-        FileExistsError: if something is in `target` that must not be replaced.
+        FileExistsError: if something is in `target` that must not be replaced, an edited model card included.
         ImportError: without onnx, onnxruntime and onnxscript.
         OSError: if a part of the model is to be found nowhere, or `target` cannot be written.
         ValueError: if a precision is unknown, parts do not fit each other, or the model has something that cannot be exported.
@@ -58,15 +67,15 @@ def export_onnx(
     """
     source, target = os.fspath(source), Path(target)
     report = on_progress or (lambda step, completed, total: None)
-    _check_installed()
-    from .onnx_decoder import check_language_model, decoder_graph
-    from .onnx_graphs import encoder_graphs, write_traced
-    from .onnx_precisions import check_precisions, embeddings_graph, suffix
-    from .onnx_preprocessing import preprocessing_graph
+    check_installed()
+    from .onnx_card import make_onnx_card
+    from .onnx_decoder import check_language_model
+    from .onnx_precisions import check_precisions
 
     precisions = check_precisions(precisions)
     with replacing(target) as folder:
         check_target(target, source, overwrite, _is_own_file)
+        check_card(target / CARD_FILE)
         report(f"Loading {source}", 0, 1)
         loaded = load_model(source, {}, None if base_model is None else os.fspath(base_model), torch.float32)
         report(f"Loading {source}", 1, 1)
@@ -74,26 +83,60 @@ def export_onnx(
         check_language_model(model.model.language_model)
         onnx_folder = folder / ONNX_FOLDER
         onnx_folder.mkdir()
-        encoders = encoder_graphs(model)
-        step, total = "Writing ONNX files", 1 + len(encoders) + 2 * len(precisions)
-        report(step, 0, total)
         with full_disk_is_named(target):
             _write_files(folder, loaded)
-            preprocessing_graph(model, loaded.processor).save(onnx_folder / "preprocess.onnx")
-            report(step, 1, total)
-            for completed, (stem, traced) in enumerate(encoders.items(), start=2):
-                write_traced(traced, onnx_folder / f"{stem}.onnx")
-                report(step, completed, total)
-            for number, precision in enumerate(precisions):
-                ending, completed = f"{suffix(precision)}.onnx", 1 + len(encoders) + 2 * number
-                embeddings = embeddings_graph(model.get_input_embeddings(), precision)
-                embeddings.save(onnx_folder / f"embed_tokens{ending}")
-                report(step, completed + 1, total)
-                decoder_graph(model, precision).save(onnx_folder / f"decoder_model_merged{ending}")
-                report(step, completed + 2, total)
+            files = list(_files(onnx_folder, loaded, precisions))
+            for completed, write in enumerate(files):
+                report(_WRITING, completed, len(files))
+                write()
+            report(_WRITING, len(files), len(files))
+            card = make_onnx_card(model, onnx_folder, source, target.absolute().name, precisions)
+            card.save(folder / CARD_FILE)
+        check_nothing_private(folder, source)
 
 
-def _check_installed() -> None:
+def _files(folder: Path, loaded: LoadedModel, precisions: Iterable[str]) -> Iterator[Callable[[], None]]:
+    """For each file a function that writes it, and runs it beside the model."""
+    from .onnx_checks import FileCheck
+    from .onnx_decoder import decoder_graph
+    from .onnx_graphs import encoder_graphs, write_traced
+    from .onnx_precisions import embeddings_graph, suffix
+    from .onnx_preprocessing import preprocessing_graph
+
+    model: Any = loaded.model
+    check = FileCheck(folder, model)
+
+    def write_preprocessing() -> None:
+        preprocessing_graph(model, loaded.processor).save(folder / "preprocess.onnx")
+        check.preprocessing(loaded.processor)
+
+    def write_encoder(stem: str, traced: Any) -> None:
+        write_traced(traced, folder / f"{stem}.onnx")
+        check.encoder(stem, traced)
+
+    def write_embeddings(precision: str) -> None:
+        file = f"embed_tokens{suffix(precision)}.onnx"
+        embeddings_graph(model.get_input_embeddings(), precision).save(folder / file)
+        check.embeddings(file, precision)
+
+    def write_decoder(precision: str) -> None:
+        file = f"decoder_model_merged{suffix(precision)}.onnx"
+        decoder_graph(model, precision).save(folder / file)
+        check.decoder(file, precision)
+
+    yield write_preprocessing
+    for stem, traced in encoder_graphs(model).items():
+        yield partial(write_encoder, stem, traced)
+    for precision in precisions:
+        yield partial(write_embeddings, precision)
+        yield partial(write_decoder, precision)
+
+
+def check_installed() -> None:
+    """
+    Raises:
+        ImportError: without what an export needs.
+    """
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
@@ -107,6 +150,7 @@ def _check_installed() -> None:
 def _write_files(folder: Path, loaded: LoadedModel) -> None:
     """All that a model has but its weights, and the driver."""
     model = loaded.model
+    take_out_private_sources(loaded)
     model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(folder)
     model.generation_config.save_pretrained(folder)
@@ -116,7 +160,7 @@ def _write_files(folder: Path, loaded: LoadedModel) -> None:
 
 
 def _is_own_file(file: Path) -> bool:
-    """Whether an export writes such a file or folder."""
-    if file.name == ONNX_FOLDER and file.is_dir():
-        return all(_ONNX_FILES.fullmatch(inner.name) for inner in file.iterdir())
-    return is_native_file(file) or is_own_code(file)
+    """Whether an export writes such a file or folder, or Python when the driver in it runs."""
+    if file.is_dir() and file.name in _OWN_IN_FOLDERS:
+        return all(_OWN_IN_FOLDERS[file.name].fullmatch(inner.name) for inner in file.iterdir())
+    return is_native_file(file) or file.name == CARD_FILE or is_own_code(file)

@@ -4,11 +4,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 
 # What onnxruntime 1.17 and onnxruntime-web take too.
@@ -20,6 +19,9 @@ FLOAT, FLOAT16, DOUBLE = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOU
 UINT8, INT64, BOOL = TensorProto.UINT8, TensorProto.INT64, TensorProto.BOOL
 # One message of protobuf, which a file without external data is, has less than 2 GiB.
 MAX_FILE_BYTES = 2**31 - 2**26
+_IR_VERSION = 9
+# Numbers of fields: the graph in a model, a weight in a graph, and its numbers in a weight
+_GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9
 # Smaller tensors stay in the file itself.
 _MIN_EXTERNAL_BYTES = 1024
 
@@ -101,26 +103,39 @@ class Graph:
 
     def save(self, file: Path) -> None:
         """
-        Writes the graph, with its weights in a file beside it, `<name>_data`, if there are 2 GB of them.
+        Writes the graph, with its weights in a file beside it, `<name>_data`, if there are 2 GB of them. No more than one weight is held
+        at a time.
 
         Raises:
             OSError: if it cannot be written.
         """
-        graph = self._proto()
-        num_bytes = sum(weight.num_bytes for weight in self._weights.values())
-        if num_bytes < MAX_FILE_BYTES:
-            for weight in self._weights.values():
-                graph.initializer.append(numpy_helper.from_array(weight.make(), weight.name))
-        else:
-            with file.with_name(f"{file.name}_data").open("wb") as data:
-                for weight in self._weights.values():
-                    graph.initializer.append(_written(weight, data, file.name))
-        domains = {node.domain for node in self._nodes}
         opsets = [helper.make_opsetid("", OPSET)]
-        opsets += [helper.make_opsetid(MICROSOFT, 1)] if MICROSOFT in domains else []
-        model = helper.make_model(graph, opset_imports=opsets, producer_name="transformers-mvgpt")
-        model.ir_version = 9
-        file.write_bytes(model.SerializeToString())
+        if any(node.domain == MICROSOFT for node in self._nodes):
+            opsets.append(helper.make_opsetid(MICROSOFT, 1))
+        graph = self._proto()
+        model = helper.make_model(
+            graph, opset_imports=opsets, producer_name="transformers-mvgpt", ir_version=_IR_VERSION
+        )
+        model.ClearField("graph")
+        weights = list(self._weights.values())
+        inside = weights
+        if sum(weight.num_bytes for weight in weights) >= MAX_FILE_BYTES:
+            outside = [weight for weight in weights if weight.num_bytes >= _MIN_EXTERNAL_BYTES]
+            inside = [weight for weight in weights if weight.num_bytes < _MIN_EXTERNAL_BYTES]
+            with file.with_name(f"{file.name}_data").open("wb") as data:
+                graph.initializer.extend([_write_outside(weight, data, f"{file.name}_data") for weight in outside])
+        body = graph.SerializeToString()
+        heads = [_tensor(weight).SerializeToString() for weight in inside]
+        lengths = [
+            len(head) + len(_field(_RAW_DATA, weight.num_bytes)) + weight.num_bytes
+            for head, weight in zip(heads, inside, strict=True)
+        ]
+        num_bytes = len(body) + sum(len(_field(_INITIALIZER, length)) + length for length in lengths)
+        with file.open("wb") as stream:
+            stream.write(model.SerializeToString() + _field(_GRAPH, num_bytes) + body)
+            for weight, head, length in zip(inside, heads, lengths, strict=True):
+                stream.write(_field(_INITIALIZER, length) + head + _field(_RAW_DATA, weight.num_bytes))
+                stream.write(_bytes_of(weight))
 
     def _proto(self) -> Any:
         return helper.make_graph(self._nodes, self.name, self._inputs, self._outputs)
@@ -138,20 +153,34 @@ def _value_info(name: str, dtype: type | np.dtype, shape: Sequence[int | str]) -
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), list(shape))
 
 
-def _written(weight: _Weight, data: Any, file_name: str) -> Any:
+def _tensor(weight: _Weight) -> Any:
+    """A weight without its numbers."""
+    return TensorProto(name=weight.name, data_type=helper.np_dtype_to_tensor_dtype(weight.dtype), dims=weight.shape)
+
+
+def _bytes_of(weight: _Weight) -> memoryview:
+    array = weight.make()
+    assert array.shape == weight.shape and array.dtype == weight.dtype, weight.name
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def _write_outside(weight: _Weight, data: BinaryIO, file_name: str) -> Any:
     """Writes a weight to the file of external data, and says where it is."""
-    if weight.num_bytes < _MIN_EXTERNAL_BYTES:
-        return numpy_helper.from_array(weight.make(), weight.name)
     # as onnxruntime maps it into memory
     data.write(b"\0" * (-data.tell() % 4096))
-    tensor = TensorProto(
-        name=weight.name,
-        data_type=helper.np_dtype_to_tensor_dtype(weight.dtype),
-        dims=weight.shape,
-        data_location=TensorProto.EXTERNAL,
-    )
-    place = {"location": f"{file_name}_data", "offset": data.tell(), "length": weight.num_bytes}
+    tensor = _tensor(weight)
+    tensor.data_location = TensorProto.EXTERNAL
+    place = {"location": file_name, "offset": data.tell(), "length": weight.num_bytes}
     for key, value in place.items():
-        tensor.external_data.append(onnx.StringStringEntryProto(key=key, value=str(value)))
-    data.write(np.ascontiguousarray(weight.make()).data)
+        tensor.external_data.add(key=key, value=str(value))
+    data.write(_bytes_of(weight))
     return tensor
+
+
+def _field(number: int, num_bytes: int) -> bytes:
+    """What stands before the bytes of a field in a message of protobuf."""
+    key, length = 8 * number + 2, b""
+    while num_bytes >= 128:
+        length += bytes([num_bytes % 128 + 128])
+        num_bytes //= 128
+    return bytes([key]) + length + bytes([num_bytes])
