@@ -40,6 +40,8 @@ def test_what_is_read(folder):
     assert read.generation_config["eos_token_id"] == 536
     change(folder / "config.json", text_config__rope_parameters__factor=4.0)
     assert ExportedFolder(folder).context_length == 4096
+    change(folder / "config.json", text_config__rope_parameters="absurd")
+    assert ExportedFolder(folder).context_length == 1024
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,13 @@ def test_damaged_tokenizers(folder):
         (folder / "tokenizer.json").write_text(content)
         with pytest.raises(ValueError, match=r"tokenizer.json is damaged: it is no tokenizer .*Copy it again"):
             PromptTokens(ExportedFolder(folder))
+
+
+def test_large_tokenizers(folder):
+    with (folder / "tokenizer.json").open("r+b") as file:
+        file.truncate(1 << 30)  # a file with a hole
+    with pytest.raises(ValueError, match="tokenizer.json has 1,073,741,824 bytes; at most 268,435,456 are read"):
+        PromptTokens(ExportedFolder(folder))
 
 
 def test_missing_files(folder):

@@ -26,10 +26,7 @@ def read_json_object(path: str | os.PathLike) -> dict[str, Any]:
     Raises:
         ValueError: if the file holds no JSON object, or more than any file of a model's folder.
     """
-    if (size := os.path.getsize(path)) > _MAX_BYTES:
-        raise ValueError(
-            f"{shorten(os.fspath(path))} has {size:,} bytes; at most {_MAX_BYTES:,} are read. It is none of a model's files."
-        )
+    check_json_size(path)
     try:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
@@ -42,6 +39,17 @@ def read_json_object(path: str | os.PathLike) -> dict[str, Any]:
             f"{shorten(os.fspath(path))} must hold a JSON object, not {shorten(repr(content))}. Copy it again."
         )
     return content
+
+
+def check_json_size(path: str | os.PathLike) -> None:
+    """
+    Raises:
+        ValueError: if a file is larger than any JSON file of a model's folder.
+    """
+    if (size := os.path.getsize(path)) > _MAX_BYTES:
+        raise ValueError(
+            f"{shorten(os.fspath(path))} has {size:,} bytes; at most {_MAX_BYTES:,} are read. It is none of a model's files."
+        )
 
 
 def check_json_files(folder: str | os.PathLike) -> None:

@@ -123,7 +123,8 @@ class ExportedFolder:
         self.hidden_size = number("hidden_size", 1_000_000)
         self.vocab_size = number("vocab_size", 100_000_000)
         self.context_length = number("max_position_embeddings", _MAX_NUMBER)
-        factor = (text_config.get("rope_parameters") or {}).get("factor")
+        rope = text_config.get("rope_parameters")
+        factor = rope.get("factor") if isinstance(rope, dict) else None
         if isinstance(factor, (int, float)) and 1 <= factor <= 1000:
             self.context_length = int(self.context_length * factor)
         self._read_processor(self._json("processor_config.json"))

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..processing.chat_messages import map_messages, normalize_chat, texts_of
 from ..processing.control_tokens import ControlTokens
+from ..processing.processor_files import check_json_size
 from ..video.limits import shorten
 from .onnx_folder import ExportedFolder
 from .prompt_text import render_prompt, template_variables
@@ -42,6 +43,7 @@ class PromptTokens:
         self._family, self._num_tokens = folder.family, folder.num_tokens
         self._chat_template = folder.chat_template
         path = folder.file("tokenizer.json")
+        check_json_size(path)
         try:
             self._backend = Tokenizer.from_file(str(path))
         except Exception as error:  # the library's own kinds have no common base
