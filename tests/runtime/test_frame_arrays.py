@@ -170,7 +170,9 @@ def write_images(folder: Path) -> dict[str, int]:
         picture.save(folder / f"turned_{orientation}.png", exif=exif)
     # as cameras have it
     exif[274] = 6
-    picture.save(folder / "turned.jpg", exif=exif, subsampling=0)
+    blocks = np.random.default_rng(0).integers(0, 256, (7, 10, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+    Image.fromarray(blocks).save(folder / "turned.jpg", exif=exif, subsampling="4:2:0")
+    Image.fromarray(blocks).save(folder / "lossy.webp")
     picture.save(folder / "turned.webp", exif=exif, lossless=True)
     exif[274] = 3
     picture.save(folder / "turned.tiff", exif=exif)
@@ -181,7 +183,7 @@ def write_images(folder: Path) -> dict[str, int]:
     picture.convert("L").save(folder / "gray.jpg")
     picture.convert("1").save(folder / "bits.png")
     picture.save(folder / "plain.bmp")
-    return {path.name: 2 if path.suffix == ".jpg" else 1 for path in sorted(folder.iterdir())}
+    return {path.name: 2 if path.name in ("turned.jpg", "lossy.webp") else 1 for path in sorted(folder.iterdir())}
 
 
 def test_images_without_pillow(tmp_path):

@@ -62,7 +62,7 @@ def read_picture_with_pyav(source: VideoSource, limits: UntrustedInput) -> np.nd
             if is_mp4:
                 orientation = read_orientation(frame, source.title)
             limits.check_size(source.title, frame.width, frame.height)
-            picture = orientation.apply(rgb_picture(frame))
+            picture = orientation.apply(rgb_picture(_with_colors_between(frame)))
     except (av.FFmpegError, _NoPicture) as error:
         reason = getattr(error, "strerror", None) or "there is no picture in it"
         raise ValueError(
@@ -87,3 +87,10 @@ def _first_frame(av: Any, data: bytes, title: str, limits: UntrustedInput) -> An
         for frame in container.decode(stream):
             return frame
         raise _NoPicture
+
+
+def _with_colors_between(frame: Any) -> Any:
+    """A picture with fewer colors than pixels (4:2:0) gets those between by interpolation, as Pillow's libraries do, not by repetition."""
+    full = {"yuvj420p": "yuvj444p", "yuvj422p": "yuvj444p", "yuv420p": "yuv444p", "yuv422p": "yuv444p"}
+    wanted = full.get(frame.format.name)
+    return frame if wanted is None else frame.reformat(format=wanted, interpolation="BILINEAR")
