@@ -1,8 +1,14 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """`mvgpt web`: what it passes on, and what it says where it cannot."""
 
+import json
+import subprocess
+import sys
+
+import pytest
 from typer.testing import CliRunner
 
+from browsers import WEB_PACKAGES, find_chromium
 from transformers_mvgpt.cli.main import app
 
 
@@ -39,3 +45,17 @@ def test_what_goes_wrong_is_a_line(tmp_path):
     assert result.stderr == (
         f"Error: {tmp_path} is not empty: choose another folder, or let it be replaced (`--overwrite`).\n"
     )
+
+
+@pytest.mark.slow
+def test_the_small_model_is_exported(tmp_path):
+    """By the command as it is."""
+    find_chromium()
+    arguments = ["web", "--static", str(tmp_path / "page"), "--vendored", str(WEB_PACKAGES)]
+    result = subprocess.run(
+        [sys.executable, "-m", "transformers_mvgpt.cli", *arguments], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    settings = json.loads((tmp_path / "page" / "page.json").read_text())
+    assert settings["title"] == "A small Mobile-VideoGPT, trained on drawn shapes,"
+    assert (tmp_path / "page" / "model" / "onnx" / "decoder_model_merged.onnx").is_file()

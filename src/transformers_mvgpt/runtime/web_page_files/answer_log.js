@@ -1,6 +1,8 @@
 // Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 // Questions and answers, the newest first. A screen reader hears an answer when it is whole.
 
+const readable = (milliseconds) => (milliseconds < 995 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`);
+
 export class AnswerLog {
   #log;
 
@@ -31,7 +33,7 @@ export class AnswerLog {
       },
       end(text, isStopped) {
         said.textContent = text || "(no answer)";
-        how.textContent = `${isStopped ? "stopped after" : ""} ${((performance.now() - begin) / 1000).toFixed(1)} s`.trim();
+        how.textContent = `${isStopped ? "stopped after" : "in"} ${readable(performance.now() - begin)}`;
         article.setAttribute("aria-busy", "false");
       },
       remove() {

@@ -7,8 +7,8 @@ import { ChatTokens } from "./tokens.js";
 import { VisualEncoder } from "./visual_encoder.js";
 
 const MAX_NEW_TOKENS = 1024;
-// What takes frames of any size computes in whole and in double numbers, for which a GPU is not made.
-const ON_CPU = new Set(["preprocess"]);
+// Preprocessing computes in whole and in double numbers, for which a GPU is not made; nor is it for a scan, a loop of many small steps.
+const isForCpu = (name, modelType) => name === "preprocess" || (name === "visionEncoder" && modelType === "mobile_videogpt");
 
 export class VideoModel {
   /** Of what `ModelFolder.fetchAll` gives. */
@@ -16,7 +16,8 @@ export class VideoModel {
     const made = {};
     for (const [name, bytes] of Object.entries(graphs)) {
       const keptOnDevice = name === "decoder" ? presentNames(settings.config) : [];
-      made[name] = await Graph.create(ON_CPU.has(name) ? "wasm" : device, bytes, { keptOnDevice, fetchExternal });
+      const place = isForCpu(name, settings.config.model_type) ? "wasm" : device;
+      made[name] = await Graph.create(place, bytes, { keptOnDevice, fetchExternal });
     }
     return new VideoModel(settings, made);
   }

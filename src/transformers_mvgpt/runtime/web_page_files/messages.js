@@ -17,9 +17,11 @@ export function showStatus(text, done, all) {
   }
 }
 
-/** A sentence about what went wrong; the empty text takes it away. */
-export function showAlert(text) {
-  const alert = byId("alert");
-  alert.hidden = !text;
-  alert.textContent = text;
+/** A sentence about what went wrong, with the visual or, as "ask-alert", with the question. The empty text takes both away. */
+export function showAlert(text, place = "alert") {
+  for (const id of ["alert", "ask-alert"]) {
+    const alert = byId(id);
+    alert.textContent = id === place ? text : "";
+    alert.hidden = !alert.textContent;
+  }
 }

@@ -24,6 +24,7 @@ let latest = 0;
 let isReading = false;
 let isAnswering = false;
 let hasVisual = false;
+let recording;
 
 const settings = await (await fetch("page.json")).json();
 const isOwnModel = !parameters.get("model");
@@ -67,7 +68,7 @@ async function loadModel() {
   showStatus("The model is being prepared.", 0);
   client = new ModelClient((name) => folder.fetchExternal(name, () => {}));
   describeDevice(await client.load(files, parameters.get("device")));
-  showStatus(hasVisual ? "" : `Ready. Choose a ${rule ? "video" : "picture"}.`);
+  showStatus(`Ready. Choose a ${rule ? "video" : "picture"}.`);
 }
 
 /** What can be done now. */
@@ -81,9 +82,11 @@ function updateControls() {
 function beginVisual() {
   const number = ++latest;
   if (isAnswering) client.stop();
+  recording?.abort();
   hasVisual = false;
   isReading = true;
   showAlert("");
+  showStatus(`The ${rule === null ? "picture" : "video"} is being opened.`, 0);
   frameList.clear();
   answers.clear();
   byId("seen").hidden = byId("examples").hidden = true;
@@ -105,6 +108,7 @@ function showVisual(element, blob) {
 /** Shows the model the frames that `frames` yields, as one video or image. */
 async function readVisual(kind, frames, number, isLatest) {
   await ready;
+  if (!isLatest()) return;
   await client.reset();
   let count = 0;
   showStatus(kind === "video" ? "The frames are being read." : "The picture is being read.", 0, number);
@@ -129,6 +133,7 @@ async function reading(isLatest, read) {
     await read();
   } catch (error) {
     if (!isLatest()) return;
+    showVisual("stage-hint");
     showAlert(error.message);
     showStatus("");
   } finally {
@@ -182,14 +187,14 @@ function useClip() {
   });
 }
 
-let recording;
-
 async function openCamera() {
   showAlert("");
   try {
     await ready;
+    byId("record").disabled = true;
     showVisual("camera");
     await camera.open(byId("viewfinder"));
+    byId("record").disabled = false;
     byId("record").focus();
   } catch (error) {
     closeCamera();
@@ -231,7 +236,7 @@ async function ask(event) {
   if (isAnswering || byId("ask").disabled) return;
   const question = byId("question").value.trim();
   if (!question) {
-    showAlert("The question is empty: write what you want to know.");
+    showAlert("The question is empty: write what you want to know.", "ask-alert");
     byId("question").focus();
     return;
   }
@@ -240,14 +245,15 @@ async function ask(event) {
   updateControls();
   showStatus("The model answers.", 0);
   const answer = answers.add(question);
+  const about = latest;
   try {
     const { text, isStopped } = await client.answer(question, answer.show);
     answer.end(text, isStopped);
-    showStatus("Ready for another question.");
+    if (about === latest) showStatus("Ready for another question.");
     byId("question").select();
   } catch (error) {
     answer.remove();
-    showAlert(error.message);
+    showAlert(error.message, "ask-alert");
     showStatus("");
   } finally {
     isAnswering = false;
