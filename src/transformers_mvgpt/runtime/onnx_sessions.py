@@ -70,8 +70,6 @@ class OnnxSessions:
         self._options = onnxruntime.SessionOptions()
         self._options.log_severity_level = _ERRORS_ONLY
         self._options.intra_op_num_threads = num_threads or 0
-        # graphs are chains, and the memory between their runs is better free
-        self._options.enable_cpu_mem_arena = False
         self._sessions: dict[str, Any] = {}
 
     def open(self, name: str) -> Any:
