@@ -114,6 +114,35 @@ def test_interrupted(device_folder, monkeypatch, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def run_as_command(folder: Path, before: str) -> subprocess.CompletedProcess:
+    code = f"import runpy, sys\nsys.path.insert(0, sys.argv[1])\n{before}\nrunpy.run_path(sys.argv.pop(1) + '/mvgpt_onnx.py', run_name='__main__')"
+    command = [sys.executable, "-c", code, str(folder), str(CLIP), QUESTION]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_a_package_that_is_missing(device_folder):
+    result = run_as_command(device_folder, "sys.modules['onnxruntime'] = None")
+    assert result.returncode == 1 and result.stdout == ""
+    assert re.fullmatch(
+        r"Error: Exported models need onnxruntime, which does not load .*: `pip install onnxruntime`\.\n",
+        result.stderr,
+    )
+
+
+def test_interrupted_while_it_loads(device_folder):
+    # onnxruntime makes an ImportError of it
+    before = (
+        "class Stop:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'onnxruntime':\n"
+        "            try:\n                raise KeyboardInterrupt\n"
+        "            except KeyboardInterrupt as error:\n                raise ImportError('initialization failed') from error\n"
+        "sys.meta_path.insert(0, Stop())"
+    )
+    result = run_as_command(device_folder, before)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
+
+
 def test_names_and_imports_of_the_files():
     files = driver_files()
     assert files["mvgpt_onnx.py"].startswith("# Copyright")

@@ -14,13 +14,25 @@ import sys
 from collections.abc import Sequence
 from itertools import chain
 
-from ..processing.answer_tags_tinyllava import answer_of
-from ..video.error_text import describe_error, limits_as_option
-from ..video.limit_values import parse_limits
-from ..video.limits import UntrustedInput
-from .onnx_folder import PRECISIONS
-from .onnx_video_chat import OnnxVideoChat
-from .onnx_visuals import EncodedVideo
+
+def _is_interruption(error: BaseException | None) -> bool:
+    """Whether somebody stopped it, also where a library made another error of that."""
+    return error is not None and (isinstance(error, KeyboardInterrupt) or _is_interruption(error.__context__))
+
+
+try:
+    from ..processing.answer_tags_tinyllava import answer_of
+    from ..video.error_text import describe_error, limits_as_option
+    from ..video.limit_values import parse_limits
+    from ..video.limits import UntrustedInput
+    from .onnx_folder import PRECISIONS
+    from .onnx_video_chat import OnnxVideoChat
+    from .onnx_visuals import EncodedVideo
+except (ImportError, KeyboardInterrupt) as error:
+    if __name__ != "__main__":
+        raise
+    # the command has no traceback
+    sys.exit(130 if _is_interruption(error) else f"Error: {error}")
 
 
 def main(arguments: Sequence[str] | None = None, folder: str | os.PathLike | None = None) -> int:

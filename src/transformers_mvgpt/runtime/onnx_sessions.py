@@ -14,7 +14,9 @@ from .onnx_folder import ExportedFolder
 try:
     import onnxruntime
 except ImportError as error:
-    raise ImportError("Exported models need onnxruntime: install it with `pip install onnxruntime`.") from error
+    raise ImportError(
+        f"Exported models need onnxruntime, which does not load ({shorten(str(error))}): `pip install onnxruntime`."
+    ) from error
 
 
 _SHORT_NAMES = {
