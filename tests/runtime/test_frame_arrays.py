@@ -199,6 +199,7 @@ small = UntrustedInput(max_pixels_per_frame=80 * 56 - 1)
 print(json.dumps([message(read_image, path, small) for path in {paths}]))
 print(message(read_image, {str(tmp_path / "cut.jpg")!r}))
 print(message(read_image, {str(CLIP)!r}, small))
+print(message(read_image, {paths[0]!r}, UntrustedInput(max_download_bytes=100)))
 print(loaded())
 """
     lines = run_torch_free(code, tmp_path / "read.npz").splitlines()
@@ -213,7 +214,10 @@ print(loaded())
     assert lines[1].startswith(f"ValueError: The image '{tmp_path / 'cut.jpg'}' could not be read: ")
     assert lines[1].endswith("or of a kind that Pillow reads: check that it opens elsewhere, or `pip install pillow`.")
     assert lines[2] == f"ValueError: The image '{CLIP}' is a video. Pass it as one, or an image."
-    assert lines[3] == "[]"
+    assert lines[3].startswith(
+        f"ValueError: The image '{paths[0]}' has more bytes than are taken (100): scale it down, or raise"
+    )
+    assert lines[4] == "[]"
 
 
 def test_without_pyav(monkeypatch):

@@ -2,6 +2,7 @@
 """Size and orientation by the header, as Pillow tells them."""
 
 import struct
+import time
 from io import BytesIO
 
 import numpy as np
@@ -66,6 +67,13 @@ def test_damage_is_no_error(kind: str) -> None:
         changed[noise.integers(2, min(len(data), 200), 8)] = noise.integers(0, 256, 8)
         header = read_picture_header(changed.tobytes())
         assert 1 <= header.orientation <= 8
+
+
+@pytest.mark.parametrize("data", [b"\xff\xd8" + b"\xff" * 50_000_000, encode("png")[:33] + bytes(50_000_000)])
+def test_endless_headers(data: bytes) -> None:
+    start = time.process_time()
+    read_picture_header(data)
+    assert time.process_time() - start < 1
 
 
 def test_others() -> None:

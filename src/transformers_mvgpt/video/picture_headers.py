@@ -20,6 +20,8 @@ class PictureHeader(NamedTuple):
 
 # TIFF's tags, which are EXIF's too
 _WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274
+# Real pictures have some dozens in front of their pixels, but a PNG may have its pixels in many.
+_MAX_PARTS = 100_000
 # JPEG's markers that begin a frame: all from C0 to CF but those of tables
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -49,7 +51,9 @@ def read_picture_header(data: bytes) -> PictureHeader:
 
 def _jpeg(data: bytes) -> PictureHeader:
     position, orientation = 2, 1
-    while data[position] == 0xFF:
+    for _ in range(_MAX_PARTS):
+        if data[position] != 0xFF:
+            break
         marker = data[position + 1]
         if marker == 0xFF:
             position += 1  # a byte that fills up
@@ -88,7 +92,9 @@ def _webp(data: bytes) -> PictureHeader:
 
 def _chunks(data: bytes, start: int, header: str, num_check_bytes: int) -> Iterator[tuple[bytes, bytes]]:
     """Name and content of each."""
-    while start + 8 <= len(data):
+    for _ in range(_MAX_PARTS):
+        if start + 8 > len(data):
+            return
         name, size = struct.unpack_from(header, data, start)
         if isinstance(name, int):
             name, size = size, name

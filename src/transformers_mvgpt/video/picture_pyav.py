@@ -48,7 +48,12 @@ def read_picture_with_pyav(source: VideoSource, limits: UntrustedInput) -> np.nd
     """
     av = importlib.import_module("av")
     with source.open() as file:
-        data = file.read()
+        data = file.read(limits.max_download_bytes + 1)
+    if len(data) > limits.max_download_bytes:
+        raise ValueError(
+            f"{source.title} has more bytes than are taken ({limits.max_download_bytes:,}): scale it down, or raise `max_download_bytes` "
+            "of `untrusted_input=UntrustedInput(...)`."
+        )
     is_mp4 = source.container() == "mp4"
     if is_mp4 and data[8:12] not in _BRANDS:
         raise ValueError(f"{source.title} is a video. Pass it as one, or an image.")
