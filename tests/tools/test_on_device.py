@@ -262,6 +262,12 @@ def test_table_of_speed():
     assert (record["prefill_seconds"], record["rounds"]) == (4.0, 3)
     lines = speed_table(MACHINE, found).splitlines()
     assert lines[0].endswith("commit abc), medians of 3 rounds in which all took turns:")
+    busy = speed_table(
+        MACHINE, [{**each, "load": load} for each, load in zip(found, range(2, 9), strict=True)]
+    ).splitlines()
+    assert "did other work meanwhile (load 2 to 8): ratios" in busy[2] and busy[4:] == lines[2:]
+    quiet = [{**each, "load": 2.5} for each in found]
+    assert speed_table(MACHINE, quiet).splitlines() == lines
     assert lines[4:] == [
         "| PyTorch, bfloat16 | 4.0 s (1.00 x) | 8.0 s (1.00 x) | 12.0 s (1.00 x) | 100 ms (1.00 x) | 3000 MB |  |  |",
         "| onnxruntime, fp32 | 4.0 s | 8.0 s | 12.0 s | 100 ms | 3000 MB | 2600 MB | 2000 MB |",

@@ -90,10 +90,11 @@ def all_bytes(exported: Path, precision: str) -> int:
 
 
 def _run(module: str, *arguments: str) -> dict[str, Any]:
+    """The times that a process writes, with the load of the machine while it ran: processes that wanted a processor, this one included."""
     process = subprocess.run(
         [sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True, check=True, env=_environment()
     )
-    return json.loads(process.stdout.splitlines()[-1])
+    return {**json.loads(process.stdout.splitlines()[-1]), "load": round(os.getloadavg()[0], 1)}
 
 
 def _environment() -> dict[str, str]:
