@@ -16,7 +16,7 @@ OPSET = 20
 MICROSOFT = "com.microsoft"
 # Types that values are cast to
 FLOAT, FLOAT16, DOUBLE = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE
-UINT8, INT64, BOOL = TensorProto.UINT8, TensorProto.INT64, TensorProto.BOOL
+UINT8, INT32, INT64, BOOL = TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL
 # One message of protobuf, which a file without external data is, has less than 2 GiB.
 MAX_FILE_BYTES = 2**31 - 2**26
 _IR_VERSION = 9
@@ -44,12 +44,10 @@ class Graph:
 
     Args:
         name (`str`): of the graph.
-        outer ([`Graph`], *optional*): the graph in which this one is a branch; it may use what is known there.
     """
 
-    def __init__(self, name: str, outer: "Graph | None" = None):
+    def __init__(self, name: str):
         self.name = name
-        self._outer = outer
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
         self._nodes: list[Any] = []
@@ -77,10 +75,9 @@ class Graph:
         """A small tensor that is part of the graph; the same one twice is one."""
         array = np.asarray(value, dtype=dtype)
         key = (str(array.dtype), array.shape, array.tobytes())
-        root = self._root()
-        if key not in root._constants:
-            root._constants[key] = root.weight(f"constant_{len(root._constants)}", array)
-        return root._constants[key]
+        if key not in self._constants:
+            self._constants[key] = self.weight(f"constant_{len(self._constants)}", array)
+        return self._constants[key]
 
     def weight(self, name: str, array: np.ndarray) -> str:
         """A tensor of this name."""
@@ -90,16 +87,8 @@ class Graph:
         self, name: str, shape: Sequence[int], dtype: np.dtype | type, make: Callable[[], np.ndarray]
     ) -> str:
         """A tensor that is made when it is written, and held no longer than that."""
-        self._root()._weights[name] = _Weight(name, tuple(shape), np.dtype(dtype), make)
+        self._weights[name] = _Weight(name, tuple(shape), np.dtype(dtype), make)
         return name
-
-    def branch(self, name: str) -> "Graph":
-        """A graph for one side of an `If`."""
-        return Graph(f"{self.name}_{name}", self)
-
-    def choose(self, condition: str, then: "Graph", otherwise: "Graph") -> str:
-        """What one of two branches gives, by a condition of one element."""
-        return self.op("If", condition, then_branch=then._proto(), else_branch=otherwise._proto())
 
     def save(self, file: Path) -> None:
         """
@@ -140,13 +129,9 @@ class Graph:
     def _proto(self) -> Any:
         return helper.make_graph(self._nodes, self.name, self._inputs, self._outputs)
 
-    def _root(self) -> "Graph":
-        return self if self._outer is None else self._outer._root()
-
     def _new_name(self, op_type: str) -> str:
-        root = self._root()
-        root._num_values += 1
-        return f"{op_type}_{root._num_values}"
+        self._num_values += 1
+        return f"{op_type}_{self._num_values}"
 
 
 def _value_info(name: str, dtype: type | np.dtype, shape: Sequence[int | str]) -> Any:
