@@ -1,7 +1,9 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Native folders of tiny models of the families that read images alone, or videos alone."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from piece_processors import gpt2_tokenizer, llama_tokenizer
@@ -16,14 +18,14 @@ _LAYERS = {"hidden_size": WIDTH, "intermediate_size": 64, "num_hidden_layers": 2
 _ENCODER = {**_LAYERS, "image_size": IMAGE_SIZE, "patch_size": 8}
 
 
-def write_mobilevlm(folder: Path, **config: Any) -> Path:
+def write_mobilevlm(folder: Path, vision_config: Mapping[str, Any] = MappingProxyType({}), **config: Any) -> Path:
     """A MobileVLM V2 of 4 visual tokens, whose `<image>` is the first id that its tokenizer does not use."""
     from transformers_mvgpt import MobileVLMConfig, MobileVLMForConditionalGeneration, MobileVLMProcessor
 
     tokenizer = llama_tokenizer()
     text = {"model_type": "llama", **_LAYERS, "vocab_size": len(tokenizer), "bos_token_id": 1, "eos_token_id": 2}
     settings = {"image_token_id": len(tokenizer), "image_grid_size": 2, **config}
-    made = MobileVLMConfig(vision_config=_ENCODER, text_config=text, **settings)
+    made = MobileVLMConfig(vision_config={**_ENCODER, **vision_config}, text_config=text, **settings)
     return _write(folder, MobileVLMForConditionalGeneration, made, MobileVLMProcessor.from_config(made, tokenizer))
 
 

@@ -68,6 +68,24 @@ def test_logits_are_the_models(tmp_path, folders, language_model):
     np.testing.assert_allclose(logits[0], expected, atol=0.02 * np.abs(expected).max())
 
 
+def test_the_chat_template_is_rendered_alike(tmp_path):
+    import xllamacpp
+
+    export_gguf(CHECKPOINT, tmp_path / "model.gguf")
+    params = xllamacpp.CommonParams()
+    params.model.path, params.n_ctx, params.n_parallel, params.warmup = str(tmp_path / "model.gguf"), 256, 1, False
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    chat = [
+        {"role": "user", "content": "What is in it?"},
+        {"role": "assistant", "content": "a ball"},
+        {"role": "user", "content": "Where?"},
+    ]
+    server = xllamacpp.Server(params)
+    found = server.handle_chat_completions({"messages": chat, "max_tokens": 1, "verbose": True})
+    processor = load_model(str(CHECKPOINT), {}).processor
+    assert found["__verbose"]["prompt"] == processor.apply_chat_template(chat, add_generation_prompt=True)
+
+
 def test_several_types_are_several_files(tmp_path):
     steps = []
     files = export_gguf(

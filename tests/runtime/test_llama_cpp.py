@@ -15,7 +15,8 @@ from transformers_mvgpt.demo import CHECKPOINT, CLIP, CLIP_SEED, make_clip
 from transformers_mvgpt.runtime import llama_library
 from transformers_mvgpt.runtime.gguf_export import GGUF_TYPES as TYPES
 from transformers_mvgpt.runtime.gguf_export import export_gguf
-from transformers_mvgpt.runtime.llama_cpp import LlamaCppLanguageModel
+from transformers_mvgpt.runtime.gguf_header import read_gguf_header
+from transformers_mvgpt.runtime.llama_cpp import LlamaCppLanguageModel, check_belongs
 
 
 def chats(family: str, folder) -> list:
@@ -172,6 +173,28 @@ def test_of_another_tokenizer(file):
         LlamaCppLanguageModel(file, text_config=config, vocabulary={"house": 40})
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("attention.layer_norm_rms_epsilon", float("nan")),
+        ("attention.layer_norm_rms_epsilon", -1.0),
+        ("attention.key_length", 33),
+        ("rope.dimension_count", 31),
+        ("rope.freq_base", 0.0),
+        ("context_length", 0),
+    ],
+)
+def test_absurd_numbers(file, key, value):
+    """llama.cpp would end the process on some of them."""
+    header = read_gguf_header(file)
+    header.fields[f"qwen2.{key}"] = value
+    config = json.loads((CHECKPOINT / "config.json").read_text())["text_config"]
+    with pytest.raises(
+        ValueError, match=rf"x\.gguf has `{key}` {value}, which the folder's language model cannot have"
+    ):
+        check_belongs(header, config, None)
+
+
 def test_damaged_files(file, tmp_path):
     content = file.read_bytes()
     for size in (10, 1000, 9000, len(content) - 200):
@@ -198,7 +221,8 @@ def test_it_needs_neither_torch_nor_transformers(file):
     code = """
 import json, sys
 import numpy as np
-from transformers_mvgpt.runtime.llama_cpp import LlamaCppLanguageModel
+from transformers_mvgpt.runtime.gguf_header import read_gguf_header
+from transformers_mvgpt.runtime.llama_cpp import LlamaCppLanguageModel, check_belongs
 config = json.load(open(sys.argv[2]))["text_config"]
 with LlamaCppLanguageModel(sys.argv[1], text_config=config) as model:
     logits, _ = model.extend(None, [model.embed(np.arange(9))])

@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """A model's language model as a GGUF file, as llama.cpp reads it."""
 
+import logging
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -14,10 +15,14 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..compat.safetensors_files import full_disk_is_named
 from ..conversion.loading import LoadedModel, load_model
+from ..version import __version__
 from ..video.limits import shorten
 from .gguf_header import read_gguf_header
+from .gguf_projector import add_projector, projector_problem, projector_tensors
 from .gguf_vocabulary import Vocabulary, read_vocabulary
 
+
+logger = logging.getLogger(__name__)
 
 GGUF_TYPES = ("f16", "q8_0", "q4_0")
 # By it a file that this package wrote is known.
@@ -39,6 +44,8 @@ def export_gguf(
 ) -> list[Path]:
     r"""
     Writes the language model of a model as a GGUF file: weights, vocabulary, chat template and sizes, as llama.cpp loads it.
+    Of a MobileVLM, also its image encoder and projector, `mmproj-chat.gguf` for `chat.gguf`, with which llama.cpp answers questions
+    about images, if it has that projector.
 
     Args:
         source (`str`):
@@ -71,6 +78,7 @@ def export_gguf(
     _import_gguf()
     target = Path(file)
     targets = {name: target.with_stem(f"{target.stem}-{name}") if len(types) > 1 else target for name in types}
+    projector_path = target.with_name(f"mmproj-{target.name}")
     for path in targets.values():
         _check_target(path, overwrite)
 
@@ -79,10 +87,23 @@ def export_gguf(
     report(f"Loading {source}", 0, 1)
     loaded = load_model(source, {})
     report(f"Loading {source}", 1, 1)
+    written = list(targets.values())
+    if loaded.model.config.model_type == "mobilevlm":
+        if problem := projector_problem(loaded.model.config):
+            logger.warning(
+                "%s is not written, so that llama.cpp alone shows this model no images: it has no projector for %s.",
+                projector_path,
+                problem,
+            )
+        else:
+            _check_target(projector_path, overwrite)
+            with _replacing(projector_path) as unfinished:
+                _write_projector(unfinished, loaded, lambda *step: report(f"Writing {projector_path}", *step))
+            written.append(projector_path)
     for name, path in targets.items():
         with _replacing(path) as unfinished:
             _write_language_model(unfinished, loaded, name, lambda *step, path=path: report(f"Writing {path}", *step))
-    return list(targets.values())
+    return written
 
 
 def _import_gguf() -> Any:
@@ -158,6 +179,22 @@ def _write_language_model(path: Path, loaded: LoadedModel, type_name: str, repor
         writer.close()
 
 
+def _write_projector(path: Path, loaded: LoadedModel, report: Callable[[int, int], None]) -> None:
+    gguf = _import_gguf()
+    writer = gguf.GGUFWriter(path, "clip")
+    try:
+        add_projector(writer, loaded)
+        writer.add_string(_WRITER_KEY, __version__)
+        writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+        tensors = projector_tensors(loaded.model)
+        types = {name: "f16" if tensor.ndim > 1 else "f32" for name, tensor in tensors.items()}
+        # they are added, not multiplied
+        types["v.position_embd.weight"] = "f32"
+        write_tensors(writer, {name: (tensor, types[name]) for name, tensor in tensors.items()}, report)
+    finally:
+        writer.close()
+
+
 def check_language_model(config: PreTrainedConfig) -> None:
     """
     Raises:
@@ -187,8 +224,6 @@ def check_language_model(config: PreTrainedConfig) -> None:
 
 
 def _add_sizes(writer: Any, config: PreTrainedConfig, model: PreTrainedModel) -> None:
-    from ..version import __version__
-
     rope = dict(config.rope_parameters or {})
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     writer.add_type("model")

@@ -2,6 +2,7 @@
 """A language model in a GGUF file, run by llama.cpp: visual tokens come as embeddings, as the text's do."""
 
 import ctypes
+import math
 import os
 import threading
 import weakref
@@ -301,6 +302,7 @@ def check_belongs(header: GGUFHeader, text_config: Mapping[str, Any], vocabulary
             raise ValueError(
                 f"{name} has `{key}` {shorten(repr(value))}, and the folder's `{field}` is {expected}: {advice}."
             )
+    _check_numbers(header, architecture, text_config)
     embedding = header.tensors.get("token_embd.weight")
     expected_shape = (text_config.get("vocab_size"), text_config.get("hidden_size"))
     if embedding is None or embedding.shape != expected_shape:
@@ -314,6 +316,33 @@ def check_belongs(header: GGUFHeader, text_config: Mapping[str, Any], vocabulary
             other = tokens[id] if isinstance(tokens, list) and id < len(tokens) else None
             raise ValueError(
                 f"{name} has {shorten(repr(other))} as token {id}, and the folder's tokenizer has {shorten(repr(token))}: {advice}."
+            )
+
+
+def _check_numbers(header: GGUFHeader, architecture: str, text_config: Mapping[str, Any]) -> None:
+    """
+    What llama.cpp takes without looking at it, and ends the process on.
+
+    Raises:
+        ValueError: if one of these numbers is absurd or another one than the folder's.
+    """
+    num_heads = text_config.get("num_attention_heads")
+    head_dim = text_config.get("head_dim") or (int(text_config["hidden_size"]) // num_heads if num_heads else 0)
+    for key, value in header.fields.items():
+        name = key.removeprefix(f"{architecture}.")
+        if name == key or not isinstance(value, (int, float)):
+            continue
+        is_possible = math.isfinite(value) and value >= 0
+        if name in ("attention.key_length", "attention.value_length"):
+            is_possible = value == head_dim
+        elif name == "rope.dimension_count":
+            is_possible = 0 < value <= head_dim and value % 2 == 0
+        elif name in ("rope.freq_base", "context_length"):
+            is_possible = is_possible and value >= 1
+        if not is_possible:
+            raise ValueError(
+                f"{shorten(str(header.path))} has `{name}` {value}, which the folder's language model cannot have: write it again "
+                "(`mvgpt export-gguf`)."
             )
 
 
