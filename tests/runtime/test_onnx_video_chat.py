@@ -17,9 +17,8 @@ from transformers_mvgpt.runtime import OnnxVideoChat
 
 
 VIDEO_FAMILIES = ["mobile_videogpt", "tinyllava_video"]
-CLIP_SEEDS = (900_200, 900_201)
-# What it makes that a few pixels are rounded the other way.
-GREY_LEVEL = 0.05
+# Of the second one, two frames have nearly equal scores.
+CLIP_SEEDS = (900_200, 900_300)
 OPTIONS = {"width": 128, "height": 128}
 CHAT = [
     {"role": "system", "content": "Be brief."},
@@ -76,10 +75,10 @@ def test_answers_and_frames_are_pytorchs(family, pipes, chats, clips):
         assert chat.ask_many(path, questions) == chat.ask_many(path, questions, batch_size=3) == expected
         assert "".join(chat.stream(path, CHAT)) == original.ask(CHAT)
         encoded = chat.encode(path)
-        np.testing.assert_allclose(encoded.features, original.video.pooler_output[0], atol=GREY_LEVEL)
+        np.testing.assert_allclose(encoded.features, original.video.pooler_output[0], atol=1e-3)
         if family == "mobile_videogpt":
             assert encoded.selected_frames.tolist() == original.video.selected_frames[0].tolist()
-            np.testing.assert_allclose(encoded.frame_scores, original.video.frame_scores[0], rtol=GREY_LEVEL)
+            np.testing.assert_allclose(encoded.frame_scores, original.video.frame_scores[0], rtol=1e-4)
 
 
 def test_answers_about_pictures_are_pytorchs(pipes, chats, pictures):
@@ -110,7 +109,7 @@ def test_segments(family, pipes, chats, clips, options):
     assert encoded.frames_indices == features["video_metadata"][0].frames_indices
     assert encoded.timestamps == pytest.approx(features["video_metadata"][0].timestamps)
     original = VideoChat(pipes[family].model, pipes[family].processor, path, **options)
-    np.testing.assert_allclose(encoded.features, original.video.pooler_output[0], atol=GREY_LEVEL)
+    np.testing.assert_allclose(encoded.features, original.video.pooler_output[0], atol=1e-3)
     assert chats[family].ask(encoded, "What color is it?") == original.ask("What color is it?")
     assert chats[family].ask(path, "What color is it?", **options) == original.ask("What color is it?")
 
