@@ -109,7 +109,7 @@ def _run(
     from ..evaluation.visual_file import check_measurable, default_visual
 
     if quantization is not None:
-        check_quantization(quantization)
+        check_quantization(quantization, device)
     if out is not None:
         for file in (out, out.with_suffix(".png")):
             check_new_file(file, overwrite or resume)

@@ -109,7 +109,7 @@ def evaluate(
         )
     limits = parse_limits(limit)
     if quantization is not None:
-        quantizing.check_quantization(quantization)
+        quantizing.check_quantization(quantization, device)
     check_device(device)
     run = describe_run(
         model,

@@ -91,7 +91,7 @@ class SimpleVisionLanguageModel(lmms):
         if not str(batch_size).isdigit() or int(batch_size) < 1:
             raise ValueError(f"`batch_size` ({shorten(repr(batch_size))}) must be a number from 1 on.")
         if quantization is not None:
-            check_quantization(quantization)
+            check_quantization(quantization, device)
         # one process may answer for long after the others are done
         self.accelerator = Accelerator(kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(weeks=1))])
         if self.accelerator.num_processes < (started := int(os.environ.get("WORLD_SIZE", "1"))):

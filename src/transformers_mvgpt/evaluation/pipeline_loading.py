@@ -20,7 +20,7 @@ def load_pipeline(
     """
     Args:
         model (`str`): folder, or repository on the Hub.
-        quantization (`str`, *optional*): `"int8"` or `"int4"`, of the language model's weights, with torchao.
+        quantization (`str`, *optional*): `"int8"` or `"int4"`, of the language model's weights.
         untrusted_input ([`UntrustedInput`], *optional*): how much is taken of videos and images; those of the processor by default.
         options: of `transformers.pipeline`, such as `device` and `dtype`.
 
@@ -31,7 +31,7 @@ def load_pipeline(
         ValueError, ImportError: as [`quantize_language_model`], before the model is loaded where that can be told.
     """
     if quantization is not None:
-        check_quantization(quantization)
+        check_quantization(quantization, options.get("device"))
     pipe: Any = transformers.pipeline("video-text-to-text", model=os.fspath(model), **options)
     if untrusted_input is not None:
         pipe.processor.untrusted_input = untrusted_input

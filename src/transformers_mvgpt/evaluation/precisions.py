@@ -56,7 +56,7 @@ def compare_precisions(
         untrusted_input ([`UntrustedInput`], *optional*): the limits on videos.
 
     Raises:
-        ImportError: without torchao.
+        ImportError: as [`check_quantization`].
         ValueError, OSError: if the model cannot be read.
     """
     rest = torch.float32 if device.type == "cpu" else torch.bfloat16
@@ -66,7 +66,7 @@ def compare_precisions(
         **{name: (rest, name) for name in QUANTIZATIONS},
     }
     for name in QUANTIZATIONS:
-        check_quantization(name)
+        check_quantization(name, device)
     processor = AutoProcessor.from_pretrained(path)
     processor.untrusted_input = untrusted_input
     costs: list[PrecisionCost] = []

@@ -131,7 +131,7 @@ def measure_speed(
     # of the same arithmetic in plain weights: the counter does not know the products of quantized ones
     with torch.device("meta"):
         plain = type(body.language_model)(config.text_config).to(dtype)
-    flops = count_flops(plain, lambda twin: twin(inputs_embeds=embedded)) + 2 * model.lm_head.weight.numel()
+    flops = count_flops(plain, lambda twin: twin(inputs_embeds=embedded)) + 2 * model.lm_head.in_features * model.lm_head.out_features
     measure("prefill", lambda: eager(prompt, mm_encoder_outputs=given, logits_to_keep=1, use_cache=True), flops)
 
     whole = sum(part.flops for part in parts)
@@ -257,7 +257,7 @@ def _bytes_per_token(model: VisionLanguageForConditionalGeneration, num_cached: 
     weights += model.lm_head.parameters()
     head_size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     cache = 2 * text.num_hidden_layers * text.num_key_value_heads * head_size * num_cached
-    return sum(map(stored_bytes, weights)) + cache * model.lm_head.weight.element_size()
+    return sum(map(stored_bytes, weights)) + cache * model.dtype.itemsize
 
 
 def _recorded_bytes(model: VisionLanguageForConditionalGeneration) -> int | None:

@@ -12,6 +12,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 from ..compat.cache_name import CACHE_NAME
 from .decode_buffer import buffer_of
 from .numba_decode_step import TokenStep, as_array, decode_token
+from .numba_packed_weights import bits_of
 
 
 def decode_step(
@@ -32,6 +33,7 @@ def decode_step(
         attention_mask, position_ids, kwargs: as the language model takes them.
     """
     config, cache = language_model.config, kwargs[CACHE_NAME]
+    first_weight = language_model.layers[0].self_attn.q_proj.weight
     num_cached = cache.get_seq_length()
     if position_ids is None:
         position_ids = torch.tensor([[num_cached]], device="cpu")
@@ -53,6 +55,7 @@ def decode_step(
         capacity=buffer.capacity,
         scaling=language_model.layers[0].self_attn.scaling,
         epsilon=config.rms_norm_eps,
+        bits=bits_of(first_weight) if first_weight.dtype == torch.uint8 else 0,
     )
     hidden = torch.from_numpy(decode_token(step, inputs_embeds.dtype))
     buffer.show(num_cached + 1)

@@ -27,6 +27,8 @@ from .gates import (
 from .numba_attention import WIDEST_HEAD
 from .numba_decode_step import LAYER_WEIGHTS
 from .numba_intrinsics import has_bfloat16_products, has_tile_products
+from .numba_packed_weights import bits_of, packed_shape
+from .quantized_linear import QuantizedLinear, is_packed
 
 
 class Parts(NamedTuple):
@@ -76,7 +78,8 @@ def weights_for_decode_step(
 ) -> list[list[nn.Parameter | None]] | None:
     """
     Whether the compiled decode step does what a language model does for a call: for one token after others of one sequence,
-    where modules have not been changed, quantized or hooked, and nothing but the last hidden state is asked for.
+    where modules have not been changed or hooked, nor quantized by others than [`QuantizedLinear`], and nothing but the last hidden
+    state is asked for.
 
     Returns:
         For each layer its weights in the order of `LAYER_WEIGHTS`, `None` for a bias that there is not. Nothing, if it does not.
@@ -93,18 +96,22 @@ def weights_for_decode_step(
         or not _hides_nothing(attention_mask)
     ):
         return None
-    return weights_of_layers(language_model, parts, inputs_embeds)
+    first = language_model.layers[0].self_attn.q_proj
+    packed_bits = bits_of(first.weight) if type(first) is QuantizedLinear else None
+    return weights_of_layers(language_model, parts, inputs_embeds, packed_bits)
 
 
-def weights_of_layers(language_model: Any, parts: Parts, like: torch.Tensor) -> list[list[nn.Parameter | None]] | None:
+def weights_of_layers(
+    language_model: Any, parts: Parts, like: torch.Tensor, packed_bits: int | None = None
+) -> list[list[nn.Parameter | None]] | None:
     """
     In the order of `LAYER_WEIGHTS`, if all are plain ones of the dtype and device of a tensor, and layers differ in nothing but
-    their weights and their place in the cache.
+    their weights and their place in the cache. With `packed_bits`, those of linear layers are packed instead, in so many bits.
     """
     config = language_model.config
     shapes, weights = _weight_shapes(config), []
     for layer in language_model.layers:
-        of_layer = _weights_of_layer(layer, parts, like, shapes)
+        of_layer = _weights_of_layer(layer, parts, like, shapes, packed_bits)
         if of_layer is None:
             return None
         weights.append(of_layer)
@@ -295,21 +302,26 @@ def _weight_shapes(config: PreTrainedConfig) -> list[tuple[int, ...]]:
 
 
 def _weights_of_layer(
-    layer: Any, parts: Parts, like: torch.Tensor, shapes: list[tuple[int, ...]]
+    layer: Any, parts: Parts, like: torch.Tensor, shapes: list[tuple[int, ...]], packed_bits: int | None
 ) -> list[nn.Parameter | None] | None:
     if not _is_plain_layer(layer, parts):
         return None
+    linear = nn.Linear if packed_bits is None else QuantizedLinear
     weights: list[nn.Parameter | None] = []
     for (*parents, name, kind), shape in zip(_WEIGHT_PATHS, shapes, strict=True):
         # not by attributes, which take as long as all the rest
         module = (layer._modules[parents[0]] if parents else layer)._modules[name]
-        if not is_plain(module, nn.Linear if parents else parts.norm):
+        if not is_plain(module, linear if parents else parts.norm):
             return None
         weight = module._parameters[kind]
         if weight is None:  # a bias
             weights.append(None)
             continue
-        if not is_plain_weight(weight, shape, like):
+        if packed_bits is None or kind == "bias" or not parents:
+            is_expected = is_plain_weight(weight, shape, like)
+        else:
+            is_expected = is_packed(weight) and weight.shape == packed_shape(*shape, packed_bits)
+        if not is_expected:
             return None
         weights.append(weight)
     mlp = layer.mlp._modules

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from .numba_block_intrinsics import block_functions
 from .numba_intrinsics import memory_functions
 
 
@@ -67,7 +68,7 @@ def softplus(value):
 class CompiledFunctions:
     """
     Functions compiled by numba, as attributes: all of them when the first is asked for. They call each other, the functions
-    above and those of `numba_intrinsics.py` in the place of the Python functions of the same names. numba keeps the machine
+    above and those of `numba_intrinsics.py` and `numba_block_intrinsics.py` in the place of the Python functions of the same names. numba keeps the machine
     code of kernels on disk for later processes, as long as none of these files changes.
 
     Args:
@@ -103,8 +104,8 @@ class CompiledFunctions:
     def _compile(self) -> dict[str, Callable]:
         numba = importlib.import_module("numba")  # an import statement would make it a requirement of the remote code
         _log_first_compilation()
-        compiled = {**_scalar_functions(), **memory_functions()}
-        digest = _digest_of_sources([*self._kernels, *self._helpers, exp2, memory_functions])
+        compiled = {**_scalar_functions(), **memory_functions(), **block_functions()}
+        digest = _digest_of_sources([*self._kernels, *self._helpers, exp2, memory_functions, block_functions])
         helpers, kernels = (
             [_copy(function) for function in functions] for functions in (self._helpers, self._kernels)
         )

@@ -10,7 +10,8 @@ The threads share the rows of a matrix and the heads of an attention: each takes
 all are finished. What lies between matrices is done by every thread for itself. A shared vector is written once: a thread that
 comes late finds all of them as they were, and one that never comes is not missed.
 
-Results are rounded to bfloat16 where transformers' modules do it; sums, in float32, may run in another order.
+Results are rounded to bfloat16 where transformers' modules do it; sums, in float32, may run in another order. Matrices may be packed,
+as `numba_packed_weights.py` does it; each thread then writes a vector as their products need it, for itself.
 
 Symbols in the shape comments: N layers, h width, I width inside the MLP, H heads, G heads of keys and values, D width of a
 head, P threads.
@@ -23,6 +24,7 @@ import torch
 
 from .numba_compile import LOG2_E, CompiledFunctions, exp2, silu
 from .numba_intrinsics import array_at, fetch, fetch_add, prefetch, widen
+from .numba_packed_weights import BLOCK_ROWS, floats_of_grouped, group_values, multiply_blocks
 from .threads import share_work
 
 
@@ -57,6 +59,7 @@ class TokenStep(NamedTuple):
         capacity (`int`): tokens for which keys and values, `(G, capacity, D)` in memory, have a place.
         scaling (`float`): of the products of queries and keys.
         epsilon (`float`): of the norms.
+        bits (`int`): of packed matrices: 8 or 4; 0 where they are in the dtype of all else.
     """
 
     addresses: np.ndarray
@@ -70,6 +73,7 @@ class TokenStep(NamedTuple):
     capacity: int
     scaling: float
     epsilon: float
+    bits: int = 0
 
 
 def decode_token(step: TokenStep, dtype: torch.dtype) -> np.ndarray:
@@ -78,7 +82,7 @@ def decode_token(step: TokenStep, dtype: torch.dtype) -> np.ndarray:
 
     Args:
         step ([`TokenStep`]): what to do.
-        dtype (`torch.dtype`): float32 or bfloat16, of everything that has an address.
+        dtype (`torch.dtype`): float32 or bfloat16, of everything that has an address, but for packed matrices.
 
     Returns:
         `np.ndarray` of shape `(h,)`, float32: the hidden state before the last norm.
@@ -88,7 +92,8 @@ def decode_token(step: TokenStep, dtype: torch.dtype) -> np.ndarray:
     num_projected = (step.num_heads + 2 * step.num_key_heads) * head_width
     widths = (num_projected, step.num_heads * head_width, width, step.inner_width, step.inner_width, width)
     shared = [np.empty((num_layers, size), np.float32) for size in widths]
-    own_size = width + step.inner_width + 3 * head_width + step.num_cached + 1
+    grouped_size = floats_of_grouped(max(widths)) if step.bits else 0
+    own_size = width + step.inner_width + 3 * head_width + grouped_size + step.num_cached + 1
     own = np.empty((num_threads, own_size), np.float32)
     counters = _new_counters(num_layers * _COUNTERS_PER_LAYER)
     hidden = np.repeat(step.hidden[None], num_threads, axis=0)
@@ -113,8 +118,8 @@ def multiply_row(weight: torch.Tensor, row: torch.Tensor, bias: torch.Tensor | N
     values, counters = as_array(row), _new_counters(1)
     result = np.empty(weight.shape[0], np.float32)
     bias_address = 0 if bias is None else bias.data_ptr()
-    others = values, result, counters.ctypes.data, num_threads
-    share_work(lambda _: kernel(_like(weight.dtype), weight.data_ptr(), bias_address, *others), range(num_threads))
+    others = values, np.empty(0, np.float32), result, counters.ctypes.data, num_threads
+    share_work(lambda _: kernel(_like(weight.dtype), 0, weight.data_ptr(), bias_address, *others), range(num_threads))
     return torch.from_numpy(result).to(weight.dtype)
 
 
@@ -205,18 +210,32 @@ def _multiply_rows(like, address, x, result, first, last):
         row += one
 
 
-def _multiply(like, address, bias_address, x, result, counter, num_threads):
-    """A thread's part of a matrix times x (+ a bias): of the rows, those that no other has taken."""
+def _group(bits, x, grouped):
+    """Writes a vector as products with packed matrices need it, if they are packed."""
+    if bits != 0:
+        group_values(x, grouped)
+
+
+def _multiply(like, bits, address, bias_address, x, grouped, result, counter, num_threads):
+    """
+    A thread's part of a matrix times x (+ a bias): of the rows, those that no other has taken. A packed matrix needs x in `grouped`.
+    """
     num_rows = result.size
-    most_rows = _CHUNK_BYTES // (x.size * like.itemsize) + 1
-    rows_per_chunk = min(most_rows, num_rows // num_threads + 1) // 4 * 4 + 4
+    row_bytes = x.size * like.itemsize if bits == 0 else x.size * bits // 8 + 1
+    fewest_rows = 4 if bits == 0 else BLOCK_ROWS
+    most_rows = _CHUNK_BYTES // row_bytes + 1
+    rows_per_chunk = min(most_rows, num_rows // num_threads + 1) // fewest_rows * fewest_rows + fewest_rows
     bias = array_at(bias_address, num_rows, like)
     while True:
         first = fetch_add(counter, rows_per_chunk)
         if first >= num_rows:
             break
         last = min(first + rows_per_chunk, num_rows)
-        _multiply_rows(like, address, x, result, first, last)
+        if bits == 0:
+            _multiply_rows(like, address, x, result, first, last)
+        else:
+            last_block = (last + BLOCK_ROWS - 1) // BLOCK_ROWS
+            multiply_blocks(bits, address, x.size, grouped, result, first // BLOCK_ROWS, last_block)
         if bias_address != 0:
             for row in range(first, last):
                 result[row] += widen(bias[row])
@@ -229,9 +248,10 @@ def _wait(counter, total):
         pass
 
 
-def _add_product(like, address, bias_address, x, product, counter, num_threads, hidden):
+def _add_product(like, bits, address, bias_address, x, grouped, product, counter, num_threads, hidden):
     """Adds a matrix times x (+ a bias) to the hidden state, as soon as all threads have made it."""
-    _multiply(like, address, bias_address, x, product, counter, num_threads)
+    _group(bits, x, grouped)
+    _multiply(like, bits, address, bias_address, x, grouped, product, counter, num_threads)
     _wait(counter, product.size)
     for k in range(hidden.size):
         hidden[k] += product[k]
@@ -330,7 +350,8 @@ def _step(
     width, head_width = hidden.size, cosine.size
     normed, inner, rest = own[part, :width], own[part, width : width + inner_width], own[part, width + inner_width :]
     query, key, turned = rest[:head_width], rest[head_width : 2 * head_width], rest[2 * head_width : 3 * head_width]
-    scores = rest[3 * head_width : 3 * head_width + num_cached + 1]
+    scores, grouped = rest[3 * head_width :][: num_cached + 1], rest[3 * head_width + num_cached + 1 :]
+    bits = step.bits
     queries_end, keys_end = num_heads * head_width, (num_heads + num_key_heads) * head_width
     token_bytes = head_width * like.itemsize
     head_bytes = capacity * token_bytes
@@ -341,11 +362,14 @@ def _step(
         gates, ups, downs = all_gates[layer], all_ups[layer], all_downs[layer]
         at = addresses[layer]
         _normalize(like, at[_NORM], hidden, epsilon, normed)
-        _multiply(like, at[_Q], at[_Q_BIAS], normed, projected[:queries_end], counter, num_threads)
+        _group(bits, normed, grouped)
+        _multiply(like, bits, at[_Q], at[_Q_BIAS], normed, grouped, projected[:queries_end], counter, num_threads)
         counter += _COUNTER_BYTES
-        _multiply(like, at[_K], at[_K_BIAS], normed, projected[queries_end:keys_end], counter, num_threads)
+        _multiply(
+            like, bits, at[_K], at[_K_BIAS], normed, grouped, projected[queries_end:keys_end], counter, num_threads
+        )
         counter += _COUNTER_BYTES
-        _multiply(like, at[_V], at[_V_BIAS], normed, projected[keys_end:], counter, num_threads)
+        _multiply(like, bits, at[_V], at[_V_BIAS], normed, grouped, projected[keys_end:], counter, num_threads)
         _wait(counter - 2 * _COUNTER_BYTES, queries_end)
         _wait(counter - _COUNTER_BYTES, keys_end - queries_end)
         _wait(counter, keys_end - queries_end)
@@ -370,13 +394,14 @@ def _step(
         _wait(counter, num_heads)
 
         counter += _COUNTER_BYTES
-        _add_product(like, at[_O], at[_O_BIAS], attended, returned, counter, num_threads, hidden)
+        _add_product(like, bits, at[_O], at[_O_BIAS], attended, grouped, returned, counter, num_threads, hidden)
 
         _normalize(like, at[_NORM_2], hidden, epsilon, normed)
+        _group(bits, normed, grouped)
         counter += _COUNTER_BYTES
-        _multiply(like, at[_GATE], 0, normed, gates, counter, num_threads)
+        _multiply(like, bits, at[_GATE], 0, normed, grouped, gates, counter, num_threads)
         counter += _COUNTER_BYTES
-        _multiply(like, at[_UP], 0, normed, ups, counter, num_threads)
+        _multiply(like, bits, at[_UP], 0, normed, grouped, ups, counter, num_threads)
         _wait(counter - _COUNTER_BYTES, inner_width)
         _wait(counter, inner_width)
         for k in range(inner_width):
@@ -387,13 +412,25 @@ def _step(
         _round(like, inner)
 
         counter += _COUNTER_BYTES
-        _add_product(like, at[_DOWN], 0, inner, downs, counter, num_threads, hidden)
+        _add_product(like, bits, at[_DOWN], 0, inner, grouped, downs, counter, num_threads, hidden)
         counter += _COUNTER_BYTES
 
 
 # "reassoc": a sum runs in as many parts as a vector register has
 _compiled = CompiledFunctions(
     (_multiply, _step),
-    (_round, _normalize, _multiply_rows, _wait, _add_product, _store, _rotate, _attend),
+    (
+        _round,
+        _normalize,
+        _multiply_rows,
+        _wait,
+        _add_product,
+        _store,
+        _rotate,
+        _attend,
+        _group,
+        group_values,
+        multiply_blocks,
+    ),
     fastmath={"contract", "nsz", "reassoc"},
 )

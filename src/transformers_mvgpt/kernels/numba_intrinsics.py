@@ -47,14 +47,24 @@ def fetch(address):
 @functools.cache
 def has_bfloat16_products() -> bool:
     """Whether numba compiles for a CPU with AVX512-BF16."""
-    told = importlib.import_module("numba").config.CPU_FEATURES
-    return "+avx512bf16" in (_host_features() if told is None else told).split(",")
+    return compiles_for("avx512bf16")
 
 
 @functools.cache
 def has_tile_products() -> bool:
     """Whether the CPU has AMX for bfloat16, which PyTorch uses and numba does not."""
     return "+amx-bf16" in _host_features().split(",")
+
+
+def compiles_for(feature: str) -> bool:
+    """
+    Whether numba compiles for CPUs with a feature.
+
+    Args:
+        feature (`str`): as LLVM calls it.
+    """
+    told = importlib.import_module("numba").config.CPU_FEATURES
+    return f"+{feature}" in (_host_features() if told is None else told).split(",")
 
 
 def _host_features() -> str:

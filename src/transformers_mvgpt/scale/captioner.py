@@ -35,7 +35,7 @@ class Captioner:
         batch_size (`int`, defaults to 1): rows that are answered together; the answers do not depend on it.
         num_workers (`int`, defaults to 0): processes that decode ahead (threads, if frames are resized on a GPU).
         device (`str`, *optional*), dtype (`str`, defaults to `"auto"`): as the pipeline takes them.
-        quantization (`str`, *optional*): `"int8"` or `"int4"`, of the language model's weights, with torchao.
+        quantization (`str`, *optional*): `"int8"` or `"int4"`, of the language model's weights.
         untrusted_input ([`UntrustedInput`], *optional*): how much is taken of the videos and images.
         options:
             What else the pipeline takes, such as `max_new_tokens`, `start_seconds` or `return_selected_frames`: with the last, rows also
