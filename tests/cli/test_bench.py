@@ -38,7 +38,7 @@ def test_figures_are_printed_and_kept(tmp_path):
 
 
 def test_quantized_model(tmp_path):
-    pytest.importorskip("torchao", reason="torchao is not installed")
+    pytest.importorskip("numba", reason="numba is not installed")
     options = ["--device", "cpu", "--runs", 1, "--tokens", 2, "--quantization", "int4"]
     result = run(CHECKPOINT, *options, "--out", tmp_path / "small.json")
     assert result.exit_code == 0, result.stderr

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from .limits import LimitOption, parse_limits
-from .model_options import DeviceOption, DtypeOption
+from .model_options import DeviceOption, DtypeOption, QuantizationOption
 
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def ask(
     ] = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
+    quantization: QuantizationOption = None,
     video_backend: Annotated[
         Literal["pyav", "torchcodec", "opencv", "decord"] | None,
         typer.Option(help="Video decoder; by default the first of these that is installed."),
@@ -88,7 +89,7 @@ def ask(
         "return_selected_frames": show_frames or None,
     }
     options = {name: value for name, value in options.items() if value is not None}
-    with_models(_ask)(video, question, model, image or [], options, device, dtype, limits)
+    with_models(_ask)(video, question, model, image or [], options, device, dtype, quantization, limits)
 
 
 def _ask(
@@ -99,11 +100,14 @@ def _ask(
     options: dict[str, Any],
     device: str | None,
     dtype: str,
+    quantization: str | None,
     limits: "UntrustedInput",
 ) -> None:
     """With PyTorch. `options` are the pipeline's."""
-    from transformers import TextStreamer, pipeline
+    from transformers import TextStreamer
 
+    from ..evaluation.pipeline_loading import load_pipeline
+    from ..evaluation.quantization import check_quantization
     from ..processing.chat_messages import check_question
     from ..video.sources import resolve_source
 
@@ -117,9 +121,10 @@ def _ask(
         check_image(path)
     check_model(model)
     check_device(device)
+    if quantization is not None:
+        check_quantization(quantization, device)
     visuals = visuals_for(model, video, images, options, limits)
-    pipe = pipeline("video-text-to-text", model=model, device=device, dtype=dtype)
-    pipe.processor.untrusted_input = limits
+    pipe = load_pipeline(model, quantization=quantization, untrusted_input=limits, device=device, dtype=dtype)
     is_watched = sys.stdout.isatty()
     if is_watched:
         options["streamer"] = TextStreamer(pipe.processor.tokenizer, skip_prompt=True, skip_special_tokens=True)

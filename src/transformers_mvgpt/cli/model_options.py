@@ -14,5 +14,6 @@ DtypeOption = Annotated[
     typer.Option(help="Data type of the weights; auto takes the one they are stored in."),
 ]
 QuantizationOption = Annotated[
-    str | None, typer.Option(help="int8 or int4: of the language model's weights. On a CPU with numba, elsewhere with torchao.")
+    str | None,
+    typer.Option(help="int8 or int4: of the language model's weights. On a CPU with numba, elsewhere with torchao."),
 ]

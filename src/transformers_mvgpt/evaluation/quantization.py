@@ -104,11 +104,13 @@ def _quantize_for_cpu(model: VisionLanguageForConditionalGeneration, bits: int) 
         for name, child in list(parent.named_children()):
             if _is_whole(child, nn.Linear):
                 setattr(parent, name, QuantizedLinear.from_linear(child, bits))
-    head, embedding = model.lm_head, language_model.get_input_embeddings()
+    head: Any = model.lm_head
+    embedding = language_model.get_input_embeddings()
     if _is_whole(head, nn.Linear) and _is_whole(embedding, nn.Embedding):
-        model.lm_head = QuantizedLinear.from_linear(head, _BITS["int8"])
-        weight = model.lm_head.weight if head.weight is embedding.weight else None
+        quantized_head = QuantizedLinear.from_linear(head, _BITS["int8"])
+        weight = quantized_head.weight if head.weight is embedding.weight else None
         language_model.set_input_embeddings(QuantizedEmbedding.from_embedding(embedding, _BITS["int8"], weight))
+        model.add_module("lm_head", quantized_head)
 
 
 def _is_whole(module: Any, kind: type[nn.Module]) -> bool:

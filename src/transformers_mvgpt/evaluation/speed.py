@@ -131,7 +131,10 @@ def measure_speed(
     # of the same arithmetic in plain weights: the counter does not know the products of quantized ones
     with torch.device("meta"):
         plain = type(body.language_model)(config.text_config).to(dtype)
-    flops = count_flops(plain, lambda twin: twin(inputs_embeds=embedded)) + 2 * model.lm_head.in_features * model.lm_head.out_features
+    flops = (
+        count_flops(plain, lambda twin: twin(inputs_embeds=embedded))
+        + 2 * model.lm_head.in_features * model.lm_head.out_features
+    )
     measure("prefill", lambda: eager(prompt, mm_encoder_outputs=given, logits_to_keep=1, use_cache=True), flops)
 
     whole = sum(part.flops for part in parts)

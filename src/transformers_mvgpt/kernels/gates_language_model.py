@@ -320,7 +320,7 @@ def _weights_of_layer(
         if packed_bits is None or kind == "bias" or not parents:
             is_expected = is_plain_weight(weight, shape, like)
         else:
-            is_expected = is_packed(weight) and weight.shape == packed_shape(*shape, packed_bits)
+            is_expected = is_packed(weight) and weight.shape == packed_shape(shape[0], shape[1], packed_bits)
         if not is_expected:
             return None
         weights.append(weight)

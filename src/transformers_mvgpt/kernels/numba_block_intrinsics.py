@@ -21,7 +21,7 @@ BLOCK_ROWS, GROUP = 16, 32
 # Of what is in front of a group's weights: a scale for each row and, for 4 bits, a minimum. Both are bfloat16.
 _HEAD_BYTES = {8: 2 * BLOCK_ROWS, 4: 4 * BLOCK_ROWS}
 GROUP_BYTES = {bits: head + BLOCK_ROWS * GROUP * bits // 8 for bits, head in _HEAD_BYTES.items()}
-_BYTES_AHEAD = 1024
+_BYTES_AHEAD = {8: 512, 4: 1024}
 _LINE_BYTES = 64
 
 
@@ -142,7 +142,7 @@ def block_functions() -> dict[str, Callable]:
             index, group, scale_at, sum_at, values = (builder.phi(int64) for _ in range(5))
             total = builder.phi(sums)
             for offset in range(0, GROUP_BYTES[bits], _LINE_BYTES):
-                place = builder.inttoptr(builder.add(group, int64(_BYTES_AHEAD + offset)), byte.as_pointer())
+                place = builder.inttoptr(builder.add(group, int64(_BYTES_AHEAD[bits] + offset)), byte.as_pointer())
                 kinds = ir.FunctionType(ir.VoidType(), [place.type, int32, int32, int32])
                 prefetch = builder.module.declare_intrinsic("llvm.prefetch", [place.type], kinds)
                 builder.call(prefetch, [place, int32(0), int32(3), int32(1)])

@@ -9,6 +9,7 @@ Symbols in the shape comments: N rows, K columns of a matrix; R rows that it is 
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -63,7 +64,7 @@ def pack(weight: torch.Tensor, bits: int) -> torch.Tensor:
     if weight.dtype not in (torch.float32, torch.bfloat16):
         weight = weight.float()
     values = shared_array(weight.contiguous())
-    packed = torch.zeros(packed_shape(*weight.shape, bits), dtype=torch.uint8)
+    packed = torch.zeros(packed_shape(weight.shape[0], weight.shape[1], bits), dtype=torch.uint8)
     halves = packed.view(torch.int16).numpy().view(np.uint16)
     _share(packed, lambda first, last: _compiled._pack(bits, values, halves, first, last))
     return packed
@@ -106,7 +107,7 @@ def unpack(packed: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return result
 
 
-def _share(packed: torch.Tensor, work) -> None:
+def _share(packed: torch.Tensor, work: Callable[[int, int], None]) -> None:
     """Lets threads do `work(first, last)` for all blocks."""
     most_parts = torch.get_num_threads() * _PARTS_PER_THREAD if torch.get_num_threads() > 1 else 1
     num_parts = max(1, min(most_parts, packed.numel() // _FEWEST_BYTES))

@@ -34,6 +34,8 @@ class QuantizedLinear(nn.Module):
         bias (`nn.Parameter` of shape `(N,)`, *optional*): its bias.
     """
 
+    bias: nn.Parameter | None
+
     def __init__(self, weight: torch.Tensor, in_features: int, out_features: int, bias: nn.Parameter | None = None):
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
@@ -59,7 +61,7 @@ class QuantizedLinear(nn.Module):
             for part in self.weight.split(blocks_at_once)
         ]
         result = (parts[0] if len(parts) == 1 else torch.cat(parts, -1))[..., : self.out_features]
-        return result if self.bias is None else result + self.bias
+        return result if self.bias is None else result + self.bias.to(result.dtype)
 
     def _may_be_compiled(self, input: torch.Tensor) -> bool:
         return (
@@ -91,6 +93,8 @@ class QuantizedEmbedding(nn.Module):
         dtype (`torch.dtype`): of what it returns.
     """
 
+    _like: torch.Tensor
+
     def __init__(self, weight: nn.Parameter, num_embeddings: int, embedding_dim: int, dtype: torch.dtype):
         super().__init__()
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
@@ -99,7 +103,9 @@ class QuantizedEmbedding(nn.Module):
         self.register_buffer("_like", torch.empty(0, dtype=dtype, device=weight.device), persistent=False)
 
     @classmethod
-    def from_embedding(cls, embedding: nn.Embedding, bits: int, weight: nn.Parameter | None = None) -> "QuantizedEmbedding":
+    def from_embedding(
+        cls, embedding: nn.Embedding, bits: int, weight: nn.Parameter | None = None
+    ) -> "QuantizedEmbedding":
         """Of one that is on CPU, in 8 or 4 bits, or with the weight that has been made of the same."""
         if weight is None:
             weight = nn.Parameter(pack(embedding.weight, bits), requires_grad=False)
@@ -110,7 +116,7 @@ class QuantizedEmbedding(nn.Module):
             raise IndexError("index out of range in self")
         rows = input.reshape(-1)
         unpacked = unpack_plainly(self.weight, rows)
-        return unpacked.flatten(1)[:, : self.embedding_dim].to(self._like.dtype).view(*input.shape, -1)
+        return unpacked.flatten(1)[:, : self.embedding_dim].to(self._like.dtype).view(*input.shape, self.embedding_dim)
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         raise_not_saved()
