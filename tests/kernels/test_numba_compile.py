@@ -30,7 +30,13 @@ def package(tmp_path):
     """A copy of the compiled files, with a cache of its own."""
     folder = tmp_path / "copied"
     folder.mkdir()
-    files = ("numba_elementwise.py", "numba_compile.py", "numba_intrinsics.py", "threads.py")
+    files = (
+        "numba_elementwise.py",
+        "numba_compile.py",
+        "numba_intrinsics.py",
+        "numba_block_intrinsics.py",
+        "threads.py",
+    )
     for name in files:
         shutil.copy(Path(numba_compile.__file__).with_name(name), folder)
     return folder
