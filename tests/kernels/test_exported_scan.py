@@ -32,8 +32,7 @@ class Scan(torch.nn.Module):
         return selective_scan(x, dt, A, B, C, D, z, dt_bias, self.implementation)
 
 
-@pytest.mark.parametrize("groups", [1, 2])
-@pytest.mark.parametrize("length", [1, 2, 65])
+@pytest.mark.parametrize(("length", "groups"), [(1, 2), (65, 1), (66, 2)])
 def test_matches_the_formula(length, groups):
     for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 5e-6)):
         inputs = make_inputs(groups=groups, length=length, dtype=dtype)
@@ -58,7 +57,7 @@ def test_gate_and_bias_are_optional():
     )
 
 
-@pytest.mark.parametrize("implementation", ["auto", "torch", "numba"])
+@pytest.mark.parametrize("implementation", ["torch", "numba"])
 def test_exported_graph_needs_no_operator_of_this_package(implementation):
     exported = torch.export.export(Scan(implementation), (), make_inputs(length=9, dtype=torch.float32))
     targets = [node.target for node in exported.graph.nodes if node.op == "call_function"]
@@ -69,7 +68,7 @@ def test_exported_graph_needs_no_operator_of_this_package(implementation):
 
 @torch.no_grad()
 def test_video_encoder_in_onnx(tmp_path):
-    model = with_seeded_weights(VideoMambaModel(tiny_video_config()))
+    model = with_seeded_weights(VideoMambaModel(tiny_video_config(num_hidden_layers=1)))
     videos = torch.randn(3, 8, 3, VIDEO_SIZE, VIDEO_SIZE)
     shapes = {"pixel_values_videos": {0: Dim.DYNAMIC}}
     inputs = {"pixel_values_videos": videos[:2]}

@@ -11,6 +11,7 @@ Symbols in the shape comments: S samples, L tokens, G groups, K channels per gro
 import torch
 from torch.nn.functional import silu, softplus
 
+from ..compat.export_mode import is_for_openvino
 from .naive_scan import ScanInputs
 
 
@@ -23,7 +24,15 @@ def scan_for_export(inputs: ScanInputs) -> torch.Tensor:
 
     Returns:
         `torch.Tensor` of shape `(S, L, G K)`, in the dtype of x.
+
+    Raises:
+        NotImplementedError: if it is exported for OpenVINO.
     """
+    if is_for_openvino():
+        raise NotImplementedError(
+            "OpenVINO 2026.4 does not convert PyTorch's `scan`, of which VideoMamba's selective scan is made: use `OnnxExporter`, and let "
+            "OpenVINO read its files, `openvino.Core().read_model('embed_vision.onnx')`."
+        )
     # a prototype in PyTorch, which may move
     from torch._higher_order_ops.scan import scan
 

@@ -10,6 +10,7 @@ import math
 import torch
 from transformers.utils.generic import maybe_autocast
 
+from ..compat.export_mode import is_exporting
 from ..kernels.dispatch_video import attend_to_frames
 
 
@@ -36,9 +37,11 @@ def _score_frames(image_features: torch.Tensor, frames_per_chunk: int) -> torch.
     chunks = image_features.float().reshape(-1, frames_per_chunk * num_patches, hidden_size)  # (V * C, n * P, D)
     # autocast would bring the 16-bit scores back
     with maybe_autocast(image_features.device.type, enabled=False):
-        # chunk by chunk: the attention matrix of one is all that has to be held
-        received = [torch.softmax(x @ x.T / math.sqrt(hidden_size), dim=-1).sum(0) for x in chunks]
-    return torch.stack(received).reshape(num_videos, num_frames, num_patches).sum(-1)
+        if is_exporting():  # a graph for any number of chunks
+            received = torch.softmax(chunks @ chunks.mT / math.sqrt(hidden_size), dim=-1).sum(1)
+        else:  # chunk by chunk: the attention matrix of one is all that has to be held
+            received = torch.stack([torch.softmax(x @ x.T / math.sqrt(hidden_size), dim=-1).sum(0) for x in chunks])
+    return received.reshape(num_videos, num_frames, num_patches).sum(-1)
 
 
 def select_frames(

@@ -54,7 +54,7 @@ def check_pixels(name: str, pixels: torch.Tensor, size: int, *leading: str) -> N
             f"`{name}` must be normalized floating point pixels, got {pixels.dtype}: pass what the processor returns."
         )
     trailing = (3, size, size)
-    if pixels.ndim != len(leading) + len(trailing) or pixels.shape[-3:] != trailing or len(pixels) == 0:
+    if pixels.ndim != len(leading) + len(trailing) or pixels.shape[-3:] != trailing or pixels.shape[0] == 0:
         expected = ", ".join(map(str, leading + trailing))
         raise ValueError(f"`{name}` has the shape {tuple(pixels.shape)}; expected ({expected}).")
 
