@@ -27,5 +27,6 @@ def test_exported_files_answer_as_the_page_says(tmp_path, monkeypatch):
     assert names["processor"].decode(names["answer"]) == "three"
     expected = model.generate(**inputs, max_new_tokens=8, do_sample=False)[0, inputs["input_ids"].shape[1] :]
     assert [*names["answer"], names["processor"].tokenizer.eos_token_id] == expected.tolist()
-    selected = model.model.get_video_features(**names["pixels"]).selected_frames
+    pixels = {name: value for name, value in inputs.items() if "pixel" in name}
+    selected = model.model.get_video_features(**pixels).selected_frames
     assert torch.equal(names["visual"]["selected_frames"], selected)
