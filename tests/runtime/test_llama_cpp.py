@@ -132,6 +132,38 @@ def test_it_grows_and_does_not_leak(model):
     assert answer(model, prompt(model, 1, 5), 4, prefix) == expected
 
 
+@pytest.mark.parametrize("grow", [lambda model: model._make_context(0), lambda model: model._make_context(0, 10**6)])
+def test_without_memory_to_grow_it_stays_as_it_was(model, monkeypatch, grow):
+    _, prefix = model.extend(None, [prompt(model, 0, 30)])
+    expected = answer(model, prompt(model, 1, 5), 4, prefix)
+    sizes = model._num_cells, model._num_sequences
+    make = model._new_context
+
+    def make_no_larger(params):
+        if (params.n_ctx, params.n_seq_max) != sizes:
+            raise MemoryError("no room")
+        return make(params)
+
+    monkeypatch.setattr(model, "_new_context", make_no_larger)
+    with pytest.raises(MemoryError, match="no room"):
+        grow(model)
+    assert (model._num_cells, model._num_sequences) == sizes
+    assert answer(model, prompt(model, 1, 5), 4, prefix) == expected
+
+
+def test_without_any_memory_it_is_closed(model, monkeypatch):
+    _, prefix = model.extend(None, [prompt(model, 0, 30)])
+
+    def make_none(params):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(model, "_new_context", make_none)
+    with pytest.raises(MemoryError, match="no room"):
+        model._make_context(0)
+    with pytest.raises(ValueError, match=r"x\.gguf was closed: open it again"):
+        model.step(prefix, np.array([1]))
+
+
 def test_a_long_prompt_is_computed_in_parts(model, monkeypatch):
     values = prompt(model, 0, 900)
     whole, _ = model.extend(None, [values])

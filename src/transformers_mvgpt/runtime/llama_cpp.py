@@ -199,6 +199,30 @@ class LlamaCppLanguageModel:
         if not num_cells:
             num_sequences = 2 * num_sequences or _FIRST_SEQUENCES
             num_cells = self._num_cells or -(-(num_tokens + _CELLS) // _CELLS) * _CELLS
+        state = None
+        if self._context:
+            state = ctypes.create_string_buffer(self._library.llama_state_get_size(self._context))
+            self._library.llama_state_get_data(self._context, state, len(state))
+            self._library.llama_free(self._context)
+            self._context = None
+        try:
+            self._open_context(num_cells, num_sequences, state)
+        except (MemoryError, RuntimeError):
+            # as it was before, for the caches that are there
+            if state is not None:
+                self._open_again(state)
+            raise
+        self._free_numbers += range(self._num_sequences, num_sequences)
+        self._num_sequences, self._num_cells = num_sequences, num_cells
+
+    def _open_again(self, state: ctypes.Array[ctypes.c_char]) -> None:
+        try:
+            self._open_context(self._num_cells, self._num_sequences, state)
+        except (MemoryError, RuntimeError):
+            self.close()
+
+    def _open_context(self, num_cells: int, num_sequences: int, state: ctypes.Array[ctypes.c_char] | None) -> None:
+        """Of this size, with what another one held."""
         params = self._library.llama_context_default_params()
         params.n_ctx, params.n_seq_max, params.kv_unified = num_cells, num_sequences, True
         params.n_batch, params.n_ubatch, params.n_outputs_max = _BATCH, _UBATCH, num_sequences
@@ -206,16 +230,11 @@ class LlamaCppLanguageModel:
         # On CPUs its flash attention adds values in half precision: tokens take half as long again, and logits depend on how a
         # prompt was cut.
         params.flash_attn_type = 0
-        state = None
-        if self._context:
-            state = ctypes.create_string_buffer(self._library.llama_state_get_size(self._context))
-            self._library.llama_state_get_data(self._context, state, len(state))
-            self._library.llama_free(self._context)
-        self._context = self._new_context(params)
-        if state is not None and not self._library.llama_state_set_data(self._context, state, len(state)):
+        context = self._new_context(params)
+        if state is not None and not self._library.llama_state_set_data(context, state, len(state)):
+            self._library.llama_free(context)
             raise RuntimeError(f"llama.cpp does not take back what it had computed ({shorten(last_error())}).")
-        self._free_numbers += range(self._num_sequences, num_sequences)
-        self._num_sequences, self._num_cells = num_sequences, num_cells
+        self._context = context
 
     def _new_context(self, params: ContextParams) -> int:
         context = self._library.llama_init_from_model(self._model, params)
