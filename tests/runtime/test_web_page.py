@@ -7,6 +7,7 @@ The page in Chromium: it answers as the package does, sends nothing to anyone, a
 
 import io
 import os
+import shutil
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -419,11 +420,18 @@ class TestWriting:
     def test_a_precision_that_is_not_there(self, tmp_path, exported_folder):
         find_chromium()
         model = tmp_path / "model"
-        (model / "onnx").mkdir(parents=True)
-        with pytest.raises(ValueError, match=r"`precision` \('int4'\) must be one of 'fp32', 'fp16', 'int8', 'q4'"):
+        left_out = shutil.ignore_patterns("image_encoder.onnx", "*_q4.onnx", "*.py")
+        shutil.copytree(exported_folder("mobile_videogpt"), model, ignore=left_out)
+        with pytest.raises(ValueError, match=r"`precision` \('int4'\) must be one of fp32, int8, q4, fp16\."):
             write_web_page(tmp_path / "page", model=model, precision="int4")
-        with pytest.raises(FileNotFoundError, match="has no config.json: export the model with `mvgpt export-onnx`"):
+        # without it, the page would not begin
+        with pytest.raises(
+            FileNotFoundError, match="has no onnx/image_encoder.onnx: export the model with `mvgpt export"
+        ):
             write_web_page(tmp_path / "page", model=model, vendored=WEB_PACKAGES)
+        shutil.copy(exported_folder("mobile_videogpt") / "onnx" / "image_encoder.onnx", model / "onnx")
+        with pytest.raises(FileNotFoundError, match="has no onnx/embed_tokens_q4.onnx: .* and `--precision q4`"):
+            write_web_page(tmp_path / "page", model=model, precision="q4", vendored=WEB_PACKAGES)
         assert not (tmp_path / "page").exists()
 
     def test_its_files_are_in_the_wheel(self):

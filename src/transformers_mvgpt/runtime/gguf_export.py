@@ -20,6 +20,7 @@ from ..video.limits import shorten
 from .gguf_header import read_gguf_header
 from .gguf_projector import add_projector, projector_problem, projector_tensors
 from .gguf_vocabulary import Vocabulary, read_vocabulary
+from .llama_cpp import ARCHITECTURES
 
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,6 @@ logger = logging.getLogger(__name__)
 GGUF_TYPES = ("f16", "q8_0", "q4_0")
 # By it a file that this package wrote is known.
 _WRITER_KEY = "transformers_mvgpt.exported"
-_ARCHITECTURES = {"qwen2": "qwen2", "llama": "llama", "phi": "phi2"}
 _ACTIVATIONS = {"qwen2": ("silu",), "llama": ("silu",), "phi": ("gelu_new", "gelu_pytorch_tanh")}
 _LARGEST_FLOAT16 = 65504.0
 
@@ -154,7 +154,7 @@ def _write_language_model(path: Path, loaded: LoadedModel, type_name: str, repor
     gguf = _import_gguf()
     config = loaded.model.config.text_config
     check_language_model(config)
-    architecture = _ARCHITECTURES[config.model_type]
+    architecture = ARCHITECTURES[config.model_type]
     # before anything is written: it may be refused
     vocabulary = read_vocabulary(
         loaded.processor.tokenizer, config.vocab_size, loaded.model.generation_config.eos_token_id
@@ -200,9 +200,9 @@ def check_language_model(config: PreTrainedConfig) -> None:
     Raises:
         ValueError: if a field of the config asks for something that llama.cpp's model of the same name does otherwise.
     """
-    if config.model_type not in _ARCHITECTURES:
+    if config.model_type not in ARCHITECTURES:
         raise ValueError(
-            f"The language model is of the type {shorten(repr(config.model_type))}; only {', '.join(_ARCHITECTURES)} can be written."
+            f"The language model is of the type {shorten(repr(config.model_type))}; only {', '.join(ARCHITECTURES)} can be written."
         )
     rope = dict(config.rope_parameters or {})
     problems = [

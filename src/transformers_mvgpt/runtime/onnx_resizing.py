@@ -17,12 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..processing.center_resize import MIN_TIMES_LONGER
 from .onnx_nodes import DOUBLE, FLOAT, INT32, INT64, UINT8, Graph
 
 
-# Of pictures that are longer than wide by so much, torch is given what a center crop keeps: `MIN_TIMES_LONGER` of
-# `processing/center_resize.py`.
-_MIN_TIMES_LONGER = 8
 # The largest power of two that weights are multiplied with, and what they stay below
 _MOST_BITS, _END_OF_WEIGHTS = 22, 2**15
 
@@ -135,7 +133,7 @@ def _axis(graph: Graph, length: str, side: int, resized: str | None = None) -> _
     weights = _filter(graph, pixels, centers, begins, ends, scale)  # (S, P)
     largest = graph.op("ReduceMax", weights, keepdims=0)
     if is_cut:
-        # Where torch makes the whole axis, its largest weight counts.
+        # Where torch makes the whole axis, its largest weight counts. Of longer pictures it is given what a center crop keeps.
         whole = graph.op(
             "Range",
             _double(graph, 0),
@@ -146,7 +144,7 @@ def _axis(graph: Graph, length: str, side: int, resized: str | None = None) -> _
         most = graph.op("ReduceMax", graph.op("Sub", ends, begins), keepdims=0)
         pixels = graph.op("Add", begins, graph.op("Range", _double(graph, 0), most, _double(graph, 1)))
         of_all = graph.op("ReduceMax", _filter(graph, pixels, centers, begins, ends, scale), keepdims=0)
-        is_whole = graph.op("Less", resized, graph.constant([_MIN_TIMES_LONGER * side]))
+        is_whole = graph.op("Less", resized, graph.constant([MIN_TIMES_LONGER * side]))
         largest = graph.op("Where", graph.op("Squeeze", is_whole, none), of_all, largest)
     unit = _unit(graph, largest)
     begin, end = (

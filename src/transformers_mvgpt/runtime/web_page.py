@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..video.limits import shorten
+from .onnx_folder import PRECISIONS, ExportedFolder, is_exported_folder
 from .web_packages import WEB_PACKAGES, cache_folder, fetch_web_packages
 
 
 _FILES = Path(__file__).parent / "web_page_files"
-PRECISIONS = ("fp32", "fp16", "int8", "q4")
 _MODEL_FILES = (
     "config.json",
     "generation_config.json",
@@ -66,7 +67,7 @@ def write_web_page(
 
     target = Path(folder)
     if precision not in PRECISIONS:
-        raise ValueError(f"`precision` ({precision!r}) must be one of {', '.join(map(repr, PRECISIONS))}.")
+        raise ValueError(f"`precision` ({shorten(repr(precision))}) must be one of {', '.join(PRECISIONS)}.")
     _check_target(target, overwrite)
     packages = Path(vendored) if vendored is not None else cache_folder()
     fetch_web_packages(packages)
@@ -100,7 +101,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
 @contextmanager
 def _exported(model: str | os.PathLike | None, precision: str) -> Iterator[Path]:
     """The exported folder of a model, made for this page if need be."""
-    if model is not None and Path(model, "onnx").is_dir():
+    if model is not None and is_exported_folder(model):
         yield Path(model)
         return
     from ..demo import CHECKPOINT
@@ -125,9 +126,10 @@ def _copy_packages(packages: Path, place: Path) -> None:
 
 
 def _copy_model(source: Path, place: Path, precision: str) -> None:
-    suffix = "" if precision == "fp32" else f"_{precision}"
-    graphs = [name.format(suffix) for name in (*_ENCODERS, *_DECODERS)]
-    optional = {"image_encoder.onnx", "generation_config.json"}
+    graphs = [name.format(PRECISIONS[precision]) for name in (*_ENCODERS, *_DECODERS)]
+    # the page asks for all files of a family, and would not begin without one
+    is_one_encoder = ExportedFolder(source).family.placeholders.keys() != {"image", "video"}
+    optional = {"image_encoder.onnx"} if is_one_encoder else set()
     (place / "onnx").mkdir(parents=True)
     for name in (*_MODEL_FILES, *(f"onnx/{name}" for name in graphs)):
         path = source / name
