@@ -4,11 +4,13 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
 from driver_folders import write_driver_folder
 from transformers_mvgpt.runtime import OnnxVideoChat
 from transformers_mvgpt.runtime.onnx_folder import ExportedFolder, is_exported_folder
+from transformers_mvgpt.runtime.onnx_language_model import OnnxLanguageModel
 from transformers_mvgpt.runtime.onnx_sessions import OnnxSessions, resolve_providers
 from transformers_mvgpt.runtime.prompt_tokens import PromptTokens
 
@@ -150,6 +152,13 @@ def test_graphs_of_another_convention(exported_folder, folder):
         ValueError, match="preprocess.onnx takes frames where pixels was expected: export the model again"
     ):
         sessions.run("preprocess", {"pixels": None})
+
+
+def test_a_decoder_that_refuses_its_inputs(exported_folder):
+    folder = ExportedFolder(exported_folder("mobilevlm"))
+    model = OnnxLanguageModel(folder, OnnxSessions(folder, num_threads=1), "int8")
+    with pytest.raises(ValueError, match=r"decoder_model_merged_int8.onnx cannot be run: .*inputs_embeds"):
+        model.extend(None, [np.zeros((2, folder.hidden_size + 1), np.float32)])
 
 
 def test_weights_lie_beside_their_graph(folder):

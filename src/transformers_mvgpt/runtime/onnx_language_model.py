@@ -94,6 +94,9 @@ class OnnxLanguageModel:
 
         Returns:
             `tuple[np.ndarray, OnnxCache]`: the logits (B, vocab_size) float32 behind each row's last position, and the cache with these.
+
+        Raises:
+            ValueError: if the decoder refuses them, or the cache is of another number of rows.
         """
         lengths = np.array([len(row) for row in inputs_embeds])
         longest = int(lengths.max())
@@ -113,13 +116,14 @@ class OnnxLanguageModel:
         # they use the arrays' memory, and have to live as long as the run
         inputs = {name: onnxruntime.OrtValue.ortvalue_from_numpy(value) for name, value in arrays.items()}
         inputs |= {entry.name: state for entry, state in zip(self._pasts, past.states, strict=True)}
-        binding = self._session.io_binding()
-        for name, value in inputs.items():
-            binding.bind_ortvalue_input(name, value)
-        binding.bind_output("logits")
-        for name in self._presents:
-            binding.bind_output(name, self._device)
-        self._session.run_with_iobinding(binding)
+        with self._sessions.named_errors(self._decoder):
+            binding = self._session.io_binding()
+            for name, value in inputs.items():
+                binding.bind_ortvalue_input(name, value)
+            binding.bind_output("logits")
+            for name in self._presents:
+                binding.bind_output(name, self._device)
+            self._session.run_with_iobinding(binding)
         logits, *states = binding.get_outputs()
         return logits.numpy()[:, -1].astype(np.float32), OnnxCache(tuple(states), mask)
 

@@ -1,7 +1,8 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """ONNX files opened with onnxruntime, on the provider that was asked for and no other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +102,19 @@ class OnnxSessions:
                 f"{self._title(name)} takes {', '.join(map(shorten, expected))} where {', '.join(inputs)} was expected: export the "
                 "model again."
             )
-        try:
+        with self.named_errors(name):
             return session.run(None, inputs)
+
+    @contextmanager
+    def named_errors(self, name: str) -> Iterator[None]:
+        """
+        Around a run of a graph.
+
+        Raises:
+            ValueError: in the place of what onnxruntime raises; it names the file.
+        """
+        try:
+            yield
         except Exception as error:  # onnxruntime's own kinds have no common base
             raise ValueError(f"{self._title(name)} cannot be run: {shorten(_first_line(error))}.") from error
 
