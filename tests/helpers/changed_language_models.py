@@ -10,7 +10,8 @@ def _add_bias(model):
 
 
 def _wrap_forward(model):
-    model.layers[1].mlp.forward = model.layers[1].mlp.forward
+    own = model.layers[1].mlp.forward
+    model.layers[1].mlp.forward = lambda hidden_states: own(hidden_states)
 
 
 def _derive_layer(model):
