@@ -19,7 +19,10 @@ if not hasattr(exporters, "ExportedModel"):
     pytest.skip("these exporters cannot run what they write", allow_module_level=True)
 
 # of transformers' own code, in newer releases of PyTorch
-pytestmark = pytest.mark.filterwarnings("ignore:`treespec.children_specs` is deprecated:FutureWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`treespec.children_specs` is deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:var_to_val is deprecated:FutureWarning"),
+]
 
 NEEDED = {"Executorch": "executorch", "OpenVINO": "openvino"}
 
