@@ -120,6 +120,22 @@ def run_as_command(folder: Path, before: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
+def test_links(site_packages, device_folder, tmp_path):
+    """A folder as in the Hub's cache, whose files are links, and a link to the program in it, as in `~/bin`."""
+    (blobs := tmp_path / "blobs").mkdir()
+    (snapshot := tmp_path / "snapshots" / "0123").mkdir(parents=True)
+    for number, file in enumerate(file for file in sorted(device_folder.rglob("*")) if file.is_file()):
+        (blobs / str(number)).symlink_to(file) if file.suffix == ".onnx" else shutil.copy(file, blobs / str(number))
+        (link := snapshot / file.relative_to(device_folder)).parent.mkdir(exist_ok=True)
+        link.symlink_to(os.path.relpath(blobs / str(number), link.parent))
+    (tmp_path / "ask").symlink_to(snapshot / "mvgpt_onnx.py")
+    environment = {"PYTHONPATH": str(site_packages), "PATH": os.environ["PATH"]}
+    for program in (snapshot / "mvgpt_onnx.py", tmp_path / "ask"):
+        command = [sys.executable, "-S", "-s", str(program), "none.mp4", QUESTION]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+        assert result.stderr.startswith("Error: There is no video at 'none.mp4'")
+
+
 def test_a_package_that_is_missing(device_folder):
     result = run_as_command(device_folder, "sys.modules['onnxruntime'] = None")
     assert result.returncode == 1 and result.stdout == ""

@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """An exported model answers as in PyTorch: same frames, same tokens."""
 
+import os
 import shutil
 
 import numpy as np
@@ -10,6 +11,7 @@ from transformers import pipeline
 
 import tiny_trained
 from exported_folders import CHECKPOINTS
+from served_files import serve_folder
 from torch_free import run_torch_free
 from transformers_mvgpt import UntrustedInput, VideoChat
 from transformers_mvgpt.demo import CLIP, make_clip, write_clip
@@ -176,6 +178,29 @@ def test_one_video_is_encoded_once(exported_folder, clips, tmp_path):
     shutil.copy(second, path)
     chat.ask(path, "Is it red?", max_new_tokens=1, end_seconds=2)
     assert opened.count("vision_encoder") == 3
+
+
+@pytest.mark.parametrize("way", ["path", "file:", "http:"])
+def test_a_video_that_has_changed_is_read_again(way, exported_folder, clips, tmp_path):
+    """The other one has the same name, size and time of writing, as copies and rotating recordings may."""
+    limits = UntrustedInput(allow_private_addresses=True)
+    chat = OnnxVideoChat(exported_folder("mobile_videogpt"), num_threads=1, untrusted_input=limits)
+    contents = [open(clip, "rb").read() for clip in clips]
+    size = max(map(len, contents))
+    for name, content in zip(("clip.mp4", "other.mp4"), contents, strict=True):
+        # a box that readers skip
+        padding = b"" if len(content) == size else (size - len(content)).to_bytes(4, "big") + b"free"
+        (tmp_path / name).write_bytes((content + padding).ljust(size, b"\0"))
+        os.utime(tmp_path / name, ns=(0, 0))
+    with serve_folder(tmp_path) as address:
+        path = tmp_path / "clip.mp4"
+        source = {"path": path, "file:": path.as_uri(), "http:": f"{address}/clip.mp4"}[way]
+        first = chat.encode(source)
+        assert chat.encode(source) is first
+        os.replace(tmp_path / "other.mp4", path)
+        second = chat.encode(source)
+    assert not np.array_equal(second.features, first.features)
+    np.testing.assert_array_equal(second.features, chat.encode(path.read_bytes()).features)
 
 
 def test_files_are_opened_when_needed(exported_folder, pictures):

@@ -68,21 +68,16 @@ def ask_exported(
     chat = OnnxVideoChat(model, precision=precision, providers=provider, untrusted_input=limits)
     if with_frames:
         chat.check_selects_frames("`--show-frames`")
-    pieces = chat.stream(
-        video,
-        question,
-        images=images,
-        max_new_tokens=max_new_tokens,
-        start_seconds=start_seconds,
-        end_seconds=end_seconds,
-    )
+    segment: dict[str, Any] = {"start_seconds": start_seconds, "end_seconds": end_seconds}
+    shown = None
+    if with_frames:
+        # those of the video that is answered: an address is not fetched twice
+        shown, segment = chat.encode(video, **segment), {}
+    pieces = chat.stream(shown or video, question, images=images, max_new_tokens=max_new_tokens, **segment)
     if sys.stdout.isatty():
         for piece in pieces:
             typer.echo(piece, nl=False)
         typer.echo()
     else:
         typer.echo("".join(pieces))
-    if not with_frames:
-        return []
-    # it is the video that was encoded for the answer
-    return chat.encode(video, start_seconds=start_seconds, end_seconds=end_seconds).describe_frames()
+    return [] if shown is None else shown.describe_frames()

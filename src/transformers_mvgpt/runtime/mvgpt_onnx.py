@@ -15,6 +15,20 @@ from collections.abc import Sequence
 from itertools import chain
 
 
+def _model_folder() -> str:
+    """The folder of this file; where it was reached by a link, the first on the way to it that has a model."""
+    path = os.path.abspath(__file__)
+    # in the Hub's cache, all files of a folder are links to where they have no names
+    while os.path.islink(path) and not os.path.isfile(os.path.join(os.path.dirname(path), "config.json")):
+        path = os.path.join(os.path.dirname(path), os.readlink(path))
+    return os.path.dirname(path)
+
+
+if __name__ == "__main__":
+    # Python has put the folder there in which the last link ends
+    sys.path.insert(0, _model_folder())
+
+
 def _is_interruption(error: BaseException | None) -> bool:
     """Whether somebody stopped it, also where a library made another error of that."""
     return error is not None and (isinstance(error, KeyboardInterrupt) or _is_interruption(error.__context__))
@@ -48,7 +62,7 @@ def main(arguments: Sequence[str] | None = None, folder: str | os.PathLike | Non
     """
     options = _parser().parse_args(arguments)
     try:
-        _answer(options, os.path.dirname(os.path.abspath(__file__)) if folder is None else folder)
+        _answer(options, _model_folder() if folder is None else folder)
     except KeyboardInterrupt:
         return 130
     except Exception as error:
@@ -68,10 +82,13 @@ def _answer(options: argparse.Namespace, folder: str | os.PathLike) -> None:
     )
     if options.show_frames:
         chat.check_selects_frames("`--show-frames`")
-    segment = {"start_seconds": options.start, "end_seconds": options.end}
+    video, segment = options.video, {"start_seconds": options.start, "end_seconds": options.end}
+    if options.show_frames or len(options.question) > 1:
+        # all about what was there once: an address is not fetched for each
+        video, segment = chat.encode(video, **segment), {}
     for question in options.question:
         pieces = chat.stream(
-            options.video,
+            video,
             question,
             images=options.image,
             **segment,
@@ -84,7 +101,7 @@ def _answer(options: argparse.Namespace, folder: str | os.PathLike) -> None:
             sys.stdout.write(piece)
             sys.stdout.flush()
     if options.show_frames:
-        for frame in chat.encode(options.video, **segment).describe_frames():
+        for frame in video.describe_frames():
             seconds = "" if frame["seconds"] is None else f"  {frame['seconds']:9.2f} s"
             sys.stderr.write(f"frame {frame['index']:6d}{seconds}  score {frame['score']:.1f}\n")
 

@@ -129,7 +129,8 @@ class OnnxVideoChat:
     ) -> str:
         r"""
         Answers a question. Each call stands for itself; to go on from earlier questions and answers, pass them as a chat. The last video
-        is kept: another question about it does not decode and encode it again.
+        is kept: another question about it does not decode and encode it again, unless it has changed since. An address is fetched each
+        time, to see that; what [`encode`] returns is not.
 
         Args:
             video:
@@ -380,13 +381,15 @@ class OnnxVideoChat:
                 kept.append((None, visual.source))
                 continue
             sources = visual.source if visual.kind == "image" else [visual.source]
+            # what is behind an address may have changed
+            sources = [self._visuals.fetch(source, visual.kind) for source in sources]
             keys = [source_key(source) for source in sources]
             key = None if None in keys else (visual.kind, keys, options)
             encoded = None if key is None else next((known for other, known in self._encoded if other == key), None)
             if encoded is None and visual.kind == "image":
-                encoded = self._visuals.encode_images(visual.source)
+                encoded = self._visuals.encode_images(sources)
             elif encoded is None:
-                encoded = self._visuals.encode_video(visual.source, options)
+                encoded = self._visuals.encode_video(sources[0], options)
             kept.append((key, encoded))
         for _, encoded in kept:
             self._check_encoded(encoded)

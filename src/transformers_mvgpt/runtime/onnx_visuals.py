@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Videos and images to visual tokens, by the exported encoders."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from ..video.frame_request import FrameMetadata
 from ..video.frame_sampling_mvgpt import sample_frame_indices
 from ..video.frame_sampling_tinyllava import spread_frame_indices
 from ..video.limits import UntrustedInput, shorten
+from ..video.regular_files import identify_file
+from ..video.sources import is_noted_file, path_of_address, resolve_source
 from .frame_arrays import read_image, read_streams
 from .onnx_folder import ExportedFolder
 from .onnx_sessions import OnnxSessions
@@ -87,6 +90,21 @@ class OnnxVisuals:
         self._folder, self._sessions = folder, sessions
         self._limits = untrusted_input or UntrustedInput()
         self._takes_videos = "video" in folder.family.placeholders
+
+    def fetch(self, source: Any, what: str) -> Any:
+        """
+        What is behind an address with `http:` or `https:`, its bytes and name; anything else as it is.
+
+        Args:
+            source: in any form that `read_streams` or `read_image` takes.
+            what (`str`): `"video"` or `"image"`.
+
+        Raises:
+            ValueError, OSError: if it cannot be had.
+        """
+        if not isinstance(source, str) or not source[:6].lower().startswith(("http:", "https:")):
+            return source
+        return {"bytes": resolve_source(source, self._limits, what).content, "path": source}
 
     def encode_video(self, video: Any, options: VideoOptions) -> EncodedVideo:
         """
@@ -235,17 +253,21 @@ class OnnxVisuals:
 
 
 def source_key(source: Any) -> Any:
-    """What tells whether a source is the one of before; `None` where nothing does."""
-    if isinstance(source, bytes):
-        return source
+    """What tells whether a source, as [`OnnxVisuals.fetch`] returned it, is the one of before, unchanged; `None` where nothing does."""
+    if is_noted_file(source) and source.get("bytes") is not None:
+        source = source["bytes"]
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return hashlib.sha256(source).digest()
     if not isinstance(source, (str, os.PathLike)):
         return None
-    text = os.fspath(source)
-    if os.path.isfile(text):
-        status = os.stat(text)
-        return text, status.st_mtime_ns, status.st_size
+    path: Any = os.fspath(source)
+    scheme = path[:5].lower() if isinstance(source, str) else ""
+    if scheme == "data:":
+        return path
+    if scheme == "file:":
+        path = path_of_address(path)
     # a folder may change in many ways
-    return None if os.path.isdir(text) else text
+    return (path, identify_file(path)) if path is not None and os.path.isfile(path) else None
 
 
 def _frames_of_array(frames: np.ndarray, limits: UntrustedInput) -> tuple[np.ndarray, FrameMetadata]:

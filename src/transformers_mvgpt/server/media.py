@@ -22,6 +22,7 @@ from ..processing.vision_language_processor import VisionLanguageProcessor
 from ..video.error_text import describe_error
 from ..video.limits import UntrustedInput, shorten
 from ..video.memory_errors import is_memory_error
+from ..video.regular_files import identify_file
 from ..video.sources import path_of_address, resolve_source
 from .message_parts import Visual
 from .request_errors import RequestError
@@ -110,8 +111,7 @@ class MediaReader:
             if visual.url[:5].lower() == "file:":
                 path = self._allowed_path(visual)
                 content: bytes | str = path
-                status = os.stat(path)
-                identity = f"{path}\0{status.st_ino}\0{status.st_size}\0{status.st_mtime_ns}".encode()
+                identity = f"{path}\0{identify_file(path)}".encode()
             else:
                 content = resolve_source(visual.url, limits, visual.kind).content
                 assert isinstance(content, bytes)

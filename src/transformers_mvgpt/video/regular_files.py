@@ -36,6 +36,18 @@ def confine(path: str, untrusted_input: UntrustedInput, title: str) -> str:
     return real
 
 
+def identify_file(path: str | os.PathLike) -> tuple[int, ...]:
+    """
+    What tells whether the file at a path is the one that was there before, unchanged. Size and time of writing alone do not: copies
+    keep both.
+
+    Raises:
+        OSError: if there is none.
+    """
+    status = os.stat(path)
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 def check_regular(status: os.stat_result, title: str, or_folder: bool = False) -> None:
     """
     Raises:
