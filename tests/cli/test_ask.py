@@ -158,3 +158,12 @@ def test_wrong_usage(arguments, message):
     result = CliRunner().invoke(app, ["ask", *arguments])
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
+
+
+def test_quantized_language_model(run_ask, clip):
+    pytest.importorskip("numba", reason="numba is not installed")
+    result = run_ask(clip, QUESTION, "--quantization", "int8")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.count("\n") == 1
+    result = run_ask(clip, QUESTION, "--quantization", "int2")
+    assert result.stderr.splitlines()[-1] == "Error: `quantization` (int2) must be int8 or int4."
