@@ -2,6 +2,7 @@
 """llama.cpp answers as PyTorch does, from embeddings, and keeps what it has computed."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -212,6 +213,7 @@ def test_of_another_tokenizer(file):
         ("attention.layer_norm_rms_epsilon", -1.0),
         ("attention.key_length", 33),
         ("rope.dimension_count", 31),
+        ("rope.dimension_count", 16),
         ("rope.freq_base", 0.0),
         ("context_length", 0),
     ],
@@ -223,6 +225,17 @@ def test_absurd_numbers(file, key, value):
     config = json.loads((CHECKPOINT / "config.json").read_text())["text_config"]
     with pytest.raises(
         ValueError, match=rf"x\.gguf has `{key}` {value}, which the folder's language model cannot have"
+    ):
+        check_belongs(header, config, None)
+
+
+def test_norms_of_another_type(file):
+    """llama.cpp would end the process."""
+    header = read_gguf_header(file)
+    header.tensors["output_norm.weight"] = replace(header.tensors["output_norm.weight"], type="Q4_0")
+    config = json.loads((CHECKPOINT / "config.json").read_text())["text_config"]
+    with pytest.raises(
+        ValueError, match=r"x\.gguf has `output_norm.weight` in Q4_0, and norms and biases must be in F32"
     ):
         check_belongs(header, config, None)
 

@@ -329,6 +329,13 @@ def check_belongs(header: GGUFHeader, text_config: Mapping[str, Any], vocabulary
         raise ValueError(
             f"{name} has embeddings of the shape {shape}, and the folder's are {expected_shape}: {advice}."
         )
+    # llama.cpp ends the process on norms and biases of other types
+    for tensor_name, tensor in header.tensors.items():
+        if len(tensor.shape) == 1 and tensor.type != "F32":
+            raise ValueError(
+                f"{name} has `{shorten(tensor_name)}` in {tensor.type}, and norms and biases must be in F32: write it again "
+                "(`mvgpt export-gguf`)."
+            )
     tokens = header.fields.get("tokenizer.ggml.tokens")
     for token, id in (vocabulary or {}).items():
         if id < embedding.shape[0] and (not isinstance(tokens, list) or id >= len(tokens) or tokens[id] != token):
@@ -355,7 +362,8 @@ def _check_numbers(header: GGUFHeader, architecture: str, text_config: Mapping[s
         if name in ("attention.key_length", "attention.value_length"):
             is_possible = value == head_dim
         elif name == "rope.dimension_count":
-            is_possible = 0 < value <= head_dim and value % 2 == 0
+            # of the others, Phi alone rotates a part of a head
+            is_possible = value == head_dim or (architecture == "phi2" and 0 < value < head_dim and value % 2 == 0)
         elif name in ("rope.freq_base", "context_length"):
             is_possible = is_possible and value >= 1
         if not is_possible:
