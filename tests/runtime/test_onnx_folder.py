@@ -161,6 +161,20 @@ def test_a_decoder_that_refuses_its_inputs(exported_folder):
         model.extend(None, [np.zeros((2, folder.hidden_size + 1), np.float32)])
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("vocab_size", "has `logits` of .* numbers, and config.json says `vocab_size` 7: it is of another model"),
+        ("hidden_size", "has `inputs_embeds` of .* numbers, and config.json says `hidden_size` 7"),
+    ],
+)
+def test_a_decoder_of_another_model(exported_folder, name, message):
+    folder = ExportedFolder(exported_folder("mobilevlm"))
+    setattr(folder, name, 7)
+    with pytest.raises(ValueError, match=f"decoder_model_merged_int8.onnx' {message}"):
+        OnnxLanguageModel(folder, OnnxSessions(folder, num_threads=1), "int8")
+
+
 def test_weights_lie_beside_their_graph(folder):
     """A graph may not read other files of the computer as its weights."""
     import onnx

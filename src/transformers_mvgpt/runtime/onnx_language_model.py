@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..video.limits import shorten
 from .onnx_folder import PRECISIONS, ExportedFolder
 from .onnx_sessions import OnnxSessions, onnxruntime
 
@@ -66,14 +67,23 @@ class OnnxLanguageModel:
         self._presents = [
             f"present.{found[1]}.{found[2]}" for entry in self._pasts if (found := _PAST.fullmatch(entry.name))
         ]
-        outputs = {entry.name for entry in self._session.get_outputs()}
+        outputs = {entry.name: entry for entry in self._session.get_outputs()}
         missing = {"inputs_embeds", "attention_mask", "position_ids", "num_logits_to_keep"} - inputs.keys()
-        missing |= {"logits", *self._presents} - outputs
+        missing |= {"logits", *self._presents} - outputs.keys()
         if missing or not self._pasts:
             raise ValueError(
                 f"'{folder.path / 'onnx' / self._decoder}.onnx' has no {', '.join(sorted(missing) or ['past_key_values'])}: export the "
                 "model again."
             )
+        for entry, name, size in (
+            (inputs["inputs_embeds"], "hidden_size", folder.hidden_size),
+            (outputs["logits"], "vocab_size", folder.vocab_size),
+        ):
+            if entry.shape[-1] != size:
+                raise ValueError(
+                    f"'{folder.path / 'onnx' / self._decoder}.onnx' has `{entry.name}` of {shorten(repr(entry.shape[-1]))} numbers, and "
+                    f"config.json says `{name}` {size}: it is of another model. Export the model again."
+                )
         self._dtype = sessions.dtype(self._decoder, "inputs_embeds")
         is_cuda = sessions.providers[0] in ("CUDAExecutionProvider", "TensorrtExecutionProvider")
         # where keys and values stay between two steps
