@@ -34,9 +34,9 @@ def python_of(page: Path) -> str:
     return "".join(re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL))
 
 
-# training.md shows TRL's trainers, which tests/training/test_trl.py runs, and exporters.md an export of half a minute, which
-# tests/modeling/test_exporters_page.py runs
-RUN_ELSEWHERE = ["training.md", "exporters.md"]
+# training.md shows TRL's trainers, which tests/training/test_trl.py runs, exporters.md an export of half a minute, which
+# tests/modeling/test_exporters_page.py runs, and gguf.md what its command writes: tests/test_gguf_page.py
+RUN_ELSEWHERE = ["training.md", "exporters.md", "gguf.md"]
 WITH_PYTHON = [page for page in PAGES if python_of(page) and page.name not in RUN_ELSEWHERE]
 
 

@@ -138,7 +138,7 @@ def test_quantized_for_a_cpu_is_not_saved(quantized, tmp_path):
         ValueError, match=r"quantized for CPUs cannot be saved: save it as it was before, and quantize"
     ):
         model.save_pretrained(tmp_path)
-    assert not list(tmp_path.glob("*.safetensors"))
+    assert not list(tmp_path.iterdir())
     copied = copy.deepcopy(model)
     assert torch.equal(copied(PROMPT).logits, model(PROMPT).logits)
 

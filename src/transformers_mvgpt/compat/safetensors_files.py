@@ -79,6 +79,10 @@ class SavedLikeOtherFiles:
 
         Raises:
             OSError: that names the folder, if the disk is full.
+            ValueError: if a module of it refuses to be saved. Nothing is written then.
         """
+        for module in self.modules():  # type: ignore[attr-defined]
+            if (refuse := getattr(module, "refuse_saving", None)) is not None:
+                refuse()
         with full_disk_is_named(save_directory), usual_file_mode(save_directory):
             return super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]

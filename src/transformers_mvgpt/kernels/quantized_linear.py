@@ -76,8 +76,11 @@ class QuantizedLinear(nn.Module):
             return unpack(part, input.dtype)
         return unpack_plainly(part).flatten(2).flatten(0, 1).to(input.dtype).T
 
-    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+    def refuse_saving(self) -> None:
         raise_not_saved()
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        self.refuse_saving()
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bits={bits_of(self.weight)}"
@@ -118,8 +121,11 @@ class QuantizedEmbedding(nn.Module):
         unpacked = unpack_plainly(self.weight, rows)
         return unpacked.flatten(1)[:, : self.embedding_dim].to(self._like.dtype).view(*input.shape, self.embedding_dim)
 
-    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+    def refuse_saving(self) -> None:
         raise_not_saved()
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        self.refuse_saving()
 
     def extra_repr(self) -> str:
         return f"{self.num_embeddings}, {self.embedding_dim}, bits={bits_of(self.weight)}"
