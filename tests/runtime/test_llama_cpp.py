@@ -14,10 +14,11 @@ from torch_free import run_torch_free
 from transformers_mvgpt.conversion.loading import load_model
 from transformers_mvgpt.demo import CHECKPOINT, CLIP, CLIP_SEED, make_clip
 from transformers_mvgpt.runtime import llama_library
+from transformers_mvgpt.runtime.gguf_checks import check_belongs
 from transformers_mvgpt.runtime.gguf_export import GGUF_TYPES as TYPES
 from transformers_mvgpt.runtime.gguf_export import export_gguf
 from transformers_mvgpt.runtime.gguf_header import read_gguf_header
-from transformers_mvgpt.runtime.llama_cpp import LlamaCppLanguageModel, check_belongs
+from transformers_mvgpt.runtime.llama_cpp import LlamaCppLanguageModel
 
 
 def chats(family: str, folder) -> list:
@@ -229,10 +230,11 @@ def test_absurd_numbers(file, key, value):
         check_belongs(header, config, None)
 
 
-def test_norms_of_another_type(file):
-    """llama.cpp would end the process."""
+@pytest.mark.parametrize("shape", [(128,), (1, 128)])
+def test_norms_of_another_type(file, shape):
+    """llama.cpp would end the process. It does not tell one shape from the other."""
     header = read_gguf_header(file)
-    header.tensors["output_norm.weight"] = replace(header.tensors["output_norm.weight"], type="Q4_0")
+    header.tensors["output_norm.weight"] = replace(header.tensors["output_norm.weight"], type="Q4_0", shape=shape)
     config = json.loads((CHECKPOINT / "config.json").read_text())["text_config"]
     with pytest.raises(
         ValueError, match=r"x\.gguf has `output_norm.weight` in Q4_0, and norms and biases must be in F32"
@@ -267,7 +269,7 @@ def test_it_needs_neither_torch_nor_transformers(file):
 import json, sys
 import numpy as np
 from transformers_mvgpt.runtime.gguf_header import read_gguf_header
-from transformers_mvgpt.runtime.llama_cpp import LlamaCppLanguageModel, check_belongs
+from transformers_mvgpt.runtime.llama_cpp import LlamaCppLanguageModel
 config = json.load(open(sys.argv[2]))["text_config"]
 with LlamaCppLanguageModel(sys.argv[1], text_config=config) as model:
     logits, _ = model.extend(None, [model.embed(np.arange(9))])

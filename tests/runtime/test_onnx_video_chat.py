@@ -286,6 +286,22 @@ def test_llama_cpp_as_the_language_model(family, exported_folder, chats, clips, 
         OnnxVideoChat(exported_folder(family), language_model=file, precision="int8")
 
 
+def test_files_of_another_model(exported_folder, clips, tmp_path):
+    """They have the same width, and would answer."""
+    folder = tmp_path / "mixed"
+    shutil.copytree(exported_folder("mobile_videogpt"), folder)
+    for name, message in (
+        (
+            "embed_tokens",
+            r"embed_tokens\.onnx is of another model than \w+\.onnx beside it: copy all files of one export",
+        ),
+        ("decoder_model_merged", r"decoder_model_merged\.onnx is of another model than \w+\.onnx beside it"),
+    ):
+        shutil.copy(exported_folder("tinyllava_video") / "onnx" / f"{name}.onnx", folder / "onnx")
+        with pytest.raises(ValueError, match=message):
+            OnnxVideoChat(folder, num_threads=1).ask(next(iter(clips)), "Why?")
+
+
 @pytest.mark.parametrize("precision", ["fp16", "int8", "q4"])
 def test_precisions(exported_folder, chats, clips, precision):
     path, questions = next(iter(clips.items()))

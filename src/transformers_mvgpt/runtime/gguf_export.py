@@ -17,10 +17,10 @@ from ..compat.safetensors_files import full_disk_is_named
 from ..conversion.loading import LoadedModel, load_model
 from ..version import __version__
 from ..video.limits import shorten
+from .gguf_checks import ARCHITECTURES
 from .gguf_header import read_gguf_header
 from .gguf_projector import add_projector, projector_problem, projector_tensors
 from .gguf_vocabulary import Vocabulary, read_vocabulary
-from .llama_cpp import ARCHITECTURES
 
 
 logger = logging.getLogger(__name__)

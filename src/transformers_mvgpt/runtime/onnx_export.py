@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """A model as ONNX files in one folder, which need neither PyTorch nor transformers nor this package."""
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +20,7 @@ from ..conversion.model_card import check_card
 from ..conversion.native_folder import OnProgress, is_native_file
 from ..conversion.target_folder import check_target, replacing
 from .driver_files import driver_files
+from .onnx_folder import MODEL_KEY
 
 
 # Where the graphs are, as in transformers.js' repositories.
@@ -28,6 +30,7 @@ _OWN_IN_FOLDERS = {
     ONNX_FOLDER: re.compile(rf"({'|'.join(_STEMS)})(_[a-z0-9]+)?\.onnx(_data)?"),
     "__pycache__": re.compile(r"mvgpt_onnx.*\.pyc"),
 }
+_NUM_DIGESTED = 256
 _WRITING = "Writing and checking ONNX files"
 
 
@@ -100,28 +103,37 @@ def _files(folder: Path, loaded: LoadedModel, precisions: Iterable[str]) -> Iter
     from .onnx_checks import FileCheck
     from .onnx_decoder import decoder_graph
     from .onnx_graphs import encoder_graphs, write_traced
+    from .onnx_nodes import add_metadata
     from .onnx_precisions import embeddings_graph, suffix
     from .onnx_preprocessing import preprocessing_graph
 
     model: Any = loaded.model
     check = FileCheck(folder, model)
+    digest = _digest(model)
+
+    def sign(file: str) -> None:
+        add_metadata(folder / file, MODEL_KEY, digest)
 
     def write_preprocessing() -> None:
         preprocessing_graph(model, loaded.processor).save(folder / "preprocess.onnx")
+        sign("preprocess.onnx")
         check.preprocessing(loaded.processor)
 
     def write_encoder(stem: str, traced: Any) -> None:
         write_traced(traced, folder / f"{stem}.onnx")
+        sign(f"{stem}.onnx")
         check.encoder(stem, traced)
 
     def write_embeddings(precision: str) -> None:
         file = f"embed_tokens{suffix(precision)}.onnx"
         embeddings_graph(model.get_input_embeddings(), precision).save(folder / file)
+        sign(file)
         check.embeddings(file, precision)
 
     def write_decoder(precision: str) -> None:
         file = f"decoder_model_merged{suffix(precision)}.onnx"
         decoder_graph(model, precision).save(folder / file)
+        sign(file)
         check.decoder(file, precision)
 
     yield write_preprocessing
@@ -130,6 +142,16 @@ def _files(folder: Path, loaded: LoadedModel, precisions: Iterable[str]) -> Iter
     for precision in precisions:
         yield partial(write_embeddings, precision)
         yield partial(write_decoder, precision)
+
+
+def _digest(model: torch.nn.Module) -> str:
+    """What tells models of one shape apart: of the first and last numbers of each weight, as training changes all of them."""
+    digest = hashlib.sha256()
+    for name, weight in model.state_dict().items():
+        values = weight.flatten()
+        some = torch.cat([values[:_NUM_DIGESTED], values[-_NUM_DIGESTED:]]).to(torch.float32).numpy()
+        digest.update(f"{name} {tuple(weight.shape)}".encode() + some.tobytes())
+    return digest.hexdigest()[:32]
 
 
 def check_installed() -> None:

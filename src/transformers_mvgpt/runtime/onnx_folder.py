@@ -18,6 +18,8 @@ from ..video.limits import shorten
 
 # The suffixes of what is quantized, in the order of choice where nothing is asked for.
 PRECISIONS = MappingProxyType({"fp32": "", "int8": "_int8", "q4": "_q4", "fp16": "_fp16"})
+# In the metadata of each ONNX file: of which model it was made.
+MODEL_KEY = "mvgpt_model"
 _MAX_TOKENS_PER_VISUAL = 1_000_000
 _MAX_FRAMES = 10_000
 _MAX_NUMBER = 2**31 - 1

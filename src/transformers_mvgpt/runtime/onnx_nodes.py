@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 
 # What onnxruntime 1.17 and onnxruntime-web take too.
@@ -132,6 +132,15 @@ class Graph:
     def _new_name(self, op_type: str) -> str:
         self._num_values += 1
         return f"{op_type}_{self._num_values}"
+
+
+def add_metadata(file: Path, key: str, value: str) -> None:
+    """Gives a file of ONNX that was written an entry of metadata more."""
+    entry = ModelProto()
+    entry.metadata_props.add(key=key, value=value)
+    # messages of protobuf that stand behind each other are one
+    with file.open("ab") as stream:
+        stream.write(entry.SerializeToString())
 
 
 def _value_info(name: str, dtype: type | np.dtype, shape: Sequence[int | str]) -> Any:

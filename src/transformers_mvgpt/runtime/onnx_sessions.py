@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..video.limits import shorten
-from .onnx_folder import ExportedFolder
+from .onnx_folder import MODEL_KEY, ExportedFolder
 
 
 try:
@@ -74,6 +74,8 @@ class OnnxSessions:
         self._options.log_severity_level = _ERRORS_ONLY
         self._options.intra_op_num_threads = num_threads or 0
         self._sessions: dict[str, Any] = {}
+        # the first file that says of which model it is, and what it says
+        self._model: tuple[str, str] | None = None
 
     def open(self, name: str) -> Any:
         """
@@ -82,10 +84,12 @@ class OnnxSessions:
         Raises:
             FileNotFoundError: if there is no such file.
             RuntimeError: if the provider cannot be used.
-            ValueError: if the file is damaged, or not for this onnxruntime.
+            ValueError: if the file is damaged, not for this onnxruntime, or of another model than one opened before.
         """
         if name not in self._sessions:
-            self._sessions[name] = self._open(self._folder.file(f"onnx/{name}.onnx"))
+            session = self._open(self._folder.file(f"onnx/{name}.onnx"))
+            self._check_model(name, session)
+            self._sessions[name] = session
         return self._sessions[name]
 
     def run(self, name: str, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -122,6 +126,17 @@ class OnnxSessions:
         """The dtype of an input of a graph."""
         kinds = {entry.name: entry.type for entry in self.open(name).get_inputs()}
         return _DTYPES.get(kinds.get(input_name, ""), np.float32)
+
+    def _check_model(self, name: str, session: Any) -> None:
+        model = session.get_modelmeta().custom_metadata_map.get(MODEL_KEY)
+        if model is None:
+            return
+        first, first_model = self._model = self._model or (name, model)
+        if model != first_model:
+            raise ValueError(
+                f"{self._title(name)} is of another model than {first}.onnx beside it: copy all files of one export, or write them again "
+                "with `mvgpt export-onnx`."
+            )
 
     def _title(self, name: str) -> str:
         return shorten(str(self._folder.path / "onnx" / f"{name}.onnx"))
