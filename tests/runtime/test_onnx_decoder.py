@@ -85,6 +85,19 @@ def test_language_models_that_are_not_exported(options, message):
         check_language_model(model.model.language_model)
 
 
+@pytest.mark.parametrize("precision", ["int8", "q4"])
+def test_products_fit_in_16_bits(tmp_path, precision):
+    """x86 processors without VNNI add two of them there, where larger ones would saturate, which no test on another processor sees."""
+    decoder_graph(make_model(**LANGUAGE_MODELS["qwen2"]), precision).save(tmp_path / "decoder.onnx")
+    graph = onnx.load(tmp_path / "decoder.onnx").graph
+    weights = {weight.name: weight for weight in graph.initializer}
+    products = [node for node in graph.node if node.op_type == "MatMulInteger"]
+    assert products
+    for node in products:
+        largest = np.abs(onnx.numpy_helper.to_array(weights[node.input[1]]).astype(int)).max()
+        assert largest == 63 and 2 * 255 * largest <= np.iinfo(np.int16).max
+
+
 def test_4_bits():
     """A block is off by no more than half a step, between its own lowest and highest weight or 0."""
     weight = torch.randn(3, 80) * torch.tensor([[0.01], [1], [0]])

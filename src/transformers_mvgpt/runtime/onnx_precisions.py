@@ -7,7 +7,7 @@ in 8 bits, other frames are selected.
 |---|---|---|
 | `fp32` | float32 | float32 |
 | `fp16` | float16 | float16; norms, softmax and what layers add to stay in float32 |
-| `int8` | int8, a scale for each output | int8; activations in 8 bits, a scale for each token |
+| `int8` | 7 bits in int8, a scale for each output | int8; activations in 8 bits, a scale for each token |
 | `q4` | 4 bits, a scale and a zero for every 32 weights of an output; embeddings and head as with `int8` | by onnxruntime's `MatMulNBits` |
 
 A scale for each token keeps the tokens apart: an answer does not depend on what else is in the batch, or on how a prompt is cut, as it
@@ -31,6 +31,9 @@ PRECISIONS = ("fp32", "fp16", "int8", "q4")
 BLOCK_SIZE = 32
 # Of numbers in 8 bits, and what stands for 0 where they are unsigned
 _LARGEST, _ZERO = 127, 128
+# Of weights that are multiplied with unsigned activations: 7 bits. On x86 processors with AVX2 and without VNNI, onnxruntime adds two of
+# these products in 16 bits, which hold 2 * 255 * 63, but not 2 * 255 * 127: answers would be others there, without an error.
+_LARGEST_WEIGHT = 63
 # Where all of a token or block is 0, it is divided by this.
 _SMALLEST_SCALE = 1e-20
 # The name of the head among the layers: it decides between tokens that are almost as likely, and stays in 8 bits.
@@ -114,7 +117,7 @@ class Linears:
         if x not in self._quantized:
             self._quantized[x] = self._quantize(x)
         quantized, token_scale = self._quantized[x]
-        scales = int8_scales(weight)  # (N,)
+        scales = int8_scales(weight, _LARGEST_WEIGHT)  # (N,)
         stored = graph.lazy_weight(f"{name}.weight", weight.shape[::-1], np.int8, lambda: to_int8(weight, scales).T)
         zeros = graph.constant(_ZERO, np.uint8), graph.constant(0, np.int8)
         product = graph.op("Cast", graph.op("MatMulInteger", quantized, stored, *zeros), to=FLOAT)
@@ -182,13 +185,13 @@ def embeddings_graph(embedding: nn.Embedding, precision: str) -> Graph:
     return graph
 
 
-def int8_scales(weight: torch.Tensor) -> np.ndarray:
-    """The scale of each row, (N,) float32."""
-    return np.maximum(values(weight.abs().amax(1)) / np.float32(_LARGEST), np.float32(_SMALLEST_SCALE))
+def int8_scales(weight: torch.Tensor, largest: int = _LARGEST) -> np.ndarray:
+    """The scale of each row, (N,) float32, with which no number is beyond `largest`."""
+    return np.maximum(values(weight.abs().amax(1)) / np.float32(largest), np.float32(_SMALLEST_SCALE))
 
 
 def to_int8(weight: torch.Tensor, scales: np.ndarray) -> np.ndarray:
-    """(N, K) in units of the scales, from -127 to 127."""
+    """(N, K) in units of the scales, rounded."""
     return np.round(values(weight) / scales[:, None]).clip(-_LARGEST, _LARGEST).astype(np.int8)
 
 
