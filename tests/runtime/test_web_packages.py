@@ -70,6 +70,33 @@ def test_an_older_package_is_replaced(archive, tmp_path, monkeypatch):
     assert (folder / "package" / "code.mjs").read_text() == "dist/code.mjs"
 
 
+def put_by_another_process(folder: Path) -> None:
+    place = folder / "package"
+    place.mkdir(parents=True)
+    for name, text in {"code.mjs": "theirs", "LICENSE": "", "VERSION": "1.2.3"}.items():
+        (place / name).write_text(text)
+
+
+@pytest.mark.parametrize("when", ["while npm fetches", "at the last moment"])
+def test_another_process_is_quicker(archive, tmp_path, monkeypatch, when):
+    """Its files stay: it may be copying from them already."""
+    put_npm(tmp_path / "bin", PACKED, monkeypatch, archive=str(archive))
+    folder = tmp_path / "packages"
+    name, place_of_folder = ("_unpack", 2) if when == "while npm fetches" else ("rename", 0)
+    owner = web_packages if name == "_unpack" else Path
+    as_it_was = getattr(owner, name)
+
+    def after_the_other(*args):
+        if args[place_of_folder].name.startswith(".package-"):
+            put_by_another_process(folder)
+        return as_it_was(*args)
+
+    monkeypatch.setattr(owner, name, after_the_other)
+    fetch_web_packages(folder)
+    assert (folder / "package" / "code.mjs").read_text() == "theirs"
+    assert [file.name for file in folder.iterdir()] == ["package"]
+
+
 def test_another_package_is_refused(archive, tmp_path, monkeypatch):
     other = tmp_path / "some-package-other.tgz"
     other.write_bytes(archive.read_bytes() + b"more")

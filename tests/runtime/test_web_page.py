@@ -6,6 +6,7 @@ The page in Chromium: it answers as the package does, sends nothing to anyone, a
 """
 
 import io
+import json
 import os
 import shutil
 import wave
@@ -22,7 +23,7 @@ from tiny_trained import PICTURE_SEEDS, clip_questions, picture, picture_questio
 from transformers_mvgpt import VideoChat
 from transformers_mvgpt.conversion.loading import load_model
 from transformers_mvgpt.demo import CHECKPOINT, CLIP, CLIP_SEED, make_clip, write_clip
-from transformers_mvgpt.runtime import web_page, write_web_page
+from transformers_mvgpt.runtime import token_choice, web_page, write_web_page
 from transformers_mvgpt.video.frame_sampling_mvgpt import sample_frame_indices
 from transformers_mvgpt.video.frame_sampling_tinyllava import spread_frame_indices
 
@@ -372,6 +373,11 @@ def test_the_camera(page):
     """Chromium's, for tests, shows a clock and asks nobody."""
     # behind others, it would show no moving picture
     page.page.bring_to_front()
+    page.page.evaluate("""() => {
+        const devices = navigator.mediaDevices;
+        const open = devices.getUserMedia.bind(devices);
+        devices.getUserMedia = (wanted) => open(window.wanted = wanted);
+    }""")
     page.page.click("#use-camera")
     page.page.click("#record")
     page.wait_for("Recording: 1 s.")
@@ -379,6 +385,8 @@ def test_the_camera(page):
     page.wait_for("Ready for questions")
     assert 5 <= page.page.locator("#frames li").count() <= 16
     assert page.ask("How many objects are there?") in ("zero", "one", "two", "three")
+    # in full size, a recording may not fit into a phone
+    assert page.page.evaluate("wanted.video.width") == {"ideal": 640}
     page.page.click("#close-camera")
     assert page.page.evaluate("document.getElementById('viewfinder').srcObject") is None
     assert page.page.evaluate("document.activeElement.id") == "use-camera"
@@ -390,6 +398,98 @@ def test_a_model_that_is_not_there(visit):
     page.page.set_input_files("#file", CLIP)
     page.page.wait_for_function("document.getElementById('status').textContent === ''")
     assert page.alert().startswith("The model has no file")
+
+
+def change_model(page_folder: Path, name: str, **changes: str) -> Path:
+    """A folder beside the page's model, with other texts in the files of these stems; None: without the file."""
+    folder = page_folder / name
+    folder.mkdir()
+    for file in (page_folder / "model").iterdir():
+        if file.stem not in changes:
+            (folder / file.name).symlink_to(file)
+        elif (text := changes[file.stem]) is not None:
+            (folder / file.name).write_text(text)
+    return folder
+
+
+def test_a_model_that_does_not_stop(visit, page_folder):
+    """Its chat template never ends, and hears nothing: it is ended, and the next question has a new one."""
+    loop = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+    folder = change_model(page_folder, "endless", chat_template=loop)
+    page = visit("?model=endless/")
+    page.choose(CLIP)
+    page.page.fill("#question", "Describe the video.")
+    page.page.click("#ask")
+    page.page.wait_for_timeout(300)
+    page.page.click("#stop")
+    page.wait_for("Ready for another")
+    assert page.newest_answer() == "(no answer)"
+    shutil.copy(page_folder / "model" / "chat_template.jinja", folder)
+    assert page.ask("Describe the video.").startswith("The circle is blue")
+    assert page.page.locator("#frames li").count() == 16
+    assert page.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "sentence"),
+    [
+        (
+            "generation_config",
+            {"do_sample": True, "temperature": 0.7},
+            '"do_sample" (true), which this page does not do',
+        ),
+        ("generation_config", {"repetition_penalty": 1.1}, '"repetition_penalty" (1.1), which this page does not do'),
+        ("generation_config", {"max_new_tokens": 0}, '"max_new_tokens" (0), which must be a number of at least 1'),
+        ("processor_config", {"fps": 2}, '"video_processor.fps" (2), which this page does not do'),
+        ("processor_config", {"sampling": "time"}, '"video_processor.sampling" ("time"), which this page does not do'),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_settings_that_are_refused(page, file, changes, sentence):
+    assert sentence in check_settings(page, {"generation_config": {}, "processor_config": {}, file: changes})
+
+
+def check_settings(page, configs: dict) -> str:
+    """What the page says against settings, or nothing."""
+    script = """async ([generationConfig, video]) => {
+        const { checkSettings } = await import("./settings_checks.js");
+        try {
+            checkSettings({ generationConfig, processorConfig: { video_processor: video } }, (name) => name);
+            return "";
+        } catch (error) {
+            return error.message;
+        }
+    }"""
+    return page.page.evaluate(script, [configs["generation_config"], configs["processor_config"]])
+
+
+def test_settings_that_are_refused_are_those_of_the_package(page):
+    neutral = {name: values[0] if values else None for name, values in token_choice._NEUTRAL.items()}
+    of_videos = {"fps": None, "do_sample_frames": True, "sampling": "frames"}
+    drawn = {"do_sample": True, "temperature": 0, "top_p": 0.8, "max_new_tokens": 5}
+    for settings in (neutral, drawn, {"do_sample": False, "temperature": 0.7}):
+        assert check_settings(page, {"generation_config": settings, "processor_config": of_videos}) == ""
+    for name in neutral:
+        refused = check_settings(page, {"generation_config": {name: 7}, "processor_config": {}})
+        assert refused.startswith(f'generation_config.json has "{name}" (7), which this page does not do: remove it')
+
+
+def test_generation_configs(visit, page_folder):
+    """One that the page refuses, one that is not there, and one that makes answers short."""
+    change_model(page_folder, "drawn", generation_config='{"do_sample": true}')
+    page = visit("?model=drawn/")
+    assert page.alert().startswith(
+        f'{page.address}drawn/generation_config.json has "do_sample" (true), which this page'
+    )
+    assert not any("/onnx/" in url for url in page.requests)
+    config = json.loads((page_folder / "model" / "generation_config.json").read_text())
+    change_model(page_folder, "short", generation_config=json.dumps({**config, "max_new_tokens": 2}))
+    change_model(page_folder, "silent", generation_config=None)
+    for name, answer in (("short", "The circle"), ("silent", "The circle is blue")):
+        page.open(f"?model={name}/")
+        page.choose(CLIP)
+        assert page.ask("Describe the video.").startswith(answer)
+        assert (page.newest_answer() == answer) == (name == "short")
 
 
 class TestWriting:
@@ -433,6 +533,16 @@ class TestWriting:
         with pytest.raises(FileNotFoundError, match="has no onnx/embed_tokens_q4.onnx: .* and `--precision q4`"):
             write_web_page(tmp_path / "page", model=model, precision="q4", vendored=WEB_PACKAGES)
         assert not (tmp_path / "page").exists()
+
+    def test_a_generation_config_may_be_missing_and_not_lead_nowhere(self, tmp_path, exported_folder):
+        find_chromium()
+        model = tmp_path / "model"
+        shutil.copytree(exported_folder("mobilevlm"), model, ignore=shutil.ignore_patterns("generation_config.json"))
+        write_web_page(tmp_path / "page", model=model, vendored=WEB_PACKAGES)
+        assert not (tmp_path / "page" / "model" / "generation_config.json").exists()
+        (model / "generation_config.json").symlink_to(tmp_path / "nowhere")
+        with pytest.raises(FileNotFoundError, match=r"generation_config\.json"):
+            write_web_page(tmp_path / "other", model=model, vendored=WEB_PACKAGES)
 
     def test_its_files_are_in_the_wheel(self):
         import configparser

@@ -8,6 +8,7 @@ A package is what its sha512 says, wherever npm gets it from.
 """
 
 import base64
+import contextlib
 import hashlib
 import os
 import shutil
@@ -128,12 +129,26 @@ def _fetch(package: WebPackage, folder: Path) -> None:
         try:
             _unpack(package, archive, unpacked)
             unpacked.chmod(0o755)
-            place = folder / package.folder_name
-            if place.exists():
-                shutil.rmtree(place)
-            unpacked.rename(place)
+            _put(package, unpacked, folder)
         finally:
             shutil.rmtree(unpacked, ignore_errors=True)
+
+
+def _put(package: WebPackage, unpacked: Path, folder: Path) -> None:
+    """Puts a package in its place, unless another process has done so; that one may be copying from it already."""
+    if _is_complete(package, folder):
+        return
+    place, old = folder / package.folder_name, unpacked.with_name(f"{unpacked.name}-old")
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            place.rename(old)
+        unpacked.rename(place)
+    except OSError:
+        # the other was quicker
+        if not _is_complete(package, folder):
+            raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _pack(package: WebPackage, scratch: Path) -> Path:

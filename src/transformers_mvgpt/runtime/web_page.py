@@ -129,13 +129,13 @@ def _copy_model(source: Path, place: Path, precision: str) -> None:
     graphs = [name.format(PRECISIONS[precision]) for name in (*_ENCODERS, *_DECODERS)]
     # the page asks for all files of a family, and would not begin without one
     is_one_encoder = ExportedFolder(source).family.placeholders.keys() != {"image", "video"}
-    optional = {"image_encoder.onnx"} if is_one_encoder else set()
+    optional = {"generation_config.json"} | ({"image_encoder.onnx"} if is_one_encoder else set())
     (place / "onnx").mkdir(parents=True)
     for name in (*_MODEL_FILES, *(f"onnx/{name}" for name in graphs)):
         path = source / name
         if path.is_file():
             shutil.copyfile(path, place / name)
-        elif path.name not in optional:
+        elif path.name not in optional or os.path.lexists(path):
             raise FileNotFoundError(
                 f"{source} has no {name}: export the model with `mvgpt export-onnx` and `--precision {precision}`."
             )

@@ -6,6 +6,7 @@ import { LanguageModel, likeliest } from "./language_model.js";
 import { ChatTokens } from "./tokens.js";
 import { VisualEncoder } from "./visual_encoder.js";
 
+// Of a model that says nothing about it.
 const MAX_NEW_TOKENS = 1024;
 // Preprocessing computes in whole and in double numbers, for which a GPU is not made; nor is it for a scan, a loop of many small steps.
 const isForCpu = (name, modelType) => name === "preprocess" || (name === "visionEncoder" && modelType === "mobile_videogpt");
@@ -66,7 +67,9 @@ export class VideoModel {
     let { scores, cache } = await this.#language.extend(prefix, await this.#language.embed(behind), width);
     const ids = [];
     try {
-      const most = Math.min(MAX_NEW_TOKENS, limit - length);
+      const { max_new_tokens: number, max_length: inAll } = this.#settings.generationConfig;
+      const wanted = number ?? (inAll ? Math.max(1, inAll - length) : MAX_NEW_TOKENS);
+      const most = Math.min(wanted, limit - length);
       while (!isStopped()) {
         const id = likeliest(scores);
         if (this.endIds.has(id)) break;

@@ -6,6 +6,8 @@ import { sampleFrames } from "./sampling.js";
 
 const FRAMES_PER_SECOND = 4;
 export const MAX_SECONDS = 30;
+// More than a model sees, and 120 frames of it fit into the memory of a phone.
+const WANTED = { facingMode: "environment", width: { ideal: 640 } };
 
 const REFUSED = {
   NotAllowedError: "The camera was not allowed: allow it in the browser, or choose a file.",
@@ -24,7 +26,7 @@ export class Camera {
       throw new PageError("A camera needs a page at https:// or 127.0.0.1: choose a file.");
     }
     try {
-      this.#stream = await navigator.mediaDevices.getUserMedia({ audio: false, video: { facingMode: "environment" } });
+      this.#stream = await navigator.mediaDevices.getUserMedia({ audio: false, video: WANTED });
     } catch (error) {
       throw new PageError(REFUSED[error.name] ?? `The camera cannot be used: ${error.message}`);
     }

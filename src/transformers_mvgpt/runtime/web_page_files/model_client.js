@@ -3,6 +3,9 @@
 
 import { PageError } from "./frames.js";
 
+// A worker that is busy with one step, or with a chat template that never ends, does not hear that it is to stop.
+const STOP_SECONDS = 3;
+
 /** A sentence for errors of the runtime, which speaks of its own matters. */
 function explain(message) {
   if (/out of memory|bad_alloc|allocat|memory access out of bounds|RangeError|Array buffer/i.test(message)) {
@@ -16,8 +19,11 @@ export class ModelClient {
   #address;
   #calls = new Map();
   #number = 0;
+  #answer = Promise.resolve();
   #ready;
   #fetchExternal;
+  /** Whether the worker was ended because it did not stop. */
+  isEnded = false;
 
   constructor(fetchExternal) {
     this.#fetchExternal = fetchExternal;
@@ -40,7 +46,10 @@ export class ModelClient {
     if (external) return this.#sendExternal(external);
     const call = this.#calls.get(number);
     if (!call) return;
-    if (text !== undefined) return call.onText(text);
+    if (text !== undefined) {
+      call.text = text;
+      return call.onText(text);
+    }
     this.#calls.delete(number);
     error === undefined ? call.resolve(result) : call.reject(new PageError(explain(error)));
   }
@@ -84,12 +93,31 @@ export class ModelClient {
 
   /** `onText` hears the answer so far. Returns { text, isStopped }. */
   answer(question, onText) {
-    return this.#call("answer", { question }, [], onText);
+    this.#answer = this.#call("answer", { question }, [], onText);
+    return this.#answer;
   }
 
-  /** Stops the answers that were asked for so far. */
-  stop() {
+  /** Stops the answers that were asked for so far, if need be by ending the worker; resolves when that is done. */
+  async stop() {
     this.#worker.postMessage({ name: "stop", firstWanted: this.#number });
+    let timer;
+    const isLate = new Promise((resolve) => {
+      timer = setTimeout(resolve, STOP_SECONDS * 1000, true);
+    });
+    const hasEnded = this.#answer.then(
+      () => false,
+      () => false,
+    );
+    if (await Promise.race([hasEnded, isLate])) this.#end();
+    clearTimeout(timer);
+  }
+
+  #end() {
+    this.isEnded = true;
+    this.close();
+    // What was written so far is the answer.
+    for (const { resolve, text } of this.#calls.values()) resolve({ text: text ?? "", isStopped: true });
+    this.#calls.clear();
   }
 
   close() {

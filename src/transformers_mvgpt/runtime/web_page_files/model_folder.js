@@ -2,6 +2,7 @@
 // The files of an exported model, fetched from its folder. The page fetches them, and not its worker, so that its policy holds.
 
 import { PageError } from "./frames.js";
+import { checkSettings } from "./settings_checks.js";
 
 const TEXTS = {
   config: "config.json",
@@ -10,6 +11,8 @@ const TEXTS = {
   tokenizer: "tokenizer.json",
   tokenizerConfig: "tokenizer_config.json",
 };
+// Without it, tokens are chosen as nothing was said.
+const OPTIONAL = "generation_config.json";
 export const PRECISIONS = ["fp32", "fp16", "int8", "q4"];
 
 /** The graphs of a family: under which name, and from which file. */
@@ -25,8 +28,8 @@ function graphFiles(modelType, precision) {
   return graphs;
 }
 
-/** Bytes of a file, counted while they come. */
-async function fetchBytes(address, onBytes) {
+/** Bytes of a file, counted while they come; null if it is optional and not there. */
+async function fetchBytes(address, onBytes, isOptional = false) {
   let response;
   try {
     response = await fetch(address);
@@ -35,6 +38,7 @@ async function fetchBytes(address, onBytes) {
       `The model cannot be fetched from ${address}: there is no such address, it does not allow other pages (CORS), or there is no network.`,
     );
   }
+  if (isOptional && response.status === 404) return null;
   if (!response.ok) throw new PageError(`The model has no file ${address} (${response.status} ${response.statusText}).`);
   const total = Number(response.headers.get("Content-Length")) || 0;
   const chunks = [];
@@ -78,14 +82,16 @@ export class ModelFolder {
     const ignore = () => {};
     const decode = (bytes) => new TextDecoder().decode(bytes);
     const read = async ([key, name]) => {
-      const text = decode(await fetchBytes(this.address(name), ignore));
+      const bytes = await fetchBytes(this.address(name), ignore, name === OPTIONAL);
+      if (bytes === null) return [key, {}];
       try {
-        return [key, JSON.parse(text)];
+        return [key, JSON.parse(decode(bytes))];
       } catch {
         throw new PageError(`${this.address(name)} is not JSON: the address must be the folder of an exported model.`);
       }
     };
     const settings = Object.fromEntries(await Promise.all(Object.entries(TEXTS).map(read)));
+    checkSettings(settings, (name) => this.address(name));
     settings.template = decode(await fetchBytes(this.address("chat_template.jinja"), ignore));
     const progress = new Map();
     const show = () => {

@@ -25,6 +25,10 @@ let isReading = false;
 let isAnswering = false;
 let hasVisual = false;
 let recording;
+// What an ended model left behind: when it had stopped, and how a new one is shown the latest visual.
+let stopping = Promise.resolve();
+let seeAgain;
+let isStopWanted = false;
 
 const settings = await (await fetch("page.json")).json();
 const isOwnModel = !parameters.get("model");
@@ -71,6 +75,22 @@ async function loadModel() {
   showStatus(`Ready. Choose a ${rule ? "video" : "picture"}.`);
 }
 
+/** Until there is a model. One that did not stop was ended, and is loaded again. */
+async function prepare() {
+  await stopping;
+  if (client?.isEnded) {
+    client = undefined;
+    ready = loadModel();
+  }
+  await ready;
+}
+
+/** Stops the answer, as far as it has begun. */
+function stop() {
+  isStopWanted = true;
+  if (client) stopping = client.stop();
+}
+
 /** What can be done now. */
 function updateControls() {
   byId("ask").disabled = !hasVisual || isReading;
@@ -81,7 +101,7 @@ function updateControls() {
 /** Everything about an earlier visual goes; returns whether the one that is read now is still the latest. */
 function beginVisual() {
   const number = ++latest;
-  if (isAnswering) client.stop();
+  if (isAnswering) stop();
   recording?.abort();
   hasVisual = false;
   isReading = true;
@@ -107,7 +127,7 @@ function showVisual(element, blob) {
 
 /** Shows the model the frames that `frames` yields, as one video or image. */
 async function readVisual(kind, frames, number, isLatest) {
-  await ready;
+  await prepare();
   if (!isLatest()) return;
   await client.reset();
   let count = 0;
@@ -145,12 +165,15 @@ async function reading(isLatest, read) {
 }
 
 async function readFile(blob, isLatest) {
-  await ready;
+  await prepare();
   const isPicture = blob.type.startsWith("image/");
   if (!rule && !isPicture) throw new Error("This model looks at pictures: choose a picture.");
   showVisual(isPicture ? "picture" : "player", blob);
-  const frames = isPicture ? [await readPicture(blob)] : readFrames(blob, rule);
-  await readVisual(isPicture ? "image" : "video", frames, isPicture ? 1 : rule.numFrames ?? rule.maxFrames, isLatest);
+  seeAgain = async (isStillLatest) => {
+    const frames = isPicture ? [await readPicture(blob)] : readFrames(blob, rule);
+    await readVisual(isPicture ? "image" : "video", frames, isPicture ? 1 : rule.numFrames ?? rule.maxFrames, isStillLatest);
+  };
+  await seeAgain(isLatest);
 }
 
 function showExamples() {
@@ -190,7 +213,7 @@ function useClip() {
 async function openCamera() {
   showAlert("");
   try {
-    await ready;
+    await prepare();
     byId("record").disabled = true;
     showVisual("camera");
     await camera.open(byId("viewfinder"));
@@ -210,6 +233,15 @@ function closeCamera() {
   byId("use-camera").focus();
 }
 
+/** Frames of the camera are there but once: the model gets copies. */
+async function readRecorded(kind, frames, isLatest) {
+  seeAgain = (isStillLatest) => {
+    const copies = frames.map((frame) => ({ ...frame, rgb: frame.rgb.slice() }));
+    return readVisual(kind, copies, frames.length, isStillLatest);
+  };
+  await seeAgain(isLatest);
+}
+
 async function record() {
   if (recording) {
     recording.abort();
@@ -217,7 +249,7 @@ async function record() {
   }
   const isLatest = beginVisual();
   await reading(isLatest, async () => {
-    if (!rule) return readVisual("image", [camera.takePicture()], 1, isLatest);
+    if (!rule) return readRecorded("image", [camera.takePicture()], isLatest);
     recording = new AbortController();
     byId("record").textContent = "Stop recording";
     let frames;
@@ -227,7 +259,7 @@ async function record() {
       recording = undefined;
       byId("record").textContent = "Record";
     }
-    await readVisual("video", frames, frames.length, isLatest);
+    await readRecorded("video", frames, isLatest);
   });
 }
 
@@ -242,12 +274,18 @@ async function ask(event) {
   }
   showAlert("");
   isAnswering = true;
+  isStopWanted = false;
   updateControls();
-  showStatus("The model answers.", 0);
   const answer = answers.add(question);
   const about = latest;
   try {
-    const { text, isStopped } = await client.answer(question, answer.show);
+    if (client.isEnded) {
+      frameList.clear();
+      await seeAgain(() => about === latest);
+    }
+    showStatus("The model answers.", 0);
+    const isTooLate = isStopWanted || about !== latest;
+    const { text, isStopped } = isTooLate ? { text: "", isStopped: true } : await client.answer(question, answer.show);
     answer.end(text, isStopped);
     if (about === latest) showStatus("Ready for another question.");
     byId("question").select();
@@ -267,10 +305,10 @@ byId("use-camera").addEventListener("click", openCamera);
 byId("close-camera").addEventListener("click", closeCamera);
 byId("record").addEventListener("click", record);
 byId("ask-form").addEventListener("submit", ask);
-byId("stop").addEventListener("click", () => client.stop());
+byId("stop").addEventListener("click", stop);
 
 fillModelForm();
-const ready = loadModel();
+let ready = loadModel();
 ready
   .then(() => {
     byId("use-clip").hidden = !settings.clip || !rule;
