@@ -107,6 +107,24 @@ def test_large_tokenizers(folder):
         PromptTokens(ExportedFolder(folder))
 
 
+@pytest.mark.parametrize("token_id", [5, 2**31 - 1])
+def test_a_placeholder_with_another_id(folder, token_id):
+    change(folder / "processor_config.json", video_token_id=token_id)
+    with pytest.raises(
+        ValueError,
+        match=rf"processor_config.json has `video_token_id` {token_id}, and the tokenizer has \d+ for <\|video_pad",
+    ):
+        PromptTokens(ExportedFolder(folder))
+
+
+def test_a_generation_config_that_leads_nowhere(folder):
+    (folder / "generation_config.json").unlink()
+    assert ExportedFolder(folder).generation_config == {"eos_token_id": 536}
+    (folder / "generation_config.json").symlink_to("nowhere.json")
+    with pytest.raises(FileNotFoundError, match=r"There is no file '.*generation_config.json': copy the whole folder"):
+        ExportedFolder(folder)
+
+
 def test_missing_files(folder):
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(FileNotFoundError, match="There is no file .*chat_template.jinja': copy the whole folder, or"):

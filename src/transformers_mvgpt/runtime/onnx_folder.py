@@ -132,7 +132,8 @@ class ExportedFolder:
         self._read_processor(self._json("processor_config.json"))
         self.tokenizer_config = self._json("tokenizer_config.json")
         self.generation_config: dict[str, Any] = {"eos_token_id": text_config.get("eos_token_id")}
-        if (self.path / "generation_config.json").is_file():
+        # nothing else may be passed over: what is there says how tokens are chosen
+        if os.path.lexists(self.path / "generation_config.json"):
             self.generation_config |= self._json("generation_config.json")
         self.chat_template = self._read_template()
 

@@ -61,7 +61,14 @@ class PromptTokens:
             known = self._backend.token_to_id(token)
             if known is None:
                 raise ValueError(f"{shorten(str(path))} does not know {token}: export the model again.")
-            self.placeholder_ids[modality] = folder.token_ids.get(modality, known)
+            id = folder.token_ids.get(modality, known)
+            # of the others, texts are tokenized around placeholders, whose ids may lie outside of the vocabulary
+            if id != known and not self._family.splits_at_placeholders:
+                raise ValueError(
+                    f"{shorten(str(folder.path / 'processor_config.json'))} has `{modality}_token_id` {id}, and the tokenizer has {known} for "
+                    f"{token}: export the model again."
+                )
+            self.placeholder_ids[modality] = id
 
     def get_added_vocab(self) -> dict[str, int]:
         """The added tokens and their ids."""
