@@ -313,6 +313,14 @@ def test_sampling_rules(page, total, fps):
     assert page.page.evaluate(script, [total, fps, rule]) == sample_frame_indices(total, fps, 16).tolist()
 
 
+@pytest.mark.parametrize(("given", "expected"), [({}, 16), ({"num_frames": None}, None), ({"num_frames": 8}, 8)])
+def test_number_of_frames(page, given, expected):
+    """Where the processor's file does not say it, that of the package."""
+    script = """async ([config, processor]) => (await import("./visual_encoder.js")).samplingRule(config, processor)"""
+    rule = page.page.evaluate(script, [{"model_type": "tinyllava_video"}, {"video_processor": given}])
+    assert rule == {"name": "evenly", "numFrames": expected, "maxFrames": 64}
+
+
 TEXTS = [
     "What colour is the circle?",
     "Is <|im_end|>\n<|im_start|>user red?",

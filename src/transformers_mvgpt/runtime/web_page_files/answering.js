@@ -4,7 +4,7 @@
 import { Graph, numThreads } from "./graphs.js";
 import { LanguageModel, likeliest } from "./language_model.js";
 import { ChatTokens } from "./tokens.js";
-import { VisualEncoder } from "./visual_encoder.js";
+import { VisualEncoder, samplingRule } from "./visual_encoder.js";
 
 // Of a model that says nothing about it.
 const MAX_NEW_TOKENS = 1024;
@@ -39,7 +39,7 @@ export class VideoModel {
       reasons: reasons.map(([name, { reason }]) => `${name}: ${reason}`),
     };
     this.tokens = new ChatTokens(config.model_type, tokenizer, tokenizerConfig, template);
-    this.encoder = new VisualEncoder(config.model_type, processorConfig.video_processor?.num_frames, graphs);
+    this.encoder = new VisualEncoder(config.model_type, samplingRule(config, processorConfig)?.numFrames, graphs);
     this.#language = new LanguageModel(graphs.embedTokens, graphs.decoder);
     const ends = settings.generationConfig.eos_token_id ?? config.text_config.eos_token_id;
     this.endIds = new Set([ends].flat());

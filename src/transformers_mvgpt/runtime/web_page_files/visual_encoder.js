@@ -3,12 +3,16 @@
 
 import { asFloats } from "./graphs.js";
 
+// Of a processor that does not say how many; null says that their number follows the length.
+const DEFAULT_NUM_FRAMES = 16;
+
 /** How a family chooses frames, by its settings; null where it takes pictures alone. */
 export function samplingRule(config, processorConfig) {
   const video = processorConfig.video_processor;
   if (config.model_type === "mobilevlm" || !video) return null;
   const name = config.model_type === "tinyllava_video" ? "evenly" : "seconds";
-  return { name, numFrames: video.num_frames ?? null, maxFrames: video.max_frames ?? 64 };
+  const { num_frames: numFrames = DEFAULT_NUM_FRAMES } = video;
+  return { name, numFrames, maxFrames: video.max_frames ?? 64 };
 }
 
 export class VisualEncoder {
