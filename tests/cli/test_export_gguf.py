@@ -1,6 +1,9 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The command `mvgpt export-gguf`."""
 
+import pytest
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForImageTextToText, AutoProcessor
 from typer.testing import CliRunner
 
 from transformers_mvgpt.cli.main import app
@@ -25,6 +28,19 @@ def test_one_file_of_each_type(tmp_path):
     result = run(CHECKPOINT, tmp_path / "chat.gguf", "--type", "q4_0, f16")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [f"Wrote {tmp_path / name}" for name in ("chat-q4_0.gguf", "chat-f16.gguf")]
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+def test_an_adapter_whose_base_has_moved(tmp_path):
+    base = AutoModelForImageTextToText.from_pretrained(CHECKPOINT)
+    lora = get_peft_model(base, LoraConfig(r=2, target_modules=r"model\.language_model\..*\.q_proj"))
+    lora.peft_config["default"].base_model_name_or_path = str(tmp_path / "moved")
+    lora.save_pretrained(tmp_path / "adapter")
+    AutoProcessor.from_pretrained(CHECKPOINT).save_pretrained(tmp_path / "adapter")
+    result = run(tmp_path / "adapter", tmp_path / "chat.gguf")
+    assert result.exit_code == 1 and "--base-model" in result.stderr
+    result = run(tmp_path / "adapter", tmp_path / "chat.gguf", "--base-model", CHECKPOINT)
+    assert result.exit_code == 0, result.output
 
 
 def test_errors_are_one_line(tmp_path):

@@ -23,6 +23,9 @@ def export_gguf(
             "name."
         ),
     ] = "q8_0",
+    base_model: Annotated[
+        str | None, typer.Option(help="For an adapter: the model it was trained on, if that is elsewhere now.")
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a file that this command has written before.")
     ] = False,
@@ -38,6 +41,7 @@ def export_gguf(
             model,
             file,
             type=[name.strip() for name in type.split(",")],
+            base_model=base_model,
             overwrite=overwrite,
             on_progress=show,
         )

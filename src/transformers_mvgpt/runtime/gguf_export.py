@@ -39,6 +39,7 @@ def export_gguf(
     file: str | os.PathLike,
     *,
     type: str | Sequence[str] = "q8_0",
+    base_model: str | os.PathLike | None = None,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> list[Path]:
@@ -55,6 +56,8 @@ def export_gguf(
         type (`str` or `list[str]`, defaults to `"q8_0"`):
             How the weights are stored: `"f16"`, `"q8_0"` (8 bits) or `"q4_0"` (4 bits; the embedding in 8). Of several, one file
             each is written, with the type in its name: `chat-q8_0.gguf` and `chat-q4_0.gguf` for `chat.gguf`.
+        base_model (`str`, *optional*):
+            For a LoRA adapter: folder or Hub id of the model that it was trained on, by default what it names.
         overwrite (`bool`, defaults to `False`):
             Replace a file that this function has written before.
         on_progress (`Callable[[str, int, int], None]`, *optional*):
@@ -85,7 +88,7 @@ def export_gguf(
     source = os.fspath(source)
     report = on_progress or (lambda step, completed, total: None)
     report(f"Loading {source}", 0, 1)
-    loaded = load_model(source, {})
+    loaded = load_model(source, {}, None if base_model is None else os.fspath(base_model))
     report(f"Loading {source}", 1, 1)
     written = list(targets.values())
     if loaded.model.config.model_type == "mobilevlm":
