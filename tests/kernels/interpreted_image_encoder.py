@@ -5,6 +5,7 @@ Triton's interpreter, on CPU, or compiled, on a GPU.
 """
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -114,7 +115,7 @@ CHANGES = {
     "another activation": lambda layers: setattr(layers[1].mlp, "activation_fn", nn.GELU()),
     "another norm": lambda layers: setattr(layers[1], "layer_norm2", nn.Identity()),
     "a norm without a bias": lambda layers: setattr(layers[1], "layer_norm2", nn.LayerNorm(WIDTH, bias=False)),
-    "a wrapped forward": lambda layers: setattr(layers[1].self_attn, "forward", layers[1].self_attn.forward),
+    "a wrapped forward": lambda layers: setattr(layers[1].self_attn, "forward", partial(layers[1].self_attn.forward)),
     "another attention": lambda layers: setattr(layers[1].self_attn.config, "_attn_implementation", "eager"),
     "another layer": lambda layers: layers.append(nn.Identity()),
     "no layer": lambda layers: [layers.pop(0), layers.pop(0)],

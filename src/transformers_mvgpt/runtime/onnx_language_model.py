@@ -20,6 +20,8 @@ from .onnx_sessions import OnnxSessions, onnxruntime
 
 
 _PAST = re.compile(r"past_key_values\.(\d+)\.(key|value)")
+# Attention weights of so many tokens to all before them are there at once. Of a long prompt as a whole, they take gigabytes.
+_TOKENS_PER_RUN = 512
 
 
 @dataclass(frozen=True)
@@ -114,11 +116,22 @@ class OnnxLanguageModel:
         added = (np.arange(longest) >= longest - lengths[:, None]).astype(np.int64)
         for row, embeds in zip(batch, inputs_embeds, strict=True):
             row[longest - len(embeds) :] = embeds
-        past = self._empty_cache(len(lengths)) if cache is None else _repeat(cache, len(lengths))
+        cache = self._empty_cache(len(lengths)) if cache is None else _repeat(cache, len(lengths))
+        for start in range(0, longest, _TOKENS_PER_RUN):
+            part = slice(start, start + _TOKENS_PER_RUN)
+            logits, cache = self._run(cache, batch[:, part], added[:, part])
+        return logits, cache
+
+    def step(self, cache: OnnxCache, token_ids: Sequence[int] | np.ndarray) -> tuple[np.ndarray, OnnxCache]:
+        """The logits (B, vocab_size) behind one more token of each row, and the cache with these."""
+        return self.extend(cache, list(self.embed(token_ids)[:, None]))
+
+    def _run(self, past: OnnxCache, batch: np.ndarray, added: np.ndarray) -> tuple[np.ndarray, OnnxCache]:
+        """One run of the decoder, with embeddings (B, L, h) and the mask (B, L) of what is added."""
         mask = np.concatenate([past.mask, added], axis=1)
-        positions = np.maximum(mask.cumsum(axis=1) - 1, 0)[:, -longest:]
+        positions = np.maximum(mask.cumsum(axis=1) - 1, 0)[:, -added.shape[1] :]
         arrays = {
-            "inputs_embeds": batch,
+            "inputs_embeds": np.ascontiguousarray(batch),
             "attention_mask": mask,
             "position_ids": np.ascontiguousarray(positions),
             "num_logits_to_keep": np.array(1, dtype=np.int64),
@@ -136,10 +149,6 @@ class OnnxLanguageModel:
             self._session.run_with_iobinding(binding)
         logits, *states = binding.get_outputs()
         return logits.numpy()[:, -1].astype(np.float32), OnnxCache(tuple(states), mask)
-
-    def step(self, cache: OnnxCache, token_ids: Sequence[int] | np.ndarray) -> tuple[np.ndarray, OnnxCache]:
-        """The logits (B, vocab_size) behind one more token of each row, and the cache with these."""
-        return self.extend(cache, list(self.embed(token_ids)[:, None]))
 
     def _empty_cache(self, num_rows: int) -> OnnxCache:
         states = []
