@@ -45,7 +45,7 @@ def test_export(tmp_path, no_encoders):
     ]
     assert sorted(file.stem for file in (tmp_path / "exported" / "onnx").iterdir()) == stems
     card = (tmp_path / "exported" / "README.md").read_text()
-    assert "library_name: transformers.js\n" in card
+    assert "library_name: onnxruntime\n" in card
     assert 'chat = OnnxVideoChat(".", precision="int8")\nchat.ask("photo.jpg"' in card
     size = (tmp_path / "exported" / "onnx" / "embed_tokens_q4.onnx").stat().st_size
     assert f"| `onnx/embed_tokens_q4.onnx` | {size / 1e6:.3g} MB | ids to embeddings |" in card

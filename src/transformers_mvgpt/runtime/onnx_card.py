@@ -31,7 +31,7 @@ def make_onnx_card(
     """
     family, config = family_of(model.config), model.config
     metadata = read_metadata(source, config, name)
-    metadata.library_name = "transformers.js"
+    metadata.library_name = "onnxruntime"
     metadata.tags = ["onnx", "onnxruntime", *family.tags]
     if is_repository_id(source):
         metadata.base_model = [source]
