@@ -138,7 +138,8 @@ def _order(key: tuple[str, str]) -> tuple[str, int]:
 def _place(machine: dict[str, Any], records: list[dict[str, Any]]) -> str:
     versions = ", ".join(f"{shown} {machine[name]}" for name, shown in _VERSIONS.items())
     commits = ", ".join(dict.fromkeys(record["commit"] for record in records))
-    return f"{machine['processor']}, {machine['threads']} threads ({versions}, commit {commits})"
+    threads = "1 thread" if machine["threads"] == 1 else f"{machine['threads']} threads"
+    return f"{machine['processor']}, {threads} ({versions}, commit {commits})"
 
 
 def _seconds(seconds: float) -> str:
