@@ -53,7 +53,8 @@ def start_table(machine: dict[str, Any], records: list[dict[str, Any]]) -> str:
 def speed_table(machine: dict[str, Any], records: list[dict[str, Any]]) -> str:
     """Markdown: the published size of 0.5B, and ratios to the exported model in fp32."""
     rounds = max((record["round"] for record in records), default=0) + 1
-    lines = [f"On {_place(machine, records)}, medians of {rounds} rounds in which all took turns:", ""]
+    measured = "one round" if rounds == 1 else f"medians of {rounds} rounds in which all took turns"
+    lines = [f"On {_place(machine, records)}, {measured}:", ""]
     loads = [record["load"] for record in records if "load" in record]
     if loads and max(loads) > machine["threads"] + 1:
         lines += [
