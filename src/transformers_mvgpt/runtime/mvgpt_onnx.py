@@ -30,7 +30,7 @@ if __name__ == "__main__":
 
 
 def _is_interruption(error: BaseException | None) -> bool:
-    """Whether somebody stopped it, also where a library made another error of that."""
+    """Whether it was interrupted, also where a library raised another error in its place."""
     return error is not None and (isinstance(error, KeyboardInterrupt) or _is_interruption(error.__context__))
 
 
