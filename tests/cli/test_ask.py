@@ -7,8 +7,9 @@ from PIL import Image
 from transformers import pipeline
 from typer.testing import CliRunner
 
-from transformers_mvgpt.cli.ask import ask, frame_lines
+from transformers_mvgpt.cli.ask import ask
 from transformers_mvgpt.cli.main import app
+from transformers_mvgpt.cli.shown_frames import frame_lines
 from transformers_mvgpt.video.video_decoding import VIDEO_BACKENDS
 
 

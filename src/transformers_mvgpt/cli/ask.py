@@ -11,6 +11,7 @@ import typer
 
 from .limits import LimitOption, parse_limits
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
+from .shown_frames import write_frames
 
 
 if TYPE_CHECKING:
@@ -132,22 +133,6 @@ def _ask(
     if not is_watched:
         typer.echo(answer["generated_text"])
     write_frames(answer.get("selected_frames", []))
-
-
-def write_frames(selected_frames: list[dict[str, Any]]) -> None:
-    """Lists frames on stderr."""
-    for line in frame_lines(selected_frames):
-        typer.echo(line, err=True)
-
-
-def frame_lines(selected_frames: list[dict[str, Any]]) -> list[str]:
-    """One line per frame, as the pipeline describes them."""
-    return [
-        f"frame {frame['index']:6d}"
-        + (f"  {frame['seconds']:9.2f} s" if frame["seconds"] is not None else "")
-        + f"  score {frame['score']:.1f}"
-        for frame in selected_frames
-    ]
 
 
 def check_model(model: str) -> None:

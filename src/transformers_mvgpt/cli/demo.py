@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .ask import frame_lines
+from .shown_frames import frame_lines
 
 
 if TYPE_CHECKING:
