@@ -12,6 +12,7 @@ import typer
 from .limits import LimitOption, parse_limits
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
 from .shown_frames import write_frames
+from .times import EndSecondsOption, StartSecondsOption
 
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def ask(
         list[str] | None, typer.Option(help="Path or address of an image to show before it; may be repeated.")
     ] = None,
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
-    start_seconds: Annotated[float | None, typer.Option(min=0, help="Start of the segment to look at.")] = None,
-    end_seconds: Annotated[float | None, typer.Option(min=0, help="End of the segment to look at.")] = None,
+    start_seconds: StartSecondsOption = None,
+    end_seconds: EndSecondsOption = None,
     sampling: Annotated[
         Literal["frames", "time"] | None,
         typer.Option(

@@ -11,6 +11,7 @@ from .ask import check_device, check_model
 from .error_lines import EXIT_UNREAD
 from .limits import LimitOption, parse_limits
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
+from .times import EndSecondsOption, StartSecondsOption
 
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def caption(
         bool, typer.Option("--frames", help="Also write which frames the video encoder saw, with times and scores.")
     ] = False,
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
-    start_seconds: Annotated[float | None, typer.Option(min=0, help="Start of the segment to look at.")] = None,
-    end_seconds: Annotated[float | None, typer.Option(min=0, help="End of the segment to look at.")] = None,
+    start_seconds: StartSecondsOption = None,
+    end_seconds: EndSecondsOption = None,
     sampling: Annotated[
         Literal["frames", "time"] | None,
         typer.Option(help="What frames are spread over. By default as published: frames."),
