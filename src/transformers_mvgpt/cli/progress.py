@@ -1,10 +1,203 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Progress on stderr."""
 
+import os
+import sys
+import threading
+import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TextIO
 
 import typer
+
+
+# A line that is gone at once would only flicker.
+_SECONDS_BEFORE = 0.4
+_SECONDS_BETWEEN = 0.15
+_SPINNERS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
+
+
+@contextmanager
+def step(text: str, *, is_quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """
+    Shows a moving line with the elapsed seconds while something takes long. The line has a thread of its own, so that it also
+    moves while a slow decoder seeks or torch computes. It makes way for all that is printed meanwhile, and is gone afterwards. Steps
+    within a step stand in its place.
+
+    Args:
+        text (`str`): What is done, such as "Loading the model".
+        is_quiet (`bool`): Whether nothing is shown. Nor is anything where stderr is no terminal.
+
+    Returns:
+        A context manager that yields a function to change the text.
+    """
+    if is_quiet or not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    with _line.show(_Step(text)) as shown:
+        yield shown.change
+
+
+class _Step:
+    """What is done, and since when."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.start, self.is_announced = text, time.monotonic(), False
+
+    def change(self, text: str) -> None:
+        self.text = text
+
+    def describe(self, spinner: str, num_columns: int) -> str:
+        """The line, cut so that at most `num_columns` are taken."""
+        seconds = int(time.monotonic() - self.start)
+        elapsed = f"{seconds // 60}:{seconds % 60:02d}" if seconds >= 60 else f"{seconds} s"
+        # names of files may hold anything
+        text = "".join(letter if letter.isprintable() else "?" for letter in self.text)
+        room = num_columns - len(spinner) - len(elapsed) - 3
+        if room < 4:
+            return _cut(f"{spinner} {elapsed}".strip(), num_columns)
+        return f"{spinner} {_cut(text, room)}  {elapsed}".strip()
+
+
+class _Line:
+    """
+    The last line of the terminal. Whoever writes to stdout or stderr meanwhile, by whatever reference to them, finds it cleared;
+    it comes back when the cursor is at the start of a line again.
+    """
+
+    def __init__(self) -> None:
+        # A signal's handler may write while its thread holds the lock.
+        self._lock = threading.RLock()
+        self._steps: list[_Step] = []
+        self._streams: list[TextIO] = []
+        self._num_drawn = 0
+        self._is_free = True
+        self._ended = threading.Event()
+
+    @contextmanager
+    def show(self, shown: _Step) -> Iterator[_Step]:
+        with self._lock:
+            self._steps.append(shown)
+            if len(self._steps) == 1:
+                self._begin()
+        try:
+            yield shown
+        finally:
+            with self._lock:
+                self._steps.remove(shown)
+                if not self._steps:
+                    self._end()
+
+    def _begin(self) -> None:
+        self._terminal, self._process, self._is_free = sys.stderr, os.getpid(), True
+        self._streams = [stream for stream in (sys.stdout, sys.stderr) if stream.isatty()]
+        for stream in self._streams:
+            self._watch(stream)
+        self._ended = threading.Event()
+        threading.Thread(target=self._draw_until, args=(self._ended,), daemon=True).start()
+
+    def _end(self) -> None:
+        self._ended.set()
+        self._clear()
+        for stream in self._streams:
+            del stream.write  # of the object: that of its class is back
+
+    def _watch(self, stream: Any) -> None:
+        write = stream.write
+
+        def write_without_line(text: str) -> int:
+            # a forked process has no line of its own, and the lock may have been held when it began
+            if os.getpid() != self._process:
+                return write(text)
+            with self._lock:
+                self._clear()
+                if text:
+                    self._is_free = text[-1] in "\r\n"
+                return write(text)
+
+        stream.write = write_without_line
+        if stream is self._terminal:
+            self._write = write
+
+    def _draw_until(self, ended: threading.Event) -> None:
+        is_dumb = os.environ.get("TERM", "dumb" if os.name == "posix" else "") == "dumb"
+        spinners = next(letters for letters in _SPINNERS if _can_write(letters, self._terminal))
+        turn = 0
+        while not ended.wait(_SECONDS_BETWEEN):
+            with self._lock:
+                if ended.is_set() or not self._is_free:
+                    continue
+                shown = self._steps[-1]
+                if time.monotonic() - self._steps[0].start < _SECONDS_BEFORE:
+                    continue
+                if is_dumb:
+                    self._announce(shown)
+                    continue
+                self._draw(shown.describe(spinners[turn % len(spinners)], _count_columns(self._terminal) - 1))
+                turn += 1
+
+    def _announce(self, shown: _Step) -> None:
+        """On a terminal that cannot go back in a line: the text, once."""
+        if not shown.is_announced:
+            shown.is_announced = True
+            self._write(f"{shown.text} ...\n")
+            self._terminal.flush()
+
+    def _draw(self, line: str) -> None:
+        num_columns = _width(line)
+        # The cursor waits at the start: what another library writes past Python then begins there.
+        self._write(f"\r{line}{' ' * (self._num_drawn - num_columns)}\r")
+        self._terminal.flush()
+        self._num_drawn = num_columns
+
+    def _clear(self) -> None:
+        if self._num_drawn:
+            self._write(f"\r{' ' * self._num_drawn}\r")
+            self._terminal.flush()
+            self._num_drawn = 0
+
+
+_line = _Line()
+
+
+def _count_columns(terminal: TextIO) -> int:
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns or 80
+    except OSError:
+        return 80
+
+
+def _can_write(letters: str, stream: TextIO) -> bool:
+    try:
+        letters.encode(stream.encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _width(text: str) -> int:
+    """Columns that a terminal takes for it."""
+    return sum(_columns_of(letter) for letter in text)
+
+
+def _columns_of(letter: str) -> int:
+    if unicodedata.combining(letter):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def _cut(text: str, num_columns: int) -> str:
+    if _width(text) <= num_columns:
+        return text
+    kept, taken = "", 3
+    for letter in text:
+        taken += _columns_of(letter)
+        if taken > num_columns:
+            break
+        kept += letter
+    return (kept + "...")[: max(num_columns, 0)]
 
 
 @contextmanager
