@@ -2,13 +2,50 @@
 """Frames of videos through an image encoder, a few at a time: a long video needs no more memory in it than a short one."""
 
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from .image_features import encode_images
+from .model_inputs import check_pixels
 
 
 FRAMES_AT_A_TIME = 16
+
+
+class FrameFeaturesMixin:
+    """A base model with a `vision_tower` that sees the frames of videos one by one."""
+
+    config: PreTrainedConfig
+    vision_tower: PreTrainedModel
+
+    def encode_frames(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        r"""
+        Frames as the image encoder sees them, of which `get_video_features(..., image_features=...)` makes videos. A frame that is in
+        several of them, as in a window that moves along a stream, so goes through the encoder once.
+
+        Args:
+            pixel_values (`torch.Tensor` of shape `(num_frames, 3, height, width)`):
+                Normalized frames, as the processor returns them for the image encoder.
+
+        Returns:
+            `torch.Tensor` of shape `(num_frames, num_patches, vision_hidden_size)`: the features. They depend on how many frames are
+            encoded together no more than rounding does.
+
+        Raises:
+            ValueError: if the shape or dtype does not fit the config.
+        """
+        check_pixels("pixel_values", pixel_values, self.config.vision_config.image_size, "num_frames")
+        return encode_frames(
+            self.vision_tower, pixel_values, self.config.vision_feature_layer, output_hidden_states=False
+        ).last_hidden_state
+
+
+class FrameFeaturesOfBaseModelMixin:
+    """A model with a head, whose base model is one with frames."""
+
+    def encode_frames(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """As the base model's `encode_frames`."""
+        return self.model.encode_frames(pixel_values)  # type: ignore[attr-defined]
 
 
 def encode_frames(tower: PreTrainedModel, frames: torch.Tensor, feature_layer: int, **kwargs) -> BaseModelOutput:

@@ -1,6 +1,8 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Checks of what a model is given: pixels, and placeholders for them."""
 
+from collections.abc import Callable
+
 import torch
 from torch.nn import functional as F
 from transformers import PreTrainedConfig
@@ -92,20 +94,80 @@ def fill_videos(
             f"`pixel_values_videos` and `context_pixel_values_videos` must hold the same frames, got "
             f"{tuple(frames.shape[:2])} and {tuple(context.shape[:2])} (num_videos, num_frames)."
         )
-    given = frames.shape[1]
+    _check_num_frames(config, frames.shape[1])
+    return _fill_with_zero_frames(frames, config.num_frames), _fill_with_zero_frames(context, config.num_frames)
+
+
+def _check_num_frames(config: PreTrainedConfig, given: int) -> None:
     if not 1 <= given <= config.num_frames:
         raise ValueError(
             f"`pixel_values_videos` has {given} frames per video, this model takes 1 to {config.num_frames}: "
             f"sample {config.num_frames} of them."
         )
-    if given == config.num_frames:
-        return frames, context
-    padding = (0, 0) * 3 + (0, config.num_frames - given)
-    return F.pad(frames, padding), F.pad(context, padding)
+
+
+def _fill_with_zero_frames(frames: torch.Tensor, num_frames: int) -> torch.Tensor:
+    """Pixels (V, n, 3, H, W) of at most `num_frames` frames, followed by zero frames where they are fewer."""
+    missing = num_frames - frames.shape[1]
+    return F.pad(frames, (0, 0) * 3 + (0, missing)) if missing else frames
+
+
+def fill_encoded_videos(
+    config: PreTrainedConfig,
+    frames: torch.Tensor,
+    context: torch.Tensor | None,
+    image_features: torch.Tensor,
+    encode_frames: Callable[[torch.Tensor], torch.Tensor],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """
+    As [`fill_videos`], with the features of the frames, `(num_videos, num_frames, num_patches, hidden_size)`, in the place of their
+    pixels for the image encoder. `encode_frames` makes those of a zero frame.
+
+    Raises:
+        ValueError: if a shape or dtype does not fit, there are too many frames, or both are given.
+    """
+    if context is not None:
+        raise ValueError(
+            "`image_features` are what the image encoder has made of `context_pixel_values_videos`: pass one of them, not both."
+        )
+    check_pixels("pixel_values_videos", frames, config.video_config.image_size, "num_videos", "num_frames")
+    check_image_features(config.vision_config, image_features)
+    if frames.shape[:2] != image_features.shape[:2]:
+        raise ValueError(
+            f"`pixel_values_videos` and `image_features` must be of the same frames, got {tuple(frames.shape[:2])} and "
+            f"{tuple(image_features.shape[:2])} (num_videos, num_frames)."
+        )
+    num_videos, given = frames.shape[:2]
+    _check_num_frames(config, given)
+    if missing := config.num_frames - given:
+        size = config.vision_config.image_size
+        zero_frame = encode_frames(image_features.new_zeros(1, 3, size, size))  # (1, P, D)
+        image_features = torch.cat([image_features, zero_frame.expand(num_videos, missing, -1, -1)], dim=1)
+    return _fill_with_zero_frames(frames, config.num_frames), image_features
+
+
+def check_image_features(config: PreTrainedConfig, image_features: torch.Tensor) -> None:
+    """
+    Args:
+        config (`PreTrainedConfig`): of the image encoder.
+        image_features (`torch.Tensor`): what `encode_frames` should have made, `(num_videos, num_frames, num_patches, hidden_size)`.
+
+    Raises:
+        ValueError: if the shape is another one, or the dtype is not of floating point.
+    """
+    # the first token is left out: CLIP's is no patch
+    num_patches = (config.image_size // config.patch_size) ** 2 - (config.model_type != "clip_vision_model")
+    trailing = (num_patches, config.hidden_size)
+    shape = tuple(image_features.shape)
+    if not image_features.is_floating_point() or len(shape) != 4 or shape[2:] != trailing or 0 in shape:
+        raise ValueError(
+            f"`image_features` have the shape {shape} and dtype {image_features.dtype}; expected (num_videos, num_frames, "
+            f"{trailing[0]}, {trailing[1]}), floating point: pass what `encode_frames` of this model returns, with one more dimension."
+        )
 
 
 def join_frames(
-    pixel_values_videos: torch.Tensor, num_frames_per_video: torch.Tensor | None, size: int
+    pixel_values_videos: torch.Tensor | None, num_frames_per_video: torch.Tensor | None, size: int
 ) -> tuple[torch.Tensor, list[int]]:
     """
     Args:
@@ -120,6 +182,8 @@ def join_frames(
     Raises:
         ValueError: if a shape or dtype does not fit.
     """
+    if pixel_values_videos is None:
+        raise ValueError("A video needs `pixel_values_videos`: pass what the processor returns.")
     if num_frames_per_video is None:
         if pixel_values_videos.ndim == 4:
             raise ValueError(

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from transformers import AutoModel, Cache, CLIPVisionModel
-from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.modeling_outputs import BaseModelOutput, BaseModelOutputWithPooling
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
@@ -21,10 +21,11 @@ from ..compat.cache_name import takes_cache
 from ..kernels.dispatch import encode_videos, use_quick_gelu
 from .checkpoint_mapping_mvgpt import register_checkpoint_mappings
 from .configuration_mvgpt import PUBLISHED_ENCODERS, MobileVideoGPTConfig
+from .frame_encoding import FrameFeaturesMixin, FrameFeaturesOfBaseModelMixin
 from .frame_scoring_mvgpt import score_frames, select_frames
 from .image_features import ImageFeaturesMixin, ImageFeaturesOfBaseModelMixin, gradients_if_wanted
 from .missing_encoders import Encoder, freeze_unread_weights
-from .model_inputs import check_both_streams, fill_videos
+from .model_inputs import check_both_streams, fill_encoded_videos, fill_videos
 from .modeling_videomamba import VideoMambaModel
 from .outputs import VideoFeatures, VisionLanguageCausalLMOutputWithPast, VisionLanguageModelOutputWithPast
 from .projector_pooled import PooledProjector
@@ -64,7 +65,7 @@ class MobileVideoGPTPreTrainedModel(VisionLanguagePreTrainedModel):
     }
 
 
-class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, ImageFeaturesMixin, VisionLanguageModel):
+class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, ImageFeaturesMixin, FrameFeaturesMixin, VisionLanguageModel):
     """Mobile-VideoGPT without a language modeling head."""
 
     def __init__(self, config: MobileVideoGPTConfig):
@@ -90,6 +91,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, ImageFeaturesMixin, Vis
         self,
         pixel_values_videos: torch.Tensor,
         context_pixel_values_videos: torch.Tensor | None = None,
+        image_features: torch.Tensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> VideoFeatures:
         r"""
@@ -100,6 +102,9 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, ImageFeaturesMixin, Vis
                 Frames as the video encoder wants them. Fewer frames than the config's are followed by zero frames.
             context_pixel_values_videos (`torch.Tensor` of shape `(num_videos, num_frames, 3, height, width)`):
                 The same frames as the image encoder wants them.
+            image_features (`torch.Tensor` of shape `(num_videos, num_frames, num_patches, vision_hidden_size)`, *optional*):
+                Instead of `context_pixel_values_videos`: what [`encode_frames`] has made of them before. The image encoder does not
+                see them again.
 
         Returns:
             [`VideoFeatures`]. With `output_hidden_states` it has the hidden states of both encoders, with `output_attentions`
@@ -108,18 +113,26 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, ImageFeaturesMixin, Vis
         Raises:
             ValueError: if the shape or dtype does not fit the config.
         """
-        check_both_streams(pixel_values_videos, context_pixel_values_videos)
-        frames, context = fill_videos(self.config, pixel_values_videos, context_pixel_values_videos)
+        if image_features is None:
+            check_both_streams(pixel_values_videos, context_pixel_values_videos)
+            frames, context = fill_videos(self.config, pixel_values_videos, context_pixel_values_videos)
+        else:
+            frames, context = fill_encoded_videos(
+                self.config, pixel_values_videos, context_pixel_values_videos, image_features, self.encode_frames
+            )
         return VideoFeatures(**encode_videos(self, frames, context, plain=self._encode_videos, **kwargs))
 
     def _encode_videos(
         self, frames: torch.Tensor, context: torch.Tensor, **kwargs: Unpack[TransformersKwargs]
     ) -> VideoFeatures:
-        """Both streams of whole videos, (V, F, 3, H, W) each."""
+        """Both streams of whole videos, (V, F, 3, H, W) each; of the second its features instead, (V, F, P, D), where they are there."""
         config = self.config
         num_videos, num_frames = context.shape[:2]
 
-        image_outputs = self._encode_images(context.flatten(0, 1), **kwargs)
+        if context.ndim == 4:
+            image_outputs = BaseModelOutput(last_hidden_state=context.flatten(0, 1))
+        else:
+            image_outputs = self._encode_images(context.flatten(0, 1), **kwargs)
         features = image_outputs.last_hidden_state  # (V * F, P, D)
         image_tokens = self.image_projector(features).reshape(num_videos, -1, config.text_config.hidden_size)
 
@@ -217,7 +230,10 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, ImageFeaturesMixin, Vis
 
 
 class MobileVideoGPTForConditionalGeneration(
-    MobileVideoGPTPreTrainedModel, ImageFeaturesOfBaseModelMixin, VisionLanguageForConditionalGeneration
+    MobileVideoGPTPreTrainedModel,
+    ImageFeaturesOfBaseModelMixin,
+    FrameFeaturesOfBaseModelMixin,
+    VisionLanguageForConditionalGeneration,
 ):
     """
     Mobile-VideoGPT: answers questions about videos and images.
@@ -248,10 +264,13 @@ class MobileVideoGPTForConditionalGeneration(
         self,
         pixel_values_videos: torch.Tensor,
         context_pixel_values_videos: torch.Tensor | None = None,
+        image_features: torch.Tensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple | VideoFeatures:
         """See [`MobileVideoGPTModel.get_video_features`]."""
-        return self.model.get_video_features(pixel_values_videos, context_pixel_values_videos, **kwargs)
+        return self.model.get_video_features(
+            pixel_values_videos, context_pixel_values_videos, image_features=image_features, **kwargs
+        )
 
     def _check_pixel_inputs(self, inputs: dict[str, Any]) -> None:
         # transformers encodes by `pixel_values_videos` and would drop the other stream alone

@@ -9,7 +9,7 @@ Symbols in the shape comments: V videos, N frames of all videos, P patches per f
 import torch
 from transformers import AutoModel, Cache, SiglipVisionModel
 from transformers import initialization as init
-from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.modeling_outputs import BaseModelOutput, BaseModelOutputWithPooling
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
@@ -17,9 +17,9 @@ from transformers.utils.generic import can_return_tuple, merge_with_config_defau
 from ..compat.cache_name import takes_cache
 from .checkpoint_mapping_tinyllava import register_checkpoint_mapping
 from .configuration_tinyllava import PUBLISHED_ENCODER, TinyLlavaVideoConfig
-from .frame_encoding import encode_frames
+from .frame_encoding import FrameFeaturesMixin, FrameFeaturesOfBaseModelMixin, encode_frames
 from .missing_encoders import Encoder, freeze_unread_weights
-from .model_inputs import join_frames
+from .model_inputs import check_image_features, join_frames
 from .outputs import VideoFeatures, VisionLanguageCausalLMOutputWithPast, VisionLanguageModelOutputWithPast
 from .resampler_tinyllava import Resampler, make_resampler
 from .vision_language_model import (
@@ -54,7 +54,7 @@ class TinyLlavaVideoPreTrainedModel(VisionLanguagePreTrainedModel):
             init.normal_(module.latents)
 
 
-class TinyLlavaVideoModel(TinyLlavaVideoPreTrainedModel, VisionLanguageModel):
+class TinyLlavaVideoModel(TinyLlavaVideoPreTrainedModel, FrameFeaturesMixin, VisionLanguageModel):
     """TinyLLaVA-Video without a language modeling head."""
 
     def __init__(self, config: TinyLlavaVideoConfig):
@@ -77,8 +77,9 @@ class TinyLlavaVideoModel(TinyLlavaVideoPreTrainedModel, VisionLanguageModel):
     @can_return_tuple
     def get_video_features(
         self,
-        pixel_values_videos: torch.Tensor,
+        pixel_values_videos: torch.Tensor | None = None,
         num_frames_per_video: torch.LongTensor | None = None,
+        image_features: torch.Tensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> VideoFeatures:
         r"""
@@ -90,6 +91,8 @@ class TinyLlavaVideoModel(TinyLlavaVideoPreTrainedModel, VisionLanguageModel):
                 Normalized frames. Those of videos of different lengths are joined: `(num_all_frames, 3, height, width)`.
             num_frames_per_video (`torch.LongTensor` of shape `(num_videos,)`, *optional*):
                 How many frames each video has, where they are joined.
+            image_features (`torch.Tensor` of shape `(num_videos, num_frames, num_patches, vision_hidden_size)`, *optional*):
+                Instead of pixels: what [`encode_frames`] has made of them before. The image encoder does not see them again.
 
         Returns:
             [`VideoFeatures`]: `last_hidden_state` has the features of the image encoder, frames of all videos joined,
@@ -100,8 +103,17 @@ class TinyLlavaVideoModel(TinyLlavaVideoPreTrainedModel, VisionLanguageModel):
             ValueError: if a shape or dtype does not fit.
         """
         config = self.config
-        frames, counts = join_frames(pixel_values_videos, num_frames_per_video, config.vision_config.image_size)
-        outputs = encode_frames(self.vision_tower, frames, config.vision_feature_layer, **kwargs)
+        if image_features is None:
+            frames, counts = join_frames(pixel_values_videos, num_frames_per_video, config.vision_config.image_size)
+            outputs = encode_frames(self.vision_tower, frames, config.vision_feature_layer, **kwargs)
+        else:
+            if pixel_values_videos is not None or num_frames_per_video is not None:
+                raise ValueError(
+                    "`image_features` are what the image encoder has made of `pixel_values_videos`: pass one of them, not both."
+                )
+            check_image_features(config.vision_config, image_features)
+            counts = [image_features.shape[1]] * len(image_features)
+            outputs = BaseModelOutput(last_hidden_state=image_features.flatten(0, 1))
         videos = outputs.last_hidden_state.split(counts)  # (F, P, D) each
         return VideoFeatures(
             last_hidden_state=outputs.last_hidden_state,  # (N, P, D)
@@ -151,7 +163,9 @@ class TinyLlavaVideoModel(TinyLlavaVideoPreTrainedModel, VisionLanguageModel):
         )
 
 
-class TinyLlavaVideoForConditionalGeneration(TinyLlavaVideoPreTrainedModel, VisionLanguageForConditionalGeneration):
+class TinyLlavaVideoForConditionalGeneration(
+    TinyLlavaVideoPreTrainedModel, FrameFeaturesOfBaseModelMixin, VisionLanguageForConditionalGeneration
+):
     """
     TinyLLaVA-Video: answers questions about videos, and about images as videos of one frame. Prompts are made by
     [`TinyLlavaVideoProcessor`].
