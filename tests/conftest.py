@@ -17,7 +17,7 @@ from hypothesis import settings
 from transformers import Pipeline
 
 
-pytest_plugins = ["shared_fixtures"]
+pytest_plugins = ["shared_fixtures", "processor_time"]
 
 
 # The same examples in every run, and no limit to the time of one: machines are shared.
