@@ -30,7 +30,7 @@ PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 # what the page in the browser runs on
 WEB_PACKAGES := build/web-packages
 
-.PHONY: demo web-page web-images fuzz soak caption-soak gpu train-demo tiny-models ablations benchmarks benchmark-tables on-device hub-configs test test-eval test-floor test-slow test-swift test-vllm style quality
+.PHONY: demo web-page web-images fuzz soak caption-soak docs gpu train-demo tiny-models ablations benchmarks benchmark-tables on-device hub-configs test test-eval test-floor test-slow test-swift test-vllm style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
@@ -46,6 +46,10 @@ web-page: $(VENV)/.installed-dev $(WEB_PACKAGES)/.fetched
 # Its pictures in docs/images. Needs Chromium.
 web-images: $(VENV)/.installed-dev $(WEB_PACKAGES)/.fetched
 	SCREENSHOT_FOLDER=docs/images FAIL_WITHOUT_CHROMIUM=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests/runtime/test_web_page.py -k screenshot
+
+# The site, in build/site, whose pages can be opened without a server.
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 # About an hour on two cores, from nothing to the checkpoint of the demo. An interrupted run goes on; `rm -r build/train-demo`
 # begins anew.

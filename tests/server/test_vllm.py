@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
 vLLM's OpenAI server with the small models of all families, as native folders and as exported repositories. `make test-vllm` runs it: vLLM
-has an environment of its own, whose Python `VLLM_PYTHON` names.
+has an environment of its own, whose Python `VLLM_PYTHON` names. `docs/serving.md` shows its commands.
 """
 
 import base64
