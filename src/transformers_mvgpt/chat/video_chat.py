@@ -20,10 +20,11 @@ from ..compat.cache_name import CACHE_NAME
 from ..processing.video_inputs import is_single_video
 from ..processing.vision_language_processor import VisionLanguageProcessor
 from ..processing.visual_questions import place_visuals
+from .turn_cache import TurnCache
 from .visual_encoding import encode_visual, read_visual
 
 
-_MAX_NEW_TOKENS = 1024  # as in the pipeline
+MAX_NEW_TOKENS = 1024  # as in the pipeline
 
 _NOT_TAKEN = {
     *("inputs", "input_ids", "inputs_embeds", "attention_mask", "position_ids"),
@@ -101,7 +102,6 @@ class VideoChat:
         layers = [layer for layer in self._prefix_cache.layers if layer.is_initialized]
         return sum(layer.keys.nbytes + layer.values.nbytes for layer in layers)
 
-    @torch.no_grad()
     def ask(self, question: str | list[dict[str, Any]], **generate_kwargs: Any) -> str:
         r"""
         Answers a question. Each call stands for itself: questions and answers of earlier calls are not part of it.
@@ -123,6 +123,24 @@ class VideoChat:
         Raises:
             ValueError: if the question is empty or brings a visual, or an argument is one that `ask` sets itself.
         """
+        return self.answer_turn(question, None, **generate_kwargs)
+
+    def num_prompt_tokens(self, question: str | list[dict[str, Any]], **template_variables: Any) -> int:
+        """
+        Tokens of the prompt of a question or chat, those of the visual among them.
+
+        Raises:
+            ValueError: as [`ask`].
+        """
+        return self._tokenize(question, template_variables).shape[1]
+
+    @torch.no_grad()
+    def answer_turn(
+        self, question: str | list[dict[str, Any]], turns: TurnCache | None, **generate_kwargs: Any
+    ) -> str:
+        """
+        As [`ask`]. What is kept in `turns` of the conversation that the chat goes on with has no prefill, and the answer is kept there too.
+        """
         pixels = {name for names in self.model.pixel_inputs.values() for name in names}
         if refused := sorted((_NOT_TAKEN | pixels) & generate_kwargs.keys()):
             raise ValueError(
@@ -134,16 +152,19 @@ class VideoChat:
         }
         input_ids = self._tokenize(question, variables)
         config, inputs = self._resolve_options(generate_kwargs)
+        cache = None
         if config.get_generation_mode(inputs.get("assistant_model")) == GenerationMode.ASSISTED_GENERATION:
             # in this mode, transformers reads the whole prompt, whatever is in the cache
             inputs["mm_encoder_outputs"] = {self.modality: self.video}
         else:
-            cache = self._prefill_prefix(input_ids)
+            cache = self._prefilled_cache(input_ids, turns)
             cache.batch_repeat_interleave(config.num_beams or 1)
             inputs[CACHE_NAME] = cache
         sequences = self.model.generate(
             input_ids=input_ids, attention_mask=torch.ones_like(input_ids), generation_config=config, **inputs
         )
+        if turns is not None and cache is not None:
+            turns.keep(sequences, cache)
         [answer] = self.processor.decode_answers(sequences[:, input_ids.shape[1] :], skip_special_tokens=True)
         return answer
 
@@ -177,10 +198,15 @@ class VideoChat:
         )
         return torch.tensor([ids], device=self.model.device)
 
-    def _prefill_prefix(self, input_ids: torch.Tensor) -> DynamicCache:
-        """A copy of the keys and values of the prompt up to the last visual token, which `generate` may write to."""
+    def _prefilled_cache(self, input_ids: torch.Tensor, turns: TurnCache | None) -> DynamicCache:
+        """The keys and values of the prompt up to the last visual token, or further; `generate` may write to them."""
         is_visual = input_ids[0] == getattr(self.processor, f"{self.modality}_token_id")
-        prefix_ids = input_ids[:, : int(is_visual.nonzero()[-1]) + 1]
+        prefix_length = int(is_visual.nonzero()[-1]) + 1
+        kept = None if turns is None else turns.take(input_ids, prefix_length)
+        return self._prefill_prefix(input_ids[:, :prefix_length]) if kept is None else kept
+
+    def _prefill_prefix(self, prefix_ids: torch.Tensor) -> DynamicCache:
+        """A copy of the keys and values of the prompt up to the last visual token."""
         prefix = (prefix_ids.device, prefix_ids[0].tolist())
         if prefix != self._prefix:  # the first question, or another system prompt
             cache = DynamicCache(config=self.model.config.text_config)
@@ -203,7 +229,7 @@ class VideoChat:
         config.use_cache = True
         config.num_return_sequences, config.return_dict_in_generate = 1, False
         if config.max_new_tokens is None and config.max_length is None:
-            config.max_new_tokens = _MAX_NEW_TOKENS
+            config.max_new_tokens = MAX_NEW_TOKENS
         return config, others
 
 

@@ -11,16 +11,16 @@ from transformers import BatchFeature, PreTrainedModel
 from transformers.generation import StoppingCriteriaList
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from ..chat.answer_text import AnswerText, StopsWhen
 from ..modeling.generation_inputs import context_length
 from ..processing.out_of_memory import explain_out_of_memory, what_to_lower
 from ..processing.pipeline_answers import describe_frames
 from ..processing.vision_language_processor import VisionLanguageProcessor
 from ..video.limits import shorten
-from .answer_text import AnswerText
 from .chat_cache import EncodedVisual, encode
 from .request_errors import RequestError
 from .request_schema import ChatRequest
-from .sampling import StopsWhen, sampling_options, seeded
+from .sampling import sampling_options, seeded
 
 
 DEFAULT_MAX_TOKENS = 1024  # as in the pipeline

@@ -2,12 +2,12 @@
 """How tokens are drawn: OpenAI's options as those of `generate`."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from transformers import GenerationConfig
-from transformers.generation import LogitsProcessor, LogitsProcessorList, StoppingCriteria
+from transformers.generation import LogitsProcessor, LogitsProcessorList
 
 from .request_schema import ChatRequest
 
@@ -25,16 +25,6 @@ class RepetitionPenalties(LogitsProcessor):
         answer = input_ids[:, self.prompt_length :]
         counts = torch.zeros_like(scores).scatter_add_(1, answer, torch.ones_like(answer, dtype=scores.dtype))
         return scores - self.frequency * counts - self.presence * (counts > 0)  # type: ignore[return-value]
-
-
-class StopsWhen(StoppingCriteria):
-    """Ends an answer when a function says so."""
-
-    def __init__(self, is_over: Callable[[], bool]) -> None:
-        self.is_over = is_over
-
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs: Any) -> torch.BoolTensor:
-        return torch.full((len(input_ids),), self.is_over(), dtype=torch.bool, device=input_ids.device)  # type: ignore[return-value]
 
 
 # What is below leaves the most likely token alone, and to divide by it overflows.

@@ -2,8 +2,10 @@
 """The text of an answer as it grows token by token: decoded, ended by stop texts, and given out in pieces."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
+from transformers.generation import StoppingCriteria
 from transformers.generation.streamers import BaseStreamer
 
 from ..processing.vision_language_processor import VisionLanguageProcessor
@@ -88,6 +90,23 @@ class AnswerText(BaseStreamer):
         if text:
             self.text += text
             self.on_text(text)
+
+
+class StopsWhen(StoppingCriteria):
+    """
+    Ends an answer when a function says so.
+
+    Attributes:
+        has_ended (`bool`): Whether it has said so.
+    """
+
+    def __init__(self, is_over: Callable[[], bool]) -> None:
+        self.is_over = is_over
+        self.has_ended = False
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs: Any) -> torch.BoolTensor:
+        self.has_ended = self.is_over()
+        return torch.full((len(input_ids),), self.has_ended, dtype=torch.bool, device=input_ids.device)  # type: ignore[return-value]
 
 
 def _overlap(text: str, stop: str) -> int:

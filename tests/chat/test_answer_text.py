@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from transformers import AutoProcessor
 
 from tiny_trained import MOBILEVLM, TINYLLAVA
+from transformers_mvgpt.chat.answer_text import AnswerText
 from transformers_mvgpt.demo import CHECKPOINT
-from transformers_mvgpt.server.answer_text import AnswerText
 
 
 PROCESSORS = {
