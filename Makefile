@@ -30,7 +30,7 @@ PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 # what the page in the browser runs on
 WEB_PACKAGES := build/web-packages
 
-.PHONY: demo web-page web-images fuzz soak caption-soak docs gpu train-demo tiny-models ablations benchmarks benchmark-tables on-device hub-configs test test-eval test-floor test-slow test-swift test-vllm style quality
+.PHONY: demo web-page web-images fuzz soak caption-soak docs gpu train-demo tiny-models ablations benchmarks benchmark-tables on-device hub-configs release test test-eval test-floor test-slow test-swift test-vllm style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
@@ -148,6 +148,12 @@ quality: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# Whether the commit that a tag names can be released, and its files in dist/. Pushing the tag publishes them, by .github/workflows/release.yml.
+release: $(VENV)/.installed-release
+	$(BIN)/python tools/release.py check
+	$(MAKE) quality
+	$(BIN)/python tools/release.py build
+
 # The stamps make a second run quick; a change of the requirements installs again.
 $(VENV)/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -161,6 +167,10 @@ $(VENV)/.installed-train: $(VENV)/.installed
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --editable ".[dev]"
+	touch $@
+
+$(VENV)/.installed-release: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --editable ".[release]"
 	touch $@
 
 # By npm, which brings no file into the repository. Once: no test needs the network.

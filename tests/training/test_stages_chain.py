@@ -2,6 +2,7 @@
 """A tiny run of all stages, each on the output of the one before, and the merged model at the end."""
 
 import shutil
+from importlib.metadata import version
 
 import pytest
 import torch
@@ -120,7 +121,9 @@ def test_outputs_are_complete(chain):
 
 def test_recipe_is_saved_with_versions(chain):
     text = (chain.adapter / "recipe.yaml").read_text()
-    assert text.startswith(f"# transformers_mvgpt 0.1.0.dev0, torch {torch.__version__}, transformers ")
+    assert text.startswith(
+        f"# transformers_mvgpt {version('transformers-mvgpt')}, torch {torch.__version__}, transformers "
+    )
     recipe = load_recipe(chain.adapter / "recipe.yaml")
     assert (recipe.stage, recipe.max_steps, recipe.model) == ("instruction", 24, str(chain.outputs["image_projector"]))
 
