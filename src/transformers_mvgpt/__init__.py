@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     )
     from .version import __version__ as __version__
     from .video.limits import UntrustedInput
+    from .viewing import FrameSelection
 else:
     _NAMES = {
+        "FrameSelection": ".viewing",
         "MobileVLMConfig": ".modeling",
         "MobileVLMForConditionalGeneration": ".modeling",
         "MobileVLMImageProcessor": ".processing",
@@ -72,6 +74,7 @@ else:
     __getattr__ = registered_first(__getattr__, _NAMES)
 
 __all__ = [
+    "FrameSelection",
     "MobileVLMConfig",
     "MobileVLMForConditionalGeneration",
     "MobileVLMImageProcessor",

@@ -86,43 +86,47 @@ SCORES = torch.tensor([[5.0, 9.0, 1.0, 7.0, 2.0, 2.5, 8.0, 4.0], [1.0, 2.0, 3.0,
 
 
 @pytest.mark.parametrize(
-    ("num_selected_frames", "most_attended", "expected"),
+    ("num_selected_frames", "frame_selection", "expected"),
     [
-        (1, True, [[1, 6], [3, 4]]),
-        (2, True, [[1, 3, 6, 7], [2, 3, 4, 5]]),
-        (3, True, [[0, 1, 3, 5, 6, 7], [1, 2, 3, 4, 5, 6]]),
-        (4, True, [[0, 1, 2, 3, 4, 5, 6, 7]] * 2),
-        (1, False, [[2, 4], [0, 7]]),
-        (2, False, [[0, 2, 4, 5], [0, 1, 6, 7]]),
+        (1, "scores", [[1, 6], [3, 4]]),
+        (2, "scores", [[1, 3, 6, 7], [2, 3, 4, 5]]),
+        (3, "scores", [[0, 1, 3, 5, 6, 7], [1, 2, 3, 4, 5, 6]]),
+        (4, "scores", [[0, 1, 2, 3, 4, 5, 6, 7]] * 2),
+        (1, "rarest", [[2, 4], [0, 7]]),
+        (2, "rarest", [[0, 2, 4, 5], [0, 1, 6, 7]]),
+        (1, "uniform", [[2, 6]] * 2),
+        (2, "uniform", [[1, 3, 5, 7]] * 2),
+        (3, "uniform", [[0, 2, 3, 4, 6, 7]] * 2),
+        (4, "uniform", [[0, 1, 2, 3, 4, 5, 6, 7]] * 2),
     ],
 )
-def test_selected_frames_stand_in_time_order(num_selected_frames, most_attended, expected):
-    selected = select_frames(SCORES, FRAMES_PER_CHUNK, num_selected_frames, most_attended)
+def test_selected_frames_stand_in_time_order(num_selected_frames, frame_selection, expected):
+    selected = select_frames(SCORES, FRAMES_PER_CHUNK, num_selected_frames, frame_selection)
     assert selected.tolist() == expected
 
 
 @pytest.mark.parametrize(
-    ("scores", "most_attended", "expected"),
+    ("scores", "frame_selection", "expected"),
     [
-        ([3.0, 3.0, 3.0, 3.0], True, [0, 1]),
-        ([3.0, 3.0, 3.0, 3.0], False, [0, 1]),
-        ([1.0, 3.0, 9.0, 3.0], True, [1, 2]),
-        ([9.0, 3.0, 1.0, 3.0], False, [1, 2]),
+        ([3.0, 3.0, 3.0, 3.0], "scores", [0, 1]),
+        ([3.0, 3.0, 3.0, 3.0], "rarest", [0, 1]),
+        ([1.0, 3.0, 9.0, 3.0], "scores", [1, 2]),
+        ([9.0, 3.0, 1.0, 3.0], "rarest", [1, 2]),
     ],
 )
-def test_of_equal_scores_the_earlier_frame_is_selected(scores, most_attended, expected):
-    assert select_frames(torch.tensor([scores]), FRAMES_PER_CHUNK, 2, most_attended).tolist() == [expected]
+def test_of_equal_scores_the_earlier_frame_is_selected(scores, frame_selection, expected):
+    assert select_frames(torch.tensor([scores]), FRAMES_PER_CHUNK, 2, frame_selection).tolist() == [expected]
 
 
-@pytest.mark.parametrize("most_attended", [True, False])
+@pytest.mark.parametrize("frame_selection", ["scores", "rarest"])
 @pytest.mark.parametrize("frames_per_chunk", [1, 2, 8, 16])
-def test_selected_frames_are_the_first_of_a_stable_sort(frames_per_chunk, most_attended):
+def test_selected_frames_are_the_first_of_a_stable_sort(frames_per_chunk, frame_selection):
     """Whatever the scores: with many ties, infinite ones and NaN, which is above all numbers."""
     numbers = torch.tensor([0.0, -0.0, 1.0, 1.5, 2.0, -3.0, math.inf, -math.inf, math.nan])
     scores = numbers[torch.randint(len(numbers), (200, 2 * frames_per_chunk))]
-    order = scores.unflatten(1, (2, -1)).sort(dim=-1, descending=most_attended, stable=True).indices
+    order = scores.unflatten(1, (2, -1)).sort(dim=-1, descending=frame_selection == "scores", stable=True).indices
     for num_selected_frames in range(1, frames_per_chunk + 1):
         expected = order[..., :num_selected_frames].sort(dim=-1).values
         expected = torch.cat([expected[:, 0], expected[:, 1] + frames_per_chunk], dim=1)
-        selected = select_frames(scores, frames_per_chunk, num_selected_frames, most_attended)
+        selected = select_frames(scores, frames_per_chunk, num_selected_frames, frame_selection)
         assert torch.equal(selected, expected)

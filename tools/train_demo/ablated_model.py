@@ -85,7 +85,7 @@ class AblatedModel(MobileVideoGPTModel):
                 config.video_config.hidden_size, width, config.video_grid_size, num_layers
             )
 
-    def _select(self, frame_scores: torch.Tensor) -> torch.Tensor:
+    def _select(self, frame_scores: torch.Tensor, frame_selection: str | None = None) -> torch.Tensor:
         length, count = self.config.frames_per_chunk, self.config.num_selected_frames
         if self.ablation.frames == "uniform":
             spread = torch.linspace(0, length - 1, count, device=frame_scores.device).round().long()
@@ -93,7 +93,7 @@ class AblatedModel(MobileVideoGPTModel):
             frame_scores.unflatten(1, (-1, length))[..., spread] = 1
         elif self.ablation.frames == "random":
             frame_scores = torch.rand_like(frame_scores)
-        return select_frames(frame_scores, length, count, most_attended=self.ablation.frames != "lowest")
+        return select_frames(frame_scores, length, count, "rarest" if self.ablation.frames == "lowest" else "scores")
 
     def _join(self, image_tokens: torch.Tensor, video_tokens: torch.Tensor) -> torch.Tensor:
         if self.ablation.encoders == "both":

@@ -13,15 +13,13 @@ from typing import Any
 import torch
 from transformers import DynamicCache, GenerationConfig, PreTrainedModel
 from transformers.generation import GenerationMode
-from transformers.image_utils import is_valid_image
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from ..compat.cache_name import CACHE_NAME
-from ..processing.video_inputs import is_single_video
 from ..processing.vision_language_processor import VisionLanguageProcessor
 from ..processing.visual_questions import place_visuals
 from .turn_cache import TurnCache
-from .visual_encoding import encode_visual, read_visual
+from .visual_encoding import encode_visual, is_image_for, read_visual
 
 
 MAX_NEW_TOKENS = 1024  # as in the pipeline
@@ -52,6 +50,9 @@ class VideoChat:
             A video in any form that the processor takes, or one that `model.get_video_features` has encoded. With a model
             that takes images alone, an image, a list of images that are shown behind each other, or what
             `model.get_image_features` has made of them.
+        frame_selection (`str`, *optional*):
+            How the frames that go on to the video encoder are chosen, as for `get_video_features`: `"scores"`, `"uniform"` or
+            `"rarest"`. By default as the config says.
         processor_kwargs:
             Options of the processor, such as `start_seconds` and `end_seconds`.
 
@@ -78,20 +79,27 @@ class VideoChat:
     ```"""
 
     def __init__(
-        self, model: PreTrainedModel, processor: VisionLanguageProcessor, video: Any, **processor_kwargs: Any
+        self,
+        model: PreTrainedModel,
+        processor: VisionLanguageProcessor,
+        video: Any,
+        *,
+        frame_selection: str | None = None,
+        **processor_kwargs: Any,
     ) -> None:
         self.model = model
         self.processor = processor
         self.modality = "video" if "video" in processor.placeholders else "image"
         if isinstance(video, BaseModelOutputWithPooling):
-            if processor_kwargs:
+            options = processor_kwargs | ({} if frame_selection is None else {"frame_selection": frame_selection})
+            if options:
                 raise ValueError(
-                    f"{', '.join(map(repr, sorted(processor_kwargs)))} cannot be applied to a {self.modality} that is "
+                    f"{', '.join(map(repr, sorted(options)))} cannot be applied to a {self.modality} that is "
                     f"encoded already: give the options to the processor when it is encoded, or pass the {self.modality} itself."
                 )
             self.video = video
         else:
-            self.video = self._encode(video, processor_kwargs)
+            self.video = self._encode(video, frame_selection, processor_kwargs)
         self._check_visual_tokens()
         self._prefix: tuple[torch.device, list[int]] | None = None  # what the cache holds, and where
         self._prefix_cache = DynamicCache()
@@ -168,11 +176,14 @@ class VideoChat:
         [answer] = self.processor.decode_answers(sequences[:, input_ids.shape[1] :], skip_special_tokens=True)
         return answer
 
-    def _encode(self, visual: Any, processor_kwargs: dict[str, Any]) -> BaseModelOutputWithPooling:
-        # an image is one, and no video that is too short, for a model that makes a video of one frame of it
-        is_image = self.modality == "image" or ("image" not in self.processor.placeholders and _is_image(visual))
+    def _encode(
+        self, visual: Any, frame_selection: str | None, processor_kwargs: dict[str, Any]
+    ) -> BaseModelOutputWithPooling:
+        if frame_selection is not None:
+            self.model.check_frame_selection(frame_selection)
+        is_image = is_image_for(self.processor, visual)
         modality, features = read_visual(self.processor, visual, is_image, **processor_kwargs)
-        return encode_visual(self.model, modality, features)
+        return encode_visual(self.model, modality, features, frame_selection)
 
     def _check_visual_tokens(self) -> None:
         visual_tokens = self.video.pooler_output
@@ -231,7 +242,3 @@ class VideoChat:
         if config.max_new_tokens is None and config.max_length is None:
             config.max_new_tokens = MAX_NEW_TOKENS
         return config, others
-
-
-def _is_image(visual: Any) -> bool:
-    return is_valid_image(visual) and getattr(visual, "ndim", 3) == 3 and not is_single_video(visual)

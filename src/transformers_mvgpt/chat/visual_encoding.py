@@ -5,10 +5,22 @@ from typing import Any
 
 import torch
 from transformers import BatchFeature, PreTrainedModel
+from transformers.image_utils import is_valid_image
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from ..processing.video_inputs import flatten_videos, is_single_video
 from ..processing.vision_language_processor import VisionLanguageProcessor
+
+
+def is_image_for(processor: VisionLanguageProcessor, visual: Any) -> bool:
+    """
+    Whether one visual is an image, or images, for this processor: with a model that takes images alone, whatever is given; with
+    one that makes a video of one frame of an image, a single one.
+    """
+    if "video" not in processor.placeholders:
+        return True
+    is_one = is_valid_image(visual) and getattr(visual, "ndim", 3) == 3 and not is_single_video(visual)
+    return "image" not in processor.placeholders and is_one
 
 
 def read_visual(
@@ -42,9 +54,12 @@ def read_visual(
 
 
 @torch.no_grad()
-def encode_visual(model: PreTrainedModel, modality: str, features: BatchFeature) -> BaseModelOutputWithPooling:
+def encode_visual(
+    model: PreTrainedModel, modality: str, features: BatchFeature, frame_selection: str | None = None
+) -> BaseModelOutputWithPooling:
     """What `get_image_features` or `get_video_features` makes of what [`read_visual`] returned."""
     names = [name for name in model.pixel_inputs[modality] if name in features]
     pixels = BatchFeature({name: features[name] for name in names}).to(model.device, model.dtype)
     encode = getattr(model, f"get_{modality}_features")
-    return encode(**{name: pixels[name] for name in names}, return_dict=True)
+    options = {} if frame_selection is None else {"frame_selection": frame_selection}
+    return encode(**{name: pixels[name] for name in names}, **options, return_dict=True)

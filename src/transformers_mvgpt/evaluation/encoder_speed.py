@@ -77,7 +77,8 @@ def _measure_mobile_videogpt(
     num_patches, width = config.frames_per_chunk * encoded.shape[1], encoded.shape[2]
     scoring_flops = 2 * config.num_chunks * num_patches**2 * width
     scores = measure("frame scoring", lambda: score_frames(chunks, config.frames_per_chunk), scoring_flops)
-    selected = select_frames(scores, config.frames_per_chunk, config.num_selected_frames, config.select_most_attended)
+    method = config.resolve_frame_selection()
+    selected = select_frames(scores, config.frames_per_chunk, config.num_selected_frames, method)
     chosen = stream[0, selected[0]][None]
     meta_chosen = torch.empty_like(chosen, device="meta")
     flops = count_flops(body.video_tower, lambda twin: twin(meta_chosen))

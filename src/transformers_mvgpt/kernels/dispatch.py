@@ -22,6 +22,9 @@ from .fast_paths import fast
 from .late_answer import LateAnswer
 
 
+# What `encode_videos` cannot be asked for with a recording.
+_NOT_IN_RECORDINGS = ("output_hidden_states", "output_attentions", "frame_selection")
+
 # The base model of whose output nobody will look at other tokens than the last.
 _LAST_TOKEN_ONLY: ContextVar[nn.Module | None] = ContextVar("last_token_only", default=None)
 # Encoders are called before their turn, which only recordings are.
@@ -200,10 +203,10 @@ def encode_videos(
     Args:
         model (`PreTrainedModel`): a base model.
         streams (`torch.Tensor`): pixels of videos.
-        kwargs: what is asked for beside the videos' features, which a recording does not have.
+        kwargs: what is asked for beside the videos' features, or other features: a recording has neither.
     """
     graphs = usable_cuda_graphs(model)
-    if graphs is not None and not kwargs.get("output_hidden_states") and not kwargs.get("output_attentions"):
+    if graphs is not None and not any(kwargs.get(name) for name in _NOT_IN_RECORDINGS):
         encoded = (
             graphs.encode_videos(*streams) if not _IS_AHEAD.get() or graphs.encode_videos.is_ready(*streams) else None
         )

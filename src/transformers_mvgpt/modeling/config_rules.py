@@ -114,6 +114,12 @@ def number(lowest: float, highest: float, optional: bool = False) -> Rule:
     return Rule("a finite number" + " or null" * optional, _is_number, lowest, highest, optional)
 
 
+def one_of(*names: str) -> Rule:
+    """One of these words, or `None`."""
+    listed = ", ".join(map(repr, names))
+    return Rule(f"{listed} or null", lambda value: isinstance(value, str) and value in names, optional=True)
+
+
 def config_of(fields: Mapping[str, Rule]) -> Rule:
     """A config in the config, or its dictionary, within these limits."""
     return Rule("an object", lambda value: isinstance(value, (dict, PreTrainedConfig)), optional=True, fields=fields)

@@ -9,7 +9,7 @@ from transformers import AutoConfig, CLIPVisionConfig, PreTrainedConfig
 
 from ..compat.sub_configs import SubConfigSpec
 from .checked_config import checked
-from .config_rules import FLAG, TEXT, config_of, whole
+from .config_rules import FLAG, TEXT, ConfigError, config_of, one_of, short, whole
 from .configuration_videomamba import VIDEOMAMBA_LIMITS, VideoMambaConfig
 from .vision_language_config import (
     VISION_LANGUAGE_LIMITS,
@@ -41,12 +41,16 @@ PUBLISHED_ENCODERS = {
     "mm_vision_tower": "OpenGVLab/VideoMamba",
 }
 
+# How the frames that go on to the video encoder are chosen; the first one is the published way.
+FRAME_SELECTIONS = ("scores", "uniform", "rarest")
+
 MOBILE_VIDEOGPT_LIMITS = VISION_LANGUAGE_LIMITS | {
     # their lowest values depend on one another, and are checked with them
     "num_frames": whole(-math.inf, 4096),
     "frames_per_chunk": whole(-math.inf, 4096),
     "num_selected_frames": whole(-math.inf, 4096),
     "select_most_attended": FLAG,
+    "frame_selection": one_of(*FRAME_SELECTIONS),
     "image_grid_size": whole(-math.inf, 4096),
     "video_grid_size": whole(-math.inf, 4096),
     "image_token_id": whole(0, 2**31 - 1),
@@ -77,7 +81,11 @@ class MobileVideoGPTConfig(VisionLanguageConfig):
             Frames k of each chunk that go on to the video encoder. A square number, since the patches of the k frames
             are laid on one square grid.
         select_most_attended (`bool`, defaults to `True`):
-            Keep the frames that draw the most attention; `False` keeps those that draw the least.
+            Keep the frames that draw the most attention; `False` keeps those that draw the least, as `frame_selection="rarest"`.
+        frame_selection (`str`, *optional*):
+            How the k frames of a chunk are chosen: `"scores"` keeps those that draw the most attention, as published, `"rarest"`
+            those that draw the least, `"uniform"` frames at even distances. `None` leaves it to `select_most_attended`. A call of
+            `get_video_features` may choose another.
         vision_feature_layer (`int`, defaults to -2):
             Which of the image encoder's hidden states (embeddings first) are the image features. Layers beyond it
             never run.
@@ -123,6 +131,7 @@ class MobileVideoGPTConfig(VisionLanguageConfig):
     frames_per_chunk: int = 8
     num_selected_frames: int = 4
     select_most_attended: bool = True
+    frame_selection: str | None = None
     image_grid_size: int = 12
     video_grid_size: int = 7
     image_token_id: int = 151655
@@ -134,6 +143,23 @@ class MobileVideoGPTConfig(VisionLanguageConfig):
     def num_chunks(self) -> int:
         """Chunks C of a video."""
         return self.num_frames // self.frames_per_chunk
+
+    def resolve_frame_selection(self, given: str | None = None) -> str:
+        """
+        Which of `"scores"`, `"uniform"` and `"rarest"` counts in a call.
+
+        Args:
+            given (`str`, *optional*): what the call itself asks for.
+
+        Raises:
+            ConfigError: a `ValueError`, if it is none of them.
+        """
+        if given is None:
+            return self.frame_selection or ("scores" if self.select_most_attended else "rarest")
+        if given not in FRAME_SELECTIONS:
+            known = ", ".join(map(repr, FRAME_SELECTIONS))
+            raise ConfigError(f"`frame_selection` ({short(given)}) must be one of {known}.")
+        return given
 
     def reads_weight(self, name: str) -> bool:
         return super().reads_weight(name) and not re.search(r"\bvideo_tower\.clip_decoder\.", name)
@@ -186,6 +212,12 @@ class MobileVideoGPTConfig(VisionLanguageConfig):
                 f"the video encoder takes `video_config.num_frames` = {video.num_frames}: "
                 f"`num_frames` = {video.num_frames * chunk / selected:g} or `video_config.num_frames` = "
                 f"{self.num_chunks * selected} would fit."
+            )
+
+        if not self.select_most_attended and self.frame_selection not in (None, "rarest"):
+            raise ValueError(
+                f"`frame_selection` ({self.frame_selection!r}) contradicts `select_most_attended` (false), which keeps the frames that "
+                "draw the least attention: leave one of both out."
             )
 
     def _validate_grids(self):

@@ -45,10 +45,13 @@ def _score_frames(image_features: torch.Tensor, frames_per_chunk: int) -> torch.
 
 
 def select_frames(
-    frame_scores: torch.Tensor, frames_per_chunk: int, num_selected_frames: int, most_attended: bool = True
+    frame_scores: torch.Tensor, frames_per_chunk: int, num_selected_frames: int, frame_selection: str = "scores"
 ) -> torch.Tensor:
     r"""
-    The frames of each chunk with the highest scores, in time order. Of equal scores the earlier frame counts.
+    The frames of each chunk that go on to the video encoder, in time order. Of equal scores the earlier frame counts.
+
+        frames of a chunk      0 1 2 3 4 5 6 7
+        4 of them, "uniform"     ^   ^   ^   ^      each in the middle of its share; evenly spread over several chunks too
 
     Args:
         frame_scores (`torch.Tensor` of shape `(num_videos, num_frames)`):
@@ -57,21 +60,25 @@ def select_frames(
             Number of frames that compete with each other.
         num_selected_frames (`int`):
             Number k of frames to keep of each chunk.
-        most_attended (`bool`, defaults to `True`):
-            `False` keeps the lowest scores instead.
+        frame_selection (`str`, defaults to `"scores"`):
+            `"scores"` keeps the highest scores, `"rarest"` the lowest, `"uniform"` frames at even distances, whatever their scores.
 
     Returns:
         `torch.Tensor` of shape `(num_videos, num_chunks * num_selected_frames)`: indices into the frames of the video.
     """
+    first = torch.arange(0, frame_scores.shape[1], frames_per_chunk, device=frame_scores.device)
+    if frame_selection == "uniform":
+        in_chunk = torch.arange(num_selected_frames, device=frame_scores.device)
+        in_chunk = (2 * in_chunk + 1) * frames_per_chunk // (2 * num_selected_frames)  # (k,)
+        return (in_chunk + first[:, None]).flatten().expand(frame_scores.shape[0], -1)
     chunks = frame_scores.unflatten(1, (-1, frames_per_chunk))  # (V, C, n)
     # No stable sort, which neither ONNX nor ExecuTorch has: the rank of a frame is the number of those that come before it.
     score, other = chunks.unsqueeze(-1), chunks.unsqueeze(-2)  # (V, C, n, 1), (V, C, 1, n)
     is_nan, is_other_nan = score != score, other != other  # above all numbers, as in a sort
     is_above, is_tied = (other > score) | (is_other_nan & ~is_nan), (other == score) | (is_other_nan & is_nan)
     frame = torch.arange(frames_per_chunk, device=frame_scores.device)
-    is_before = is_above if most_attended else ~(is_above | is_tied)
+    is_before = is_above if frame_selection == "scores" else ~(is_above | is_tied)
     ranks = (is_before | (is_tied & (frame < frame[:, None]))).sum(-1)  # (V, C, n)
     kept = torch.where(ranks < num_selected_frames, frame, frames_per_chunk)
     in_chunk = kept.topk(num_selected_frames, largest=False).values  # (V, C, k)
-    first = torch.arange(0, frame_scores.shape[1], frames_per_chunk, device=frame_scores.device)
     return (in_chunk + first[:, None]).flatten(1)

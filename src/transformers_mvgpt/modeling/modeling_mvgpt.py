@@ -43,6 +43,7 @@ class MobileVideoGPTPreTrainedModel(VisionLanguagePreTrainedModel):
     config: MobileVideoGPTConfig
     input_modalities = ("video", "image", "text")
     pixel_inputs = {"image": ("pixel_values",), "video": ("pixel_values_videos", "context_pixel_values_videos")}
+    video_options = ("frame_selection",)
     _no_split_modules = ["PooledProjector"]
     projectors = ("image_projector", "video_projector")
     encoders = {
@@ -92,6 +93,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, ImageFeaturesMixin, Fra
         pixel_values_videos: torch.Tensor,
         context_pixel_values_videos: torch.Tensor | None = None,
         image_features: torch.Tensor | None = None,
+        frame_selection: str | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> VideoFeatures:
         r"""
@@ -105,13 +107,16 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, ImageFeaturesMixin, Fra
             image_features (`torch.Tensor` of shape `(num_videos, num_frames, num_patches, vision_hidden_size)`, *optional*):
                 Instead of `context_pixel_values_videos`: what [`encode_frames`] has made of them before. The image encoder does not
                 see them again.
+            frame_selection (`str`, *optional*):
+                How the frames that go on to the video encoder are chosen, as in [`MobileVideoGPTConfig`]: `"scores"`, `"uniform"` or
+                `"rarest"`. By default as the config says.
 
         Returns:
             [`VideoFeatures`]. With `output_hidden_states` it has the hidden states of both encoders, with `output_attentions`
             the image encoder's attentions; the video encoder has none.
 
         Raises:
-            ValueError: if the shape or dtype does not fit the config.
+            ValueError: if the shape or dtype does not fit the config, or there is no such frame selection.
         """
         if image_features is None:
             check_both_streams(pixel_values_videos, context_pixel_values_videos)
@@ -120,10 +125,16 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, ImageFeaturesMixin, Fra
             frames, context = fill_encoded_videos(
                 self.config, pixel_values_videos, context_pixel_values_videos, image_features, self.encode_frames
             )
+        if self.config.resolve_frame_selection(frame_selection) != self.config.resolve_frame_selection():
+            kwargs["frame_selection"] = frame_selection  # which recordings do not know
         return VideoFeatures(**encode_videos(self, frames, context, plain=self._encode_videos, **kwargs))
 
     def _encode_videos(
-        self, frames: torch.Tensor, context: torch.Tensor, **kwargs: Unpack[TransformersKwargs]
+        self,
+        frames: torch.Tensor,
+        context: torch.Tensor,
+        frame_selection: str | None = None,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> VideoFeatures:
         """Both streams of whole videos, (V, F, 3, H, W) each; of the second its features instead, (V, F, P, D), where they are there."""
         config = self.config
@@ -137,7 +148,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, ImageFeaturesMixin, Fra
         image_tokens = self.image_projector(features).reshape(num_videos, -1, config.text_config.hidden_size)
 
         scores = score_frames(features.unflatten(0, (num_videos, num_frames)), config.frames_per_chunk)
-        selected = self._select(scores)
+        selected = self._select(scores, frame_selection)
         videos = torch.arange(num_videos, device=frames.device)[:, None]
         with gradients_if_wanted(self.video_tower, frames):
             video_outputs = self.video_tower(frames[videos, selected.to(frames.device)], return_dict=True, **kwargs)
@@ -154,12 +165,11 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, ImageFeaturesMixin, Fra
             selected_frames=selected,
         )
 
-    def _select(self, frame_scores: torch.Tensor) -> torch.Tensor:
+    def _select(self, frame_scores: torch.Tensor, frame_selection: str | None = None) -> torch.Tensor:
         """(V, F) -> (V, C * k): which frames go on to the video encoder."""
         config = self.config
-        return select_frames(
-            frame_scores, config.frames_per_chunk, config.num_selected_frames, config.select_most_attended
-        )
+        frame_selection = config.resolve_frame_selection(frame_selection)
+        return select_frames(frame_scores, config.frames_per_chunk, config.num_selected_frames, frame_selection)
 
     def _join(self, image_tokens: torch.Tensor, video_tokens: torch.Tensor) -> torch.Tensor:
         """The visual tokens of videos from their image and video streams, (V, F * I, h) and (V, C * J, h)."""
@@ -191,6 +201,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, ImageFeaturesMixin, Fra
         cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
+        frame_selection: str | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> VisionLanguageModelOutputWithPast:
         r"""
@@ -207,6 +218,8 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, ImageFeaturesMixin, Fra
                 Instead of `input_ids`; placeholders are recognized by their embedding.
             mm_encoder_outputs (`dict[str, BaseModelOutputWithPooling]`):
                 What `get_image_features` (`"image"`) and `get_video_features` (`"video"`) returned, instead of pixels.
+            frame_selection (`str`, *optional*):
+                See [`get_video_features`]: for the videos that come as pixels.
 
         Raises:
             ValueError: if placeholders and visuals do not match, or a shape or dtype does not fit the config.
@@ -225,6 +238,7 @@ class MobileVideoGPTModel(MobileVideoGPTPreTrainedModel, ImageFeaturesMixin, Fra
             cache=cache,
             attention_mask=attention_mask,
             position_ids=position_ids,
+            video_options=None if frame_selection is None else {"frame_selection": frame_selection},
             **kwargs,
         )
 
@@ -265,11 +279,16 @@ class MobileVideoGPTForConditionalGeneration(
         pixel_values_videos: torch.Tensor,
         context_pixel_values_videos: torch.Tensor | None = None,
         image_features: torch.Tensor | None = None,
+        frame_selection: str | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple | VideoFeatures:
         """See [`MobileVideoGPTModel.get_video_features`]."""
         return self.model.get_video_features(
-            pixel_values_videos, context_pixel_values_videos, image_features=image_features, **kwargs
+            pixel_values_videos,
+            context_pixel_values_videos,
+            image_features=image_features,
+            frame_selection=frame_selection,
+            **kwargs,
         )
 
     def _check_pixel_inputs(self, inputs: dict[str, Any]) -> None:
@@ -291,6 +310,7 @@ class MobileVideoGPTForConditionalGeneration(
         labels: torch.LongTensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
+        frame_selection: str | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> VisionLanguageCausalLMOutputWithPast:
         r"""
@@ -315,6 +335,7 @@ class MobileVideoGPTForConditionalGeneration(
                 "position_ids": position_ids,
                 "inputs_embeds": inputs_embeds,
                 "mm_encoder_outputs": mm_encoder_outputs,
+                "frame_selection": frame_selection,
             },
             **kwargs,
         )

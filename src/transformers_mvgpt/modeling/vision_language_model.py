@@ -73,12 +73,25 @@ class VisionLanguagePreTrainedModel(SavedLikeOtherFiles, PreTrainedModelWithEnco
     _keys_to_ignore_on_load_unexpected = [r"rotary_emb\.inv_freq$", r"embeddings\.position_ids$"]
     # pixels of a visual by modality, as `forward` and `generate` take them
     pixel_inputs: ClassVar[dict[str, tuple[str, ...]]] = {}
+    # what else they take where videos come as pixels
+    video_options: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def is_custom_code(cls) -> bool:
         # transformers expects of custom code that it initializes weights that were loaded, and in return leaves out
         # modules without weights of their own, such as CLIP's attention. This code uses transformers.initialization.
         return False
+
+    def check_frame_selection(self, frame_selection: str) -> None:
+        """
+        Raises:
+            ValueError: if this model does not choose frames, or not in this way.
+        """
+        if "frame_selection" not in self.video_options:
+            raise ValueError(
+                f"A {type(self).__name__} selects no frames, it looks at all that it is given: leave `frame_selection` out."
+            )
+        self.config.resolve_frame_selection(frame_selection)
 
     def get_encoder(self, modality: str | None = None) -> nn.Module:
         """As [`~PreTrainedModel.get_encoder`], which takes the image encoder for that of videos too, also where videos have their own."""
@@ -162,6 +175,7 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
         inputs_embeds: torch.Tensor | None,
         mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None,
         cache: Cache | None,
+        video_options: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> VisionLanguageModelOutputWithPast:
         """
@@ -171,6 +185,7 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
             pixels (`dict[str, dict[str, torch.Tensor]]`):
                 By modality, what `get_image_features` or `get_video_features` takes, by name; `None` where there is none.
             input_ids, inputs_embeds, mm_encoder_outputs, cache, kwargs: as for `forward`.
+            video_options (`dict[str, Any]`, *optional*): what else `get_video_features` takes.
 
         Raises:
             ValueError: if placeholders and visuals do not match, or a shape or dtype does not fit the config.
@@ -183,7 +198,12 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
         if (embedding := self.__dict__.get("_visual_embedding")) is not None and is_watched(embedding):
             given = [inputs.items() for inputs in pixels.values()]
             embedding(**{name: value for items in given for name, value in items if value is not None})
-        encoded = self._encode_visuals(mm_encoder_outputs or {}, pixels, records)
+        if video_options and (mm_encoder_outputs or {}).get("video") is not None:
+            raise ValueError(
+                f"{', '.join(map(repr, video_options))} cannot be applied to a video that is encoded already: pass it to "
+                "`get_video_features`."
+            )
+        encoded = self._encode_visuals(mm_encoder_outputs or {}, pixels, records, video_options)
         visual_tokens = {modality: output.pooler_output for modality, output in encoded.items()}
 
         placeholders = {}
@@ -220,6 +240,7 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
         given: dict[str, BaseModelOutputWithPooling],
         pixels: dict[str, dict[str, torch.Tensor | None]],
         records: dict[str, bool],
+        video_options: dict[str, Any] | None = None,
     ) -> dict[str, BaseModelOutputWithPooling]:
         """The encoded visuals, by modality: those given, and those that come as pixels, with what is recorded of their encoders."""
         encoded = {modality: output for modality, output in given.items() if output is not None}
@@ -233,7 +254,8 @@ class VisionLanguageModel(VisionLanguagePreTrainedModel):
                 )
         for modality in with_pixels:
             encode = getattr(self, f"get_{modality}_features")
-            encoded[modality] = encode(**pixels[modality], return_dict=True, **records)
+            options = (video_options or {}) if modality == "video" else {}
+            encoded[modality] = encode(**pixels[modality], return_dict=True, **records, **options)
         return encoded
 
     def _may_lack_visuals(
@@ -334,7 +356,8 @@ class VisionLanguageForConditionalGeneration(
         with generating_turn(), encoding_ahead(self.model, self._video_encoding(kwargs)) as encoded:
             check()
             if encoded is not None:
-                kwargs = {name: value for name, value in kwargs.items() if name not in self.pixel_inputs["video"]}
+                used = (*self.pixel_inputs["video"], *self.video_options)
+                kwargs = {name: value for name, value in kwargs.items() if name not in used}
                 kwargs["mm_encoder_outputs"]["video"] = encoded
             with generating(self) as logits_check:
                 output = super().generate(inputs, *args, **kwargs)
@@ -351,7 +374,9 @@ class VisionLanguageForConditionalGeneration(
             or not all(name in inputs for name in names)
         ):
             return None
-        return partial(self.model.get_video_features, **{name: inputs[name] for name in names}, return_dict=True)
+        options = {name: inputs[name] for name in self.video_options if name in inputs}
+        pixels = {name: inputs[name] for name in names}
+        return partial(self.model.get_video_features, **pixels, **options, return_dict=True)
 
     def _maybe_prepare_encoder_kwargs_for_generation(self, *args, **kwargs) -> dict[str, Any]:
         join_encoders()

@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """What the pipeline returns: answers as text, chats or ids, which frames were selected, or why there is no answer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -42,7 +42,7 @@ def make_records(
             answers = [_append(prompt, answer, is_continued) for answer in answers]
         records = [{"generated_text": answer} for answer in answers]
     if outputs["selected_frames"] is not None:
-        records = [{**record, "selected_frames": outputs["selected_frames"]} for record in records]
+        records = [{**record, **outputs["selected_frames"]} for record in records]
     return records
 
 
@@ -59,13 +59,45 @@ def _append(prompt: Chat | str, answer: str, continue_final_message: bool) -> li
     return [*earlier, {**last, "content": [*parts, {**part, "text": part["text"] + answer}]}]
 
 
+def describe_selection(
+    video: VideoMetadata,
+    selected: Sequence[int],
+    scores: Sequence[float | None],
+    frames_per_chunk: int | None,
+    method: str | None,
+) -> dict[str, Any]:
+    """
+    The frames that were sampled of a video, in time order.
+
+    Args:
+        video (`VideoMetadata`): what the processor says of it.
+        selected (`Sequence[int]`): which of them the video encoder saw.
+        scores (`Sequence[float]`): one for each frame that the model got, and so for the zero frames behind a short video too.
+        frames_per_chunk (`int`, *optional*), method (`str`, *optional*): as in a `FrameSelection`.
+
+    Returns:
+        `dict[str, Any]`: `method`, `frames_per_chunk`, `num_zero_frames`, and `frames` with `index`, `seconds`, `score` and
+        `is_selected` of each.
+    """
+    indices = video.frames_indices
+    is_timed = video.fps is not None or getattr(video, "timestamps_seconds", None) is not None
+    times = video.timestamps if is_timed else [None] * len(indices)
+    frames = [
+        {"index": index, "seconds": time, "score": score, "is_selected": position in selected}
+        for position, (index, time, score) in enumerate(zip(indices, times, scores, strict=False))
+    ]
+    return {
+        "method": method,
+        "frames_per_chunk": frames_per_chunk,
+        "num_zero_frames": len(scores) - len(frames),
+        "frames": frames,
+    }
+
+
 def describe_frames(
-    number: int, video: VideoMetadata, selected: list[int], scores: list[float]
+    number: int, video: VideoMetadata, selected: Sequence[int], scores: Sequence[float]
 ) -> Iterator[dict[str, Any]]:
     """Selected frames of the video of this number, in time order; those that fill up a short video are none."""
-    is_timed = video.fps is not None or getattr(video, "timestamps_seconds", None) is not None
-    times = video.timestamps if is_timed else [None] * len(video.frames_indices)
-    for position in selected:
-        if position < len(video.frames_indices):
-            index = video.frames_indices[position]
-            yield {"video": number, "index": index, "seconds": times[position], "score": scores[position]}
+    for frame in describe_selection(video, selected, scores, None, None)["frames"]:
+        if frame["is_selected"]:
+            yield {"video": number, **{name: frame[name] for name in ("index", "seconds", "score")}}

@@ -17,7 +17,7 @@ from ..compat.pipeline_options import GenerateOptions
 from ..video.error_text import describe_error
 from ..video.limits import shorten
 from .out_of_memory import explain_out_of_memory, what_to_lower
-from .pipeline_answers import describe_frames, make_records
+from .pipeline_answers import describe_frames, describe_selection, make_records
 from .pipeline_inputs import make_samples, refuse_unknown
 from .pipeline_samples import parse_sample
 from .pipeline_workers import ReadSamples, UnreadSample, make_loader
@@ -67,6 +67,7 @@ class VideoTextToTextPipeline(Pipeline, GenerateOptions):
         return_full_text: bool | None = None,
         return_tensors: bool | None = None,
         return_selected_frames: bool | None = None,
+        frame_selection: str | None = None,
         on_error: str | None = None,
         skip_special_tokens: bool | None = None,
         clean_up_tokenization_spaces: bool | None = None,
@@ -92,6 +93,9 @@ class VideoTextToTextPipeline(Pipeline, GenerateOptions):
                 f"A {type(self.model).__name__} selects no frames, it looks at all that it is given: leave `return_selected_frames` out."
             )
 
+        if frame_selection is not None:
+            self.model.check_frame_selection(frame_selection)
+
         if on_error not in (None, "raise", "return"):
             raise ValueError(f"`on_error` ({shorten(repr(on_error))}) must be 'raise' or 'return'.")
 
@@ -99,7 +103,8 @@ class VideoTextToTextPipeline(Pipeline, GenerateOptions):
             **processor_kwargs,
             **_given(continue_final_message=continue_final_message, raw_prompt=raw_prompt, on_error=on_error),
         }
-        forward = {**generate_kwargs, **_given(return_selected_frames=return_selected_frames)}
+        choice = _given(return_selected_frames=return_selected_frames, frame_selection=frame_selection)
+        forward = {**generate_kwargs, **choice}
         postprocess = _given(
             return_tensors=return_tensors,
             return_full_text=return_full_text,
@@ -139,7 +144,11 @@ class VideoTextToTextPipeline(Pipeline, GenerateOptions):
                 Take each text as a complete prompt, with `<|video_pad|>` or `<|image_pad|>` where its visuals belong; and in chats,
                 control tokens as control tokens. Without it, a question that holds such tokens is about these characters.
             return_selected_frames (`bool`, *optional*):
-                Also say which frames the video encoder looked at: index in the video, time in seconds, score.
+                Also say which frames the video encoder looked at: index in the video, time in seconds, score. Beside them,
+                `frame_selections` has all frames that were sampled of each video, which is what [`plot_frame_selection`] draws.
+            frame_selection (`str`, *optional*):
+                How these frames are chosen, as for `get_video_features`: `"scores"`, `"uniform"` or `"rarest"`. By default as the
+                model's config says.
             on_error (`str`, *optional*, defaults to `"raise"`):
                 What becomes of a sample that cannot be read or prepared, such as a damaged video. `"return"` gives `[{"error": ...}]` in
                 its place, what is wrong in one line, and the other samples, also those of its batch, are answered as ever. An error in
@@ -254,7 +263,11 @@ class VideoTextToTextPipeline(Pipeline, GenerateOptions):
         }
 
     def _forward(
-        self, model_inputs: dict[str, Any], return_selected_frames: bool = False, **generate_kwargs
+        self,
+        model_inputs: dict[str, Any],
+        return_selected_frames: bool = False,
+        frame_selection: str | None = None,
+        **generate_kwargs,
     ) -> dict[str, Any]:
         is_batch = isinstance(model_inputs["sample"], list)
         if not is_batch:
@@ -268,8 +281,10 @@ class VideoTextToTextPipeline(Pipeline, GenerateOptions):
         if prepared:
             samples = [model_inputs["sample"][number] for number in prepared]
             metadata = [model_inputs["video_metadata"][number] for number in prepared]
-            new_ids, selected_frames = self._generate(samples, metadata, return_selected_frames, generate_kwargs)
-            for number, sample, ids, frames in zip(prepared, samples, new_ids, selected_frames, strict=True):
+            if frame_selection is not None:
+                generate_kwargs["frame_selection"] = frame_selection
+            new_ids, selections = self._generate(samples, metadata, return_selected_frames, generate_kwargs)
+            for number, sample, ids, frames in zip(prepared, samples, new_ids, selections, strict=True):
                 outputs["prompt_ids"][number] = sample["input_ids"]  # (1, prompt length)
                 outputs["new_ids"][number] = ids
                 outputs["selected_frames"][number] = frames
@@ -282,17 +297,17 @@ class VideoTextToTextPipeline(Pipeline, GenerateOptions):
         return_selected_frames: bool,
         generate_kwargs: dict[str, Any],
     ) -> tuple[list[torch.Tensor], list[Any]]:
-        """The new tokens of each sample, (sequences, length), and its selected frames, None unless they are wanted."""
+        """The new tokens of each sample, (sequences, length), and what is said of its frames, None unless it is wanted."""
         batch = self._collate(samples)
-        selected_frames: list[Any] = [None] * len(samples)
+        selections: list[Any] = [None] * len(samples)
         options = {"tokenizer": self.processor.tokenizer, **generate_kwargs}  # which stop strings need
         with explain_out_of_memory(lambda: what_to_lower(self.model, batch["input_ids"], generate_kwargs)):
             if return_selected_frames:
-                selected_frames = self._select_frames(batch, metadata)
+                selections = self._select_frames(batch, metadata, options.pop("frame_selection", None))
             generated = self.model.generate(**batch, **self._prepare_generate_kwargs(options))
         sequences = generated if isinstance(generated, torch.Tensor) else generated.sequences
         new_ids = sequences[:, batch["input_ids"].shape[1] :].unflatten(0, (len(samples), -1))
-        return list(new_ids), selected_frames
+        return list(new_ids), selections
 
     def get_iterator(
         self, inputs: Any, num_workers: int, batch_size: int, preprocess_params, forward_params, postprocess_params
@@ -319,25 +334,33 @@ class VideoTextToTextPipeline(Pipeline, GenerateOptions):
             batch |= video_processor.join(samples)
         return batch
 
-    def _select_frames(self, batch: dict[str, Any], metadata: list[list[VideoMetadata]]) -> list[list[dict[str, Any]]]:
-        """Which frames of which videos each sample selects. Puts encoded videos into the batch instead of pixels."""
+    def _select_frames(
+        self, batch: dict[str, Any], metadata: list[list[VideoMetadata]], frame_selection: str | None
+    ) -> list[dict[str, Any]]:
+        """What the records say of the frames of each sample. Puts encoded videos into the batch instead of pixels."""
         video_processor = getattr(self.processor, "video_processor", None)
         streams = {} if video_processor is None else video_processor.video_inputs(batch)
         if not streams:
-            return [[] for _ in metadata]
+            return [{"selected_frames": [], "frame_selections": []} for _ in metadata]
         for name in streams:
             del batch[name]
+        if frame_selection is not None:
+            streams["frame_selection"] = frame_selection
         features = self.model.get_video_features(**streams, return_dict=True)
         batch["mm_encoder_outputs"] = {"video": features}
-        selections = zip(features.selected_frames.tolist(), features.frame_scores.tolist(), strict=True)
-        return [
-            [
-                frame
-                for number, video in enumerate(videos)
-                for frame in describe_frames(number, video, *next(selections))
-            ]
-            for videos in metadata
-        ]
+        config = self.model.config
+        how = (config.frames_per_chunk, config.resolve_frame_selection(frame_selection))
+        scored = zip(features.selected_frames.tolist(), features.frame_scores.tolist(), strict=True)
+        described = []
+        for videos in metadata:
+            of_sample = [(number, video, *next(scored)) for number, video in enumerate(videos)]
+            described.append(
+                {
+                    "selected_frames": [frame for video in of_sample for frame in describe_frames(*video)],
+                    "frame_selections": [describe_selection(*video, *how) for _, *video in of_sample],
+                }
+            )
+        return described
 
     def postprocess(self, model_outputs: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
         return make_records(model_outputs, self.processor, **options)
