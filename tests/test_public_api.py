@@ -28,6 +28,7 @@ every_exported_file = pytest.mark.parametrize("path", EXPORTED, ids=lambda path:
 def test_public_names():
     assert sorted(transformers_mvgpt.__all__) == [
         "FrameSelection",
+        "LiveVideo",
         "MobileVLMConfig",
         "MobileVLMForConditionalGeneration",
         "MobileVLMImageProcessor",

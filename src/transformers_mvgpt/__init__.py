@@ -15,7 +15,7 @@ from .put_off_registration import may_register, register, registered_first
 
 
 if TYPE_CHECKING:
-    from .chat import VideoChat, load_video_features, save_video_features
+    from .chat import LiveVideo, VideoChat, load_video_features, save_video_features
     from .modeling import (
         MobileVideoGPTConfig,
         MobileVideoGPTForConditionalGeneration,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 else:
     _NAMES = {
         "FrameSelection": ".viewing",
+        "LiveVideo": ".chat",
         "MobileVLMConfig": ".modeling",
         "MobileVLMForConditionalGeneration": ".modeling",
         "MobileVLMImageProcessor": ".processing",
@@ -75,6 +76,7 @@ else:
 
 __all__ = [
     "FrameSelection",
+    "LiveVideo",
     "MobileVLMConfig",
     "MobileVLMForConditionalGeneration",
     "MobileVLMImageProcessor",

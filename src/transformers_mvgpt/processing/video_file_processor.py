@@ -37,6 +37,8 @@ MAX_NUM_FRAMES = 10_000
 MAX_SIDE = 8192
 # Beside the joined frames of videos that are of different lengths, how many frames each has.
 NUM_FRAMES = "num_frames_per_video"
+# Options of a call, beside those of sampling, that say nothing of pixels.
+_NOT_OF_PIXELS = ("do_sample_frames", "video_metadata", "return_tensors", "return_metadata")
 
 
 class VideoSegmentKwargs(VideosKwargs, total=False):
@@ -132,8 +134,7 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
             raise ValueError("No video was given.")
         known = batch_metadata(videos, options.pop("video_metadata"))
         return_tensors, return_metadata = options.pop("return_tensors"), options.pop("return_metadata")
-        options = self._standardize_kwargs(**options)
-        self._validate_preprocess_kwargs(**options)
+        options = self._pixel_options(options)
         numbers = {name: sampling.get(name) for name in ("num_frames", "max_frames")}
         check_sizes(numbers, size=options["size"], crop_size=options["crop_size"])
         options["untrusted_input"] = options["untrusted_input"] or UntrustedInput()
@@ -159,6 +160,45 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         """What the model takes of these features: its inputs for videos, by name."""
         return {name: features[name] for name in (*self.model_input_names, NUM_FRAMES) if name in features}
 
+    def hold_frame(self, frame: Any) -> dict[str, torch.Tensor]:
+        """
+        What [`preprocess`] holds of one frame before it is normalized.
+
+        Args:
+            frame: a PIL image, or uint8 pixels of shape `(height, width, 3)` or `(3, height, width)`.
+
+        Returns:
+            `dict[str, torch.Tensor]`: uint8 of shape `(3, height, width)` for each of `model_input_names`.
+
+        Raises:
+            ValueError: if the shape or dtype does not fit.
+        """
+        frames = frames_to_array([frame])
+        options = self._pixel_options()
+        layout = options["input_data_format"] or channel_layout(frames)
+        streams = self._frame_to_streams(frames[0], **{**options, "input_data_format": layout})
+        return dict(zip(self.model_input_names, streams, strict=True))
+
+    def normalize_held(self, name: str, stream: torch.Tensor) -> torch.Tensor:
+        """The pixels that [`preprocess`] returns by this name, (n, 3, H, W) in float32, of what it holds of n frames."""
+        options = self._pixel_options()
+        mean, std = self.stream_statistics(options)[self.model_input_names.index(name)]
+        return self._normalize_stream(stream, mean, std, options)
+
+    def choose_frames(self, metadata: VideoMetadata, **options: Any) -> list[int]:
+        """
+        The frames that [`preprocess`] takes of a video: those of `sample_frames`, but no more than the model takes.
+
+        Args:
+            metadata ([`~video_utils.VideoMetadata`]): as `sample_frames` takes it.
+            options: as `sample_frames` takes them. What is not given is the processor's own.
+        """
+        sampling = {
+            name: getattr(self, name, None) for name in PART_OPTIONS if name in self.valid_kwargs.__annotations__
+        }
+        sampling |= options
+        return list(FrameChoice(self.sample_frames, sampling, True, self.frame_limit(sampling))(metadata))
+
     def join(self, features: Iterable[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """
         The videos of several calls, as those of one call.
@@ -178,6 +218,15 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
                 split = pixels if counts is None else [stream.split(counts.tolist()) for stream in pixels]
                 videos += [list(streams) for streams in zip(*split, strict=True)]
         return self._batch(videos, "pt") if videos else {}
+
+    def _pixel_options(self, options: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The options of pixels as they are used: the processor's own where none are given."""
+        if options is None:
+            names = self.valid_kwargs.__annotations__.keys() - {*PART_OPTIONS, *_NOT_OF_PIXELS}
+            options = {name: getattr(self, name, None) for name in names}
+        options = self._standardize_kwargs(**options)
+        self._validate_preprocess_kwargs(**options)
+        return options
 
     def _batch(self, videos: list[list[torch.Tensor]], return_tensors: Any) -> dict[str, Any]:
         """The streams of each video, (n, ...), as the model takes those of all."""
@@ -213,14 +262,15 @@ class VideoFileProcessor(SavedWithCode, BaseVideoProcessor):
         return [(options["image_mean"], options["image_std"])]
 
     def _normalize(self, streams: Sequence[torch.Tensor], options: dict[str, Any]) -> list[torch.Tensor]:
+        return [
+            self._normalize_stream(stream, mean, std, options)
+            for stream, (mean, std) in zip(streams, self.stream_statistics(options), strict=True)
+        ]
+
+    def _normalize_stream(self, stream: torch.Tensor, mean: Any, std: Any, options: dict[str, Any]) -> torch.Tensor:
+        mean, std = (tuple(value) if isinstance(value, list) else value for value in (mean, std))
         names = ("do_rescale", "rescale_factor", "do_normalize")
-        normalized = []
-        for stream, statistics in zip(streams, self.stream_statistics(options), strict=True):
-            mean, std = (tuple(value) if isinstance(value, list) else value for value in statistics)
-            normalized.append(
-                self.rescale_and_normalize(stream, *(options[name] for name in names), image_mean=mean, image_std=std)
-            )
-        return normalized
+        return self.rescale_and_normalize(stream, *(options[name] for name in names), image_mean=mean, image_std=std)
 
     def _read_video(
         self, video: Any, metadata: VideoMetadata | None, choice: FrameChoice, options: dict[str, Any]

@@ -17,7 +17,7 @@ import urllib.parse
 import urllib.request
 import zlib
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 from .limits import UntrustedInput, shorten
@@ -26,10 +26,10 @@ from .limits import UntrustedInput, shorten
 _SILENCE_SECONDS = 30
 _BLOCK_BYTES = 1 << 16
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_ERRORS = (OSError, http.client.HTTPException, UnicodeError, ValueError, zlib.error)
+ERRORS = (OSError, http.client.HTTPException, UnicodeError, ValueError, zlib.error)
 
 
-class _Refused(ValueError):
+class RefusedAddress(ValueError):
     """The message says all."""
 
 
@@ -45,20 +45,20 @@ def download(url: str, what: str, limits: UntrustedInput) -> bytes:
         ValueError: if a limit would be passed.
     """
     name = f"The {what} '{shorten(url)}'"
-    deadline = _Deadline(limits.max_download_seconds)
+    deadline = Deadline(limits.max_download_seconds)
     try:
         for _ in range(limits.max_redirects + 1):
-            response_or_url = _request(url, deadline, limits)
-            if isinstance(response_or_url, bytes):
-                return response_or_url
+            with response_to(url, deadline, limits) as response_or_url:
+                if not isinstance(response_or_url, str):
+                    return _read(response_or_url, limits)
             url = response_or_url
-        raise _Refused(
+        raise RefusedAddress(
             f"is behind more redirects than are followed ({limits.max_redirects}): pass the address where they end, or raise "
             "`max_redirects` of `untrusted_input=UntrustedInput(...)`"
         )
-    except _Refused as error:
+    except RefusedAddress as error:
         raise ValueError(f"{name} {error}.") from error
-    except _ERRORS as error:
+    except ERRORS as error:
         if deadline.is_over:
             raise OSError(
                 f"{name} could not be downloaded within {limits.max_download_seconds:g} seconds. Save the file and pass its path, "
@@ -70,7 +70,9 @@ def download(url: str, what: str, limits: UntrustedInput) -> bytes:
         ) from error
 
 
-class _Deadline:
+class Deadline:
+    """When all of a download has to be over."""
+
     def __init__(self, seconds: float) -> None:
         self.end = time.monotonic() + seconds
 
@@ -88,7 +90,7 @@ class _Deadline:
 class _TimedSocket(io.RawIOBase):
     """What `http.client` needs of a socket. No single wait, and not all of them together, last longer than the deadline."""
 
-    def __init__(self, connected: socket.socket, deadline: _Deadline) -> None:
+    def __init__(self, connected: socket.socket, deadline: Deadline) -> None:
         self.connected, self.deadline = connected, deadline
 
     def sendall(self, data: Any) -> None:
@@ -106,12 +108,20 @@ class _TimedSocket(io.RawIOBase):
         return self.connected.recv_into(buffer)
 
 
-def _request(url: str, deadline: _Deadline, limits: UntrustedInput) -> bytes | str:
-    """The content, or where a redirect leads."""
+@contextmanager
+def response_to(url: str, deadline: Deadline, limits: UntrustedInput) -> Iterator[http.client.HTTPResponse | str]:
+    """
+    What a server answers, or where a redirect leads. The connection is open while it is entered.
+
+    Raises:
+        OSError, ValueError, http.client.HTTPException: if there is no answer, or it may not be asked for.
+    """
     parts = urllib.parse.urlsplit(url)
     scheme = parts.scheme.lower()
     if scheme not in ("http", "https"):
-        raise _Refused(f"leads to '{shorten(url)}', and no redirect may leave http: and https:. Pass the file itself")
+        raise RefusedAddress(
+            f"leads to '{shorten(url)}', and no redirect may leave http: and https:. Pass the file itself"
+        )
     host, port = parts.hostname, parts.port or (443 if scheme == "https" else 80)
     if not host:
         raise ValueError("there is no host in the address")
@@ -129,7 +139,7 @@ def _request(url: str, deadline: _Deadline, limits: UntrustedInput) -> bytes | s
     if parts.username is not None:
         headers["Authorization"] = _basic(parts)
     proxy = _proxy_for(scheme, host)
-    with closing(_connect(host, port, proxy, limits, deadline)) as connected:
+    with closing(connect(host, port, proxy, limits, deadline)) as connected:
         secured: socket.socket = connected
         if proxy is not None and scheme == "http":
             target = urllib.parse.urlunsplit((scheme, headers["Host"], target, "", ""))
@@ -151,10 +161,11 @@ def _request(url: str, deadline: _Deadline, limits: UntrustedInput) -> bytes | s
             location = response.getheader("Location")
             if response.status in (301, 302, 303, 307, 308) and location:
                 # http.client takes the bytes of headers for Latin-1
-                return urllib.parse.urljoin(url, location.encode("latin-1").decode(errors="replace"))
+                yield urllib.parse.urljoin(url, location.encode("latin-1").decode(errors="replace"))
+                return
             if not 200 <= response.status < 300:
                 raise OSError(f"the server answers {response.status} {response.reason}".rstrip())
-            return _read(response, limits)
+            yield response
 
 
 def _basic(parts: urllib.parse.SplitResult) -> str:
@@ -174,8 +185,8 @@ def _proxy_for(scheme: str, host: str) -> urllib.parse.SplitResult | None:
     return proxy
 
 
-def _connect(
-    host: str, port: int, proxy: urllib.parse.SplitResult | None, limits: UntrustedInput, deadline: _Deadline
+def connect(
+    host: str, port: int, proxy: urllib.parse.SplitResult | None, limits: UntrustedInput, deadline: Deadline
 ) -> socket.socket:
     """
     To one of the addresses that the host's name means now. A proxy looks the name up itself and decides where it leads; what is
@@ -190,7 +201,7 @@ def _connect(
     if not limits.allow_private_addresses:
         allowed = [address for address in addresses if _is_global(address)]
         if addresses and not allowed:
-            raise _Refused(
+            raise RefusedAddress(
                 f"leads to {shorten(host)} ({addresses[0]}), an address of this machine or its own network: only public ones are "
                 "read. To allow it, set `allow_private_addresses` of `untrusted_input=UntrustedInput(...)`"
             )
@@ -223,7 +234,7 @@ def _is_global(address: str) -> bool:
     return ip.is_global and not (ip.is_multicast or ip.is_reserved)
 
 
-def _open_tunnel(connected: socket.socket, target: str, proxy: urllib.parse.SplitResult, deadline: _Deadline) -> None:
+def _open_tunnel(connected: socket.socket, target: str, proxy: urllib.parse.SplitResult, deadline: Deadline) -> None:
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if proxy.username is not None:
         lines.append(f"Proxy-Authorization: {_basic(proxy)}")
@@ -242,12 +253,12 @@ def _read(response: http.client.HTTPResponse, limits: UntrustedInput) -> bytes:
         "`untrusted_input=UntrustedInput(...)`"
     )
     if response.length is not None and response.length > largest:
-        raise _Refused(f"has {response.length:,} bytes, more {too_large}")
+        raise RefusedAddress(f"has {response.length:,} bytes, more {too_large}")
     content = io.BytesIO()
     for block in _decoded(response, largest):
         content.write(block)
         if content.tell() > largest:
-            raise _Refused(f"has more bytes {too_large}")
+            raise RefusedAddress(f"has more bytes {too_large}")
     return content.getvalue()
 
 
