@@ -51,6 +51,7 @@ def test_public_names():
         "VideoTextToTextPipeline",
         "answer_of",
         "load_video_features",
+        "plot_frame_selection",
         "save_video_features",
     ]
     for name in transformers_mvgpt.__all__:

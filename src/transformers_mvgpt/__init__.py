@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     )
     from .version import __version__ as __version__
     from .video.limits import UntrustedInput
-    from .viewing import FrameSelection
+    from .viewing import FrameSelection, plot_frame_selection
 else:
     _NAMES = {
         "FrameSelection": ".viewing",
@@ -67,6 +67,7 @@ else:
         "VideoTextToTextPipeline": ".processing",
         "answer_of": ".processing",
         "load_video_features": ".chat",
+        "plot_frame_selection": ".viewing",
         "save_video_features": ".chat",
     }
     # which are nothing of transformers'
@@ -99,6 +100,7 @@ __all__ = [
     "VideoTextToTextPipeline",
     "answer_of",
     "load_video_features",
+    "plot_frame_selection",
     "save_video_features",
 ]
 

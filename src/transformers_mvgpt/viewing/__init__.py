@@ -2,6 +2,7 @@
 """What a model saw of a video: the frames as data and as pictures."""
 
 from .frame_selection import FrameSelection, SampledFrame, encode_with_frames
+from .frame_selection_plot import plot_frame_selection
 
 
-__all__ = ["FrameSelection", "SampledFrame", "encode_with_frames"]
+__all__ = ["FrameSelection", "SampledFrame", "encode_with_frames", "plot_frame_selection"]
