@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..video.error_text import describe_error
+from ..video.limits import shorten
 from .interruption import INTERRUPTED, end_line
 
 
@@ -51,6 +52,10 @@ def _usage_line(error: Any) -> str:
     """What is wrong with the arguments, and which command's help says what it takes."""
     # which pydantic puts before what a check of its says
     text = error.format_message().replace("Value error, ", "").rstrip(".")
+    problems = getattr(error.__cause__, "errors", None)
+    given = problems()[0].get("input") if callable(problems) else None
+    if isinstance(given, str) and given not in text:
+        text += f", got '{shorten(given)}'"
     message = describe_error(ValueError(text)).rstrip(".")
     command = error.ctx.command_path if error.ctx is not None else "mvgpt"
     return f"{message}. See `{command} --help`."

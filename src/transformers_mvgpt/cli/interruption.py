@@ -56,6 +56,16 @@ def end_line() -> None:
 def _raise_again(problem: Any) -> None:
     """Of an exception in a finalizer or the like, nobody hears: a `KeyboardInterrupt` is raised again as soon as that has returned."""
     if issubclass(problem.exc_type, KeyboardInterrupt):
-        threading.Timer(_SECONDS_TO_RETURN, _thread.interrupt_main).start()
+        again = threading.Timer(_SECONDS_TO_RETURN, _interrupt_main_thread)
+        again.daemon = True
+        again.start()
     else:
         sys.__unraisablehook__(problem)
+
+
+def _interrupt_main_thread() -> None:
+    if hasattr(signal, "pthread_kill"):
+        # which also ends a call of the system that waits
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
