@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-Every block of code on a page is run by a test, or says what it needs. Python without a mark is run by tests/test_readme.py; any other block of
-Python or shell has a line in front of its fence, in words:
+Every block of code on a page is run by a test, or says what it needs. Python and `console` without a mark are run by tests/test_pages.py; any
+other block of Python or shell has a line in front of its fence, in words:
 
     <!-- run by: tests/test_gguf_page.py -->
     <!-- needs: a published model -->
@@ -17,11 +17,12 @@ import pytest
 import typer
 
 from code_blocks import PAGES, ROOT, RUN_PAGES, Block, blocks_of
+from page_runner import is_run
 from transformers_mvgpt.cli.main import app
 
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
-CODE = [block for block in BLOCKS if block.language in ("python", "py", "bash", "sh")]
+CODE = [block for block in BLOCKS if block.language in ("python", "py", "console", "bash", "sh")]
 COMMAND = typer.main.get_command(app)
 
 
@@ -60,9 +61,7 @@ LINES = [
 
 
 def test_blocks_say_who_runs_them():
-    unmarked = [
-        str(block) for block in CODE if not block.mark and not (block.language == "python" and block.page in RUN_PAGES)
-    ]
+    unmarked = [str(block) for block in CODE if not block.mark and not (is_run(block) and block.page in RUN_PAGES)]
     assert unmarked == [], (
         "no test runs these blocks: write `<!-- run by: tests/path/test_x.py -->` or `<!-- needs: what it needs -->` into the "
         "line before the fence"

@@ -112,7 +112,7 @@ def test_nothing_is_fetched_from_other_hosts(site, pages):
 
 
 def test_links_out_of_the_folder_lead_into_the_site(site, pages):
-    """On GitHub they lead to files of the repository, which tests/test_readme.py looks at."""
+    """On GitHub they lead to files of the repository, which tests/test_pages.py looks at."""
     assert "repository/SECURITY.html" in pages[site / "pipeline.html"].links
     assert (
         "../repository/src/transformers_mvgpt/families.py.html" in pages[site / "contributing" / "family.html"].links

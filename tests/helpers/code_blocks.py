@@ -19,7 +19,7 @@ _BLOCK = re.compile(
 )
 
 
-# whose Python tests/test_readme.py runs
+# whose Python and `console` blocks tests/test_pages.py runs
 RUN_PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -44,8 +44,3 @@ def blocks_of(page: Path) -> Iterator[Block]:
         mark, said, indent, _, language, code = match.groups()
         code = re.sub(f"^{indent}", "", code, flags=re.MULTILINE)
         yield Block(page, text.count("\n", 0, match.start(4)) + 1, language, code, mark or "", said or "")
-
-
-def python_of(page: Path) -> str:
-    """The Python of a page that is marked neither as run elsewhere nor with what it needs."""
-    return "".join(block.code for block in blocks_of(page) if block.language == "python" and not block.mark)
