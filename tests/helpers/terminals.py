@@ -3,13 +3,18 @@
 
 import fcntl
 import os
-import pty
 import select
 import struct
+import subprocess
+import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+
+# Makes it the terminal whose Ctrl-C the command gets.
+_START = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
 
 
 @dataclass
@@ -56,10 +61,17 @@ def run_in_terminal(
     Args:
         on_text: Called with all text so far and the terminal's file descriptor, to type something.
     """
-    process, terminal = pty.fork()
-    if process == 0:
-        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, num_columns, 0, 0))
-        os.execvpe(command[0], list(command), {**os.environ, "TERM": "xterm-256color", **(environment or {})})
+    terminal, other_end = os.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, num_columns, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-S", "-c", _START, *command],
+        env={**os.environ, "TERM": "xterm-256color", **(environment or {})},
+        start_new_session=True,
+        stdin=other_end,
+        stdout=other_end,
+        stderr=other_end,
+    )
+    os.close(other_end)
     run, start, received = TerminalRun(num_columns), time.monotonic(), b""
     try:
         while piece := _read(terminal, start + timeout - time.monotonic()):
@@ -70,10 +82,10 @@ def run_in_terminal(
             if on_text is not None:
                 on_text(text, terminal)
     except TimeoutError:
-        os.kill(process, 9)
+        process.kill()
         raise
     finally:
-        run.exit_code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        run.exit_code = process.wait()
         run.seconds = time.monotonic() - start
         os.close(terminal)
     return run

@@ -19,13 +19,14 @@ from .caption import caption
 from .convert import convert
 from .demo import demo
 from .draw_clips import draw_clips
-from .environment import prepare_environment, show_messages
+from .environment import hide_bars_of_transformers, prepare_environment, show_messages, silence_others
 from .error_lines import one_line
 from .evaluate import evaluate
 from .export_gguf import export_gguf
 from .export_hub import export_hub
 from .export_onnx import export_onnx
 from .merge import merge
+from .progress import step
 from .recipe_help import TrainCommand, first_sentence
 from .serve import serve
 from .train import train
@@ -88,9 +89,13 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
         if mvgpt_command.is_running:
             prepare_environment()
             show_messages()
-        from ..registration import register_all
+            silence_others()
+        with step("Loading PyTorch and transformers"):
+            from ..registration import register_all
 
-        register_all()
+            register_all()
+        if mvgpt_command.is_running:
+            hide_bars_of_transformers()
         command(*args, **kwargs)
 
     return run

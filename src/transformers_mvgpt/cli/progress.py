@@ -16,6 +16,7 @@ import typer
 # A line that is gone at once would only flicker.
 _SECONDS_BEFORE = 0.4
 _SECONDS_BETWEEN = 0.15
+_SECONDS_BETWEEN_BARS = 0.5
 _SPINNERS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
 
 
@@ -38,6 +39,40 @@ def step(text: str, *, is_quiet: bool = False) -> Iterator[Callable[[str], None]
         return
     with _line.show(_Step(text)) as shown:
         yield shown.change
+
+
+@contextmanager
+def reading_step(text: str, *, is_quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """
+    A [`step`] in which videos are read: while one is downloaded or its frames are decoded, it also says how far that is.
+
+    Args:
+        text (`str`): What is done, such as "Reading clip.mp4".
+        is_quiet (`bool`): Whether nothing is shown.
+    """
+    from ..video.reading_reports import listen_to_reading
+
+    shown = [text]
+
+    with step(text, is_quiet=is_quiet) as change_line:
+
+        def change(text: str) -> None:
+            shown[0] = text
+            change_line(text)
+
+        def on_reading(unit: str, completed: int, total: int | None) -> None:
+            is_over = completed == total
+            change_line(shown[0] if is_over else f"{shown[0]}: {describe_amount(unit, completed, total)}")
+
+        with listen_to_reading(on_reading):
+            yield change
+
+
+def describe_amount(unit: str, completed: int, total: int | None) -> str:
+    """As in "12.5 of 40.0 MB" and "3 of 16 frames"."""
+    if unit == "bytes":
+        return f"{completed / 1e6:.1f} MB" if total is None else f"{completed / 1e6:.1f} of {total / 1e6:.1f} MB"
+    return f"{completed} {unit}" if total is None else f"{completed} of {total} {unit}"
 
 
 class _Step:
@@ -64,7 +99,7 @@ class _Step:
 class _Line:
     """
     The last line of the terminal. Whoever writes to stdout or stderr meanwhile, by whatever reference to them, finds it cleared;
-    it comes back when the cursor is at the start of a line again.
+    it comes back when the cursor is at the start of a line again. While tqdm has a bar there, the bar moves instead.
     """
 
     def __init__(self) -> None:
@@ -124,19 +159,29 @@ class _Line:
     def _draw_until(self, ended: threading.Event) -> None:
         is_dumb = os.environ.get("TERM", "dumb" if os.name == "posix" else "") == "dumb"
         spinners = next(letters for letters in _SPINNERS if _can_write(letters, self._terminal))
-        turn = 0
+        turn, next_refresh = 0, 0.0
         while not ended.wait(_SECONDS_BETWEEN):
             with self._lock:
-                if ended.is_set() or not self._is_free:
-                    continue
-                shown = self._steps[-1]
-                if time.monotonic() - self._steps[0].start < _SECONDS_BEFORE:
-                    continue
-                if is_dumb:
-                    self._announce(shown)
-                    continue
-                self._draw(shown.describe(spinners[turn % len(spinners)], _count_columns(self._terminal) - 1))
-                turn += 1
+                is_free = self._is_free
+                if ended.is_set():
+                    return
+                if is_free:
+                    turn += self._show_step(spinners[turn % len(spinners)], is_dumb)
+            # without the lock, as a bar that is drawn elsewhere holds tqdm's and waits for it
+            if not is_free and time.monotonic() >= next_refresh:
+                _refresh_bars()
+                next_refresh = time.monotonic() + _SECONDS_BETWEEN_BARS
+
+    def _show_step(self, spinner: str, is_dumb: bool) -> int:
+        """Whether the line has moved."""
+        shown = self._steps[-1]
+        if time.monotonic() - self._steps[0].start < _SECONDS_BEFORE:
+            return 0
+        if is_dumb:
+            self._announce(shown)
+        else:
+            self._draw(shown.describe(spinner, _count_columns(self._terminal) - 1))
+        return 1
 
     def _announce(self, shown: _Step) -> None:
         """On a terminal that cannot go back in a line: the text, once."""
@@ -162,6 +207,15 @@ class _Line:
 _line = _Line()
 
 
+def _refresh_bars() -> None:
+    """So that the seconds of a bar go on while nothing counts."""
+    if "tqdm" in sys.modules:
+        from tqdm import tqdm
+
+        for bar in list(getattr(tqdm, "_instances", ())):
+            bar.refresh()
+
+
 def _count_columns(terminal: TextIO) -> int:
     try:
         return os.get_terminal_size(terminal.fileno()).columns or 80
@@ -171,7 +225,7 @@ def _count_columns(terminal: TextIO) -> int:
 
 def _can_write(letters: str, stream: TextIO) -> bool:
     try:
-        letters.encode(stream.encoding)
+        letters.encode(stream.encoding or "ascii")
     except UnicodeEncodeError:
         return False
     return True
@@ -206,18 +260,23 @@ def conversion_progress() -> Iterator[Callable[[str, int, int], None]]:
     from tqdm import tqdm
 
     bars: dict[str, tqdm] = {}
+    with step("Starting") as change:
 
-    def show(step: str, completed: int, total: int) -> None:
-        if total == 1:  # loading and writing, where transformers draws bars
-            if not completed:
-                typer.echo(step, err=True)
-            return
-        if step not in bars:
-            bars[step] = tqdm(desc=step, total=total)
-        bars[step].update(completed - bars[step].n)
+        def show(name: str, completed: int, total: int) -> None:
+            # loading and writing, of which nothing is counted
+            if total == 1:
+                change(name)
+                if not completed and not sys.stderr.isatty():
+                    typer.echo(name, err=True)
+                return
+            if name not in bars:
+                bars[name] = tqdm(desc=name, total=total)
+            bars[name].update(completed - bars[name].n)
+            if completed == total:
+                bars[name].close()
 
-    try:
-        yield show
-    finally:
-        for bar in bars.values():
-            bar.close()
+        try:
+            yield show
+        finally:
+            for bar in bars.values():
+                bar.close()

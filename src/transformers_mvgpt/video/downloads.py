@@ -21,6 +21,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from .limits import UntrustedInput, shorten
+from .reading_reports import report_reading
 
 
 _SILENCE_SECONDS = 30
@@ -254,11 +255,14 @@ def _read(response: http.client.HTTPResponse, limits: UntrustedInput) -> bytes:
     )
     if response.length is not None and response.length > largest:
         raise RefusedAddress(f"has {response.length:,} bytes, more {too_large}")
+    # the response itself counts down; of a packed one the length is not that of what is kept
+    num_bytes = None if response.getheader("Content-Encoding") else response.length
     content = io.BytesIO()
     for block in _decoded(response, largest):
         content.write(block)
         if content.tell() > largest:
             raise RefusedAddress(f"has more bytes {too_large}")
+        report_reading("bytes", content.tell(), num_bytes)
     return content.getvalue()
 
 

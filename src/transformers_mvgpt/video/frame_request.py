@@ -12,6 +12,7 @@ import numpy as np
 
 from .frame_geometry import make_square
 from .limits import UntrustedInput, shorten
+from .reading_reports import report_reading
 
 
 # A decoder holds about one frame for each of its threads. 8K video gets two.
@@ -175,6 +176,7 @@ class FrameRequest:
                 self.metadata.timestamps_seconds = [0.0] * len(self._order)
             for row in rows:
                 self.metadata.timestamps_seconds[row] = seconds
+        report_reading("frames", int(np.searchsorted(self._sorted, index + 1)), len(self._sorted))
 
     def _square(self, picture: Any, pixel_aspect_ratio: Fraction) -> Any:
         return make_square(picture, pixel_aspect_ratio)
