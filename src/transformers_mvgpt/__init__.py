@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from .lazy_names import lazy_names
-from .put_off_registration import may_register, register, registered_first
+from .put_off_registration import is_run_as_command, may_register, register, registered_first
 
 
 if TYPE_CHECKING:
@@ -103,6 +103,11 @@ __all__ = [
     "plot_frame_selection",
     "save_video_features",
 ]
+
+if is_run_as_command(__name__):
+    import mvgpt_command
+
+    mvgpt_command.begin()
 
 # The command `mvgpt` calls it when a sub-command begins: its help needs no part of torch.
 if not getattr(sys.modules.get("mvgpt_command"), "is_running", False) and may_register(__name__):

@@ -23,6 +23,15 @@ def may_register(package: str) -> bool:
     return "transformers" in sys.modules or not _is_imported_for(f"{package}.runtime")
 
 
+def is_run_as_command(package: str) -> bool:
+    """Whether this process is `python -m transformers_mvgpt.cli`, for which Python is importing the package."""
+    # while `-m` looks for a module, it stands in place of its path, and all behind it are its arguments
+    if sys.argv[:1] != ["-m"]:
+        return False
+    name = "".join(sys.orig_argv[len(sys.orig_argv) - len(sys.argv) :][:1])
+    return name.removeprefix("-m") in (f"{package}.cli", f"{package}.cli.__main__")
+
+
 def register() -> None:
     """Loads transformers, and makes the families known to it, once in a process."""
     from .registration import register_all

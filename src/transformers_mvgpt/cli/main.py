@@ -16,6 +16,7 @@ from .ask import ask
 from .assemble import assemble
 from .bench import bench
 from .caption import caption
+from .command_group import EXIT_BROKEN_PIPE, CommandGroup, flush_stdout, forget_stdout, is_broken_pipe
 from .convert import convert
 from .demo import demo
 from .draw_clips import draw_clips
@@ -25,6 +26,7 @@ from .evaluate import evaluate
 from .export_gguf import export_gguf
 from .export_hub import export_hub
 from .export_onnx import export_onnx
+from .interruption import INTERRUPTED, interruptible, is_interruption
 from .merge import merge
 from .progress import step
 from .recipe_help import TrainCommand, first_sentence
@@ -35,17 +37,16 @@ from .web import web
 
 app = typer.Typer(
     name="mvgpt",
+    cls=CommandGroup,
     help="Ask small video-language models about videos and images; train, measure and publish them.",
-    no_args_is_help=True,
-    add_completion=False,
     # Plain text, so that an error stays one line.
     rich_markup_mode=None,
 )
 
 
-def show_version(wanted: bool) -> None:
+def show_version(context: typer.Context, wanted: bool) -> None:
     """Prints the version and ends the command, if that is wanted."""
-    if wanted:
+    if wanted and not context.resilient_parsing:  # as while a shell completes
         from ..version import __version__
 
         typer.echo(f"mvgpt {__version__}")
@@ -55,7 +56,7 @@ def show_version(wanted: bool) -> None:
 @app.callback()
 def take_options(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=show_version, is_eager=True)
+        bool, typer.Option("--version", "-V", help="Show the version and exit.", callback=show_version, is_eager=True)
     ] = False,
 ) -> None:
     # No docstring: it would be shown as the help.
@@ -63,15 +64,24 @@ def take_options(
 
 
 def with_one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with any error as one line on stderr and exit code 1, instead of a traceback."""
+    """
+    The command with any error as one line on stderr and exit code 1, instead of a traceback. Where nobody reads its output any more, or
+    after Ctrl-C, it ends without a word.
+    """
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
+            flush_stdout()
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
+            if is_interruption(error):
+                raise typer.Exit(INTERRUPTED) from error
+            if is_broken_pipe(error):
+                forget_stdout()
+                raise typer.Exit(EXIT_BROKEN_PIPE) from error
             typer.echo(f"Error: {one_line(error, command)}", err=True)
             raise typer.Exit(1) from error
 
@@ -96,7 +106,7 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
             register_all()
         if mvgpt_command.is_running:
             hide_bars_of_transformers()
-        command(*args, **kwargs)
+        interruptible(command)(*args, **kwargs)
 
     return run
 
