@@ -11,7 +11,7 @@ import typer
 
 from .limits import LimitOption, parse_limits
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
-from .shown_frames import write_frames
+from .shown_frames import FrameSelectionOption, write_frames
 from .times import EndSecondsOption, StartSecondsOption
 
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Options of the pipeline that say how a video is read.
 _OF_VIDEOS = ("start_seconds", "end_seconds", "sampling", "video_backend")
+# Those that need a model which selects frames, and what they are called here.
+_OF_SELECTED_FRAMES = {"frame_selection": "--frame-selection", "return_selected_frames": "--show-frames"}
 
 
 def ask(
@@ -51,6 +53,7 @@ def ask(
         Literal["pyav", "torchcodec", "opencv", "decord"] | None,
         typer.Option(help="Video decoder; by default the first of these that is installed."),
     ] = None,
+    frame_selection: FrameSelectionOption = None,
     show_frames: Annotated[
         bool, typer.Option("--show-frames", help="Also list, on stderr, the frames that the video encoder saw.")
     ] = False,
@@ -88,6 +91,7 @@ def ask(
     options |= {
         "sampling": sampling,
         "video_backend": video_backend,
+        "frame_selection": frame_selection,
         "return_selected_frames": show_frames or None,
     }
     options = {name: value for name, value in options.items() if value is not None}
@@ -111,14 +115,10 @@ def _ask(
     from ..evaluation.pipeline_loading import load_pipeline
     from ..evaluation.quantization import check_quantization
     from ..processing.chat_messages import check_question
-    from ..video.sources import resolve_source
 
     # all that can be wrong before a large model is loaded in vain
     check_question(question)
-    if not video.lower().startswith(("http:", "https:")):
-        source = resolve_source(video, limits)
-        if not source.is_folder:
-            source.container()  # refuses a playlist
+    check_video(video, limits)
     for path in images:
         check_image(path)
     check_model(model)
@@ -134,6 +134,19 @@ def _ask(
     if not is_watched:
         typer.echo(answer["generated_text"])
     write_frames(answer.get("selected_frames", []))
+
+
+def check_video(video: str, limits: "UntrustedInput") -> None:
+    """
+    Raises:
+        ValueError, OSError: if this is a path, and there is no video or folder at it.
+    """
+    from ..video.sources import resolve_source
+
+    if not video.lower().startswith(("http:", "https:")):
+        source = resolve_source(video, limits)
+        if not source.is_folder:
+            source.container()  # refuses a playlist
 
 
 def check_model(model: str) -> None:
@@ -199,10 +212,11 @@ def visuals_for(
     family = next((family for family in FAMILIES if config.model_type in family.model_types), None)
     if family is None:  # not of this package; its processor says what it takes
         return {"images": images, "video": video}
-    if "return_selected_frames" in options and not hasattr(config, "num_selected_frames"):
-        raise ValueError(
-            f"{family.name} selects no frames, it looks at all that it is given: leave `--show-frames` out."
-        )
+    for name, option in _OF_SELECTED_FRAMES.items():
+        if name in options and not hasattr(config, "num_selected_frames"):
+            raise ValueError(
+                f"{family.name} selects no frames, it looks at all that it is given: leave `{option}` out."
+            )
     if family.video_processor_class is not None:
         return {"images": images, "video": video}
     if unused := [name for name in options if name in _OF_VIDEOS]:

@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from ..video.limits import UntrustedInput
 
 # Options of `mvgpt ask` that say how PyTorch computes or reads, and their values where they are not given.
-_OF_PYTORCH = {"device": None, "dtype": "auto", "quantization": None, "video_backend": None, "sampling": None}
+_OF_PYTORCH = {
+    "device": None,
+    "dtype": "auto",
+    "quantization": None,
+    "video_backend": None,
+    "sampling": None,
+    "frame_selection": None,
+}
 
 
 def check_exported_options(model: str, options: dict[str, Any], is_exported: bool) -> None:
@@ -38,6 +45,8 @@ def check_exported_options(model: str, options: dict[str, Any], is_exported: boo
     for name, default in _OF_PYTORCH.items():
         if options.get(name, default) != default:
             way_out = f"use `--{instead[name]}`" if name in instead else "leave it out"
+            if name == "frame_selection":
+                way_out = "set it in the model's config before it is exported"
             raise ValueError(
                 f"`--{name.replace('_', '-')}` is for PyTorch, and '{shorten(model)}' is an exported model: {way_out}."
             )

@@ -26,6 +26,7 @@ from .evaluate import evaluate
 from .export_gguf import export_gguf
 from .export_hub import export_hub
 from .export_onnx import export_onnx
+from .frames import frames
 from .interruption import INTERRUPTED, interruptible, is_interruption
 from .merge import merge
 from .progress import step
@@ -113,6 +114,7 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
 
 for command in (
     ask,
+    frames,
     caption,
     bench,
     evaluate,
@@ -132,7 +134,7 @@ for command in (
         cls=TrainCommand if command is train else TyperCommand,
         # What typer would take itself is cut off at the end of the line.
         short_help=first_sentence(command.__doc__ or ""),
-    )(with_one_line_errors(command if command in (ask, bench, train, web) else with_models(command)))
+    )(with_one_line_errors(command if command in (ask, bench, frames, train, web) else with_models(command)))
 
 
 def main() -> None:

@@ -16,6 +16,9 @@ from ..processing.vision_language_processor import VisionLanguageProcessor
 from .thumbnails import read_images_once, read_thumbnails, take_thumbnails, with_thumbnails
 
 
+_BY_METHOD = {"scores": "by their scores", "uniform": "at even distances", "rarest": "by the lowest scores"}
+
+
 @dataclass(frozen=True)
 class SampledFrame:
     """
@@ -57,6 +60,14 @@ class FrameSelection:
     def selected(self) -> tuple[SampledFrame, ...]:
         """Those that the video encoder saw."""
         return tuple(frame for frame in self.frames if frame.is_selected)
+
+    def describe(self) -> str:
+        """How many frames there are, and how many of them were chosen how, in a line."""
+        count = _counted(len(self.frames), "frame")
+        if self.method is None:
+            return f"{count}, all of them seen" if len(self.frames) > 1 else count
+        zero_frames = f"; {_counted(self.num_zero_frames, 'zero frame')} behind them" if self.num_zero_frames else ""
+        return f"{len(self.selected)} of {count} chosen {_BY_METHOD[self.method]}{zero_frames}"
 
     @classmethod
     def from_record(
@@ -176,3 +187,7 @@ def _of_one_video(record: Mapping[str, Any], number: int | None) -> Mapping[str,
     if not 0 <= (number or 0) < len(selections):
         raise ValueError(f"`number` ({number}) must be from 0 to {len(selections) - 1}: there are so many videos.")
     return selections[number or 0]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -48,7 +48,6 @@ _NUM_COLUMNS = 8
 _LARGEST_TILE = 2.6
 _LINE, _BAR = 0.2, 0.1
 _LETTERS, _TITLE_LETTERS = 8.5, 10.0
-_BY_METHOD = {"scores": "by their scores", "uniform": "at even distances", "rarest": "by the lowest scores"}
 
 
 def figure_class() -> type["Figure"]:
@@ -127,7 +126,7 @@ class _Drawing:
         )
 
     def draw(self, make_figure: type["Figure"]) -> "Figure":
-        title, notes = self._title(), self._notes()
+        title, notes = self.selection.describe(), self._notes()
         has_headings = len(self.chunks) > 1
         num_rows = sum(-(-len(chunk) // self.num_columns) for chunk in self.chunks)
         num_lines = 1.6 + (1.3 * len(self.chunks) if has_headings else 0) + 1.1 * len(notes)
@@ -152,16 +151,6 @@ class _Drawing:
         self.axes.set(xlim=(0, self.width), ylim=(height, 0))
         self.axes.set_aspect("auto")
         return figure
-
-    def _title(self) -> str:
-        selection = self.selection
-        title = _counted(len(selection.frames), "frame")
-        if selection.method is None:
-            return f"{title}, all of them seen" if len(selection.frames) > 1 else title
-        title = f"{len(selection.selected)} of {title} chosen {_BY_METHOD[selection.method]}"
-        if selection.num_zero_frames:
-            title += f"; {_counted(selection.num_zero_frames, 'zero frame')} behind them"
-        return title
 
     def _notes(self) -> list[str]:
         notes = [
@@ -287,7 +276,3 @@ def _tallest(frames: Sequence[SampledFrame]) -> float:
     """Height over width of the places that frames have."""
     shares = [frame.image.height / frame.image.width for frame in frames if frame.image is not None]
     return min(max(shares, default=0.5625), 1.78)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,133 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""`mvgpt frames`: which frames of a video a model looks at, as a picture or as a list."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from .default_model import model_or_default
+from .limits import LimitOption, parse_limits
+from .model_options import DeviceOption, DtypeOption
+from .shown_frames import FrameSelectionOption, ThemeOption, show_selection
+from .times import EndSecondsOption, StartSecondsOption
+
+
+if TYPE_CHECKING:
+    from ..video.limits import UntrustedInput
+
+# What matplotlib writes, by suffix, and a reader of pictures expects.
+_SUFFIXES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp")
+
+
+def frames(
+    video: Annotated[
+        str,
+        typer.Argument(
+            metavar="VIDEO",
+            help="Path or address of a video, or a folder of frames; of an image, with a model that takes images alone.",
+        ),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", "-m", help="Folder, or repository on the Hugging Face Hub; by default the package's small one."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="The picture to write: .png, .svg, .pdf, .jpg or .webp. Without it, they are listed."
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a picture that is there already.")] = False,
+    frame_selection: FrameSelectionOption = None,
+    start_seconds: StartSecondsOption = None,
+    end_seconds: EndSecondsOption = None,
+    theme: ThemeOption = "light",
+    device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+    video_backend: Annotated[
+        Literal["pyav", "torchcodec", "opencv", "decord"] | None,
+        typer.Option(help="Video decoder; by default the first of these that is installed."),
+    ] = None,
+    limit: LimitOption = None,
+) -> None:
+    """Show which frames of a video a model looks at, and how it scored them."""
+    from .main import with_models
+
+    limits = parse_limits(limit)
+    if out is not None:
+        _check_picture(out)
+    options = {
+        "frame_selection": frame_selection,
+        "start_seconds": start_seconds,
+        "end_seconds": end_seconds,
+        "video_backend": video_backend,
+    }
+    options = {name: value for name, value in options.items() if value is not None}
+    with_models(_frames)(video, model_or_default(model), out, overwrite, options, theme, device, dtype, limits)
+
+
+def _check_picture(out: Path) -> None:
+    """
+    What can be told at once.
+
+    Raises:
+        ValueError, ImportError: if no such picture can be drawn.
+    """
+    from importlib.util import find_spec
+
+    from ..video.limits import shorten
+
+    if out.suffix.lower() not in _SUFFIXES:
+        raise ValueError(f"`--out` ({shorten(str(out))}) must end in {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}.")
+    if find_spec("matplotlib") is None:
+        raise ImportError("A picture of frames needs matplotlib: pip install 'transformers-mvgpt[plots]'.")
+
+
+def _frames(
+    video: str,
+    model: str,
+    out: Path | None,
+    overwrite: bool,
+    options: dict[str, Any],
+    theme: Literal["light", "dark"],
+    device: str | None,
+    dtype: str,
+    limits: "UntrustedInput",
+) -> None:
+    from ..conversion.written_files import check_new_file
+    from ..evaluation.pipeline_loading import load_pipeline
+    from ..viewing import encode_with_frames
+    from .ask import check_device, check_model, check_video, visuals_for
+    from .progress import step
+
+    if out is not None:
+        check_new_file(out, overwrite)
+    check_video(video, limits)
+    check_model(model)
+    check_device(device)
+    visuals = visuals_for(model, video, [], options, limits)
+    with step("Loading the model") as say:
+        pipe = load_pipeline(model, untrusted_input=limits, device=device, dtype=dtype)
+        say("Reading the video")
+        visual = visuals.get("video", visuals["images"])
+        _, selection = encode_with_frames(pipe.model, pipe.processor, visual, **options)
+    if out is None:
+        show_selection(selection, theme)
+    else:
+        write_picture(selection, out, theme)
+        typer.echo(f"{out}: {selection.describe()}")
+
+
+def write_picture(selection: Any, out: Path, theme: Literal["light", "dark"]) -> None:
+    """Writes the picture of a [`FrameSelection`], in the format of its suffix."""
+    import io
+
+    from ..conversion.written_files import write_file
+    from ..viewing import plot_frame_selection
+
+    content = io.BytesIO()
+    plot_frame_selection(selection, theme=theme).savefig(content, format=out.suffix[1:].lower(), dpi=200)
+    write_file(out, content.getvalue())
