@@ -190,7 +190,7 @@ def test_a_full_context(model, processor, encoded, monkeypatch):
     limit = chat.num_prompt_tokens(QUESTIONS[0]) + room
     monkeypatch.setattr(model.config.text_config, "max_position_embeddings", limit)
     answer = ask(conversation, QUESTIONS[0], max_new_tokens=500, min_new_tokens=room)
-    assert conversation.finish_reason == "length"
+    assert conversation.finish_reason == "context"
     before = copy.deepcopy(conversation.messages)
     with pytest.raises(ContextFullError, match=f"with this question, and the language model takes at most {limit}"):
         ask(conversation, QUESTIONS[1])

@@ -5,18 +5,15 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from transformers.generation import StoppingCriteriaList
 
 from ..modeling.generation_inputs import context_length
 from .answer_text import AnswerText, StopsWhen
 from .turn_cache import TurnCache
+from .turns import ContextFullError, Turns
 from .video_chat import MAX_NEW_TOKENS, VideoChat
-
-
-class ContextFullError(ValueError):
-    """The context of the language model has no room for another turn."""
 
 
 @dataclass
@@ -27,6 +24,7 @@ class _Answering:
     Args:
         messages (`list[dict]`): The chat that ends with the question.
         max_new_tokens (`int`): Longest answer.
+        is_short_of_room (`bool`): Whether a longer one is wanted, and there is no room for it.
         text ([`AnswerText`]): What is there of it.
         pieces (`queue.SimpleQueue`): The same in pieces, and `None` at the end, whatever happens.
         is_closed (`threading.Event`): Whether nobody reads it any more.
@@ -34,13 +32,14 @@ class _Answering:
 
     messages: list[dict[str, Any]]
     max_new_tokens: int
+    is_short_of_room: bool
     text: AnswerText
     pieces: "queue.SimpleQueue[str | None]"
     is_closed: threading.Event = field(default_factory=threading.Event)
     error: BaseException | None = None
 
 
-class Conversation:
+class Conversation(Turns):
     r"""
     Questions and answers about one video; with each question, the model sees the earlier turns. What the language model has made of these is kept: the
     prefill of a question is its own tokens, however long the conversation is.
@@ -57,7 +56,9 @@ class Conversation:
             of this package, they are a distraction.
 
     Attributes:
-        finish_reason (`str`, *optional*): How the last answer ended: `"stop"`, `"length"` where it was cut off, or `"cancelled"`.
+        finish_reason (`str`, *optional*):
+            How the last answer ended: `"stop"`; `"length"` or `"context"` where it was cut off, as it had `max_new_tokens` or there was no
+            more room; or `"cancelled"`.
 
     Example:
 
@@ -72,26 +73,10 @@ class Conversation:
     def __init__(
         self, video_chat: VideoChat, *, system_prompt: str | None = None, sees_earlier_turns: bool = True
     ) -> None:
+        super().__init__(system_prompt=system_prompt, sees_earlier_turns=sees_earlier_turns)
         self.video_chat = video_chat
-        self.system_prompt = system_prompt
-        self.sees_earlier_turns = sees_earlier_turns
-        self.finish_reason: Literal["stop", "length", "cancelled"] | None = None
-        self._turns: list[tuple[str, str]] = []
         self._turn_cache = TurnCache()
         self._is_answering = False
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        """The chat so far, as new dictionaries with `role` and `content`. The visual is not in it."""
-        messages = self._first_messages()
-        for question, answer in self._turns:
-            messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-        return messages
-
-    @property
-    def num_turns(self) -> int:
-        """Questions that have an answer."""
-        return len(self._turns)
 
     @property
     def num_cached_bytes(self) -> int:
@@ -101,7 +86,7 @@ class Conversation:
     def reset(self) -> None:
         """Begins anew, with the same video."""
         self._refuse_second_answer()
-        self._turns, self.finish_reason = [], None
+        super().reset()
         self._turn_cache.clear()
 
     def stream(
@@ -132,9 +117,7 @@ class Conversation:
         self._refuse_second_answer()
         if "streamer" in generate_kwargs:
             raise ValueError("`stream` does not take 'streamer': it returns the pieces. Use `VideoChat.ask`.")
-        earlier = self.messages if self.sees_earlier_turns else self._first_messages()
-        messages = [*earlier, {"role": "user", "content": question}]
-        answering = self._prepare(messages, generate_kwargs)
+        answering = self._prepare(self._chat_with(question), generate_kwargs)
         is_over = StopsWhen(lambda: answering.is_closed.is_set() or is_cancelled())
         options = {
             "num_beams": 1,  # beams cannot be streamed
@@ -143,9 +126,6 @@ class Conversation:
             "stopping_criteria": StoppingCriteriaList([*generate_kwargs.get("stopping_criteria", []), is_over]),
         }
         return self._read(question, answering, is_over, options)
-
-    def _first_messages(self) -> list[dict[str, Any]]:
-        return [] if self.system_prompt is None else [{"role": "system", "content": self.system_prompt}]
 
     def _refuse_second_answer(self) -> None:
         if self._is_answering:
@@ -165,7 +145,8 @@ class Conversation:
         config = generate_kwargs.get("generation_config") or chat.model.generation_config
         wanted = generate_kwargs.get("max_new_tokens") or config.max_new_tokens or MAX_NEW_TOKENS
         pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        return _Answering(messages, min(wanted, room), AnswerText(chat.processor, (), pieces.put), pieces)
+        text = AnswerText(chat.processor, (), pieces.put)
+        return _Answering(messages, min(wanted, room), room < wanted, text, pieces)
 
     def _read(
         self, question: str, answering: _Answering, is_over: StopsWhen, options: dict[str, Any]
@@ -176,8 +157,7 @@ class Conversation:
         thread = threading.Thread(target=self._answer, args=(answering, options), name="answer", daemon=True)
         try:
             thread.start()
-            while (piece := answering.pieces.get()) is not None:
-                yield piece
+            yield from _until_none(answering.pieces)
         finally:
             answering.is_closed.set()
             thread.join()
@@ -203,9 +183,19 @@ class Conversation:
         ids, eos = answering.text.token_ids, self.video_chat.model.generation_config.eos_token_id
         is_whole = bool(ids) and ids[-1] in ({eos} if isinstance(eos, int) else set(eos or ()))
         if not is_whole and len(ids) >= answering.max_new_tokens:
-            self.finish_reason = "length"
+            self.finish_reason = "context" if answering.is_short_of_room else "length"
         else:
             self.finish_reason = "cancelled" if is_over.has_ended and not is_whole else "stop"
-        answer = answering.text.whole()
-        if answer or self.finish_reason != "cancelled":
-            self._turns.append((question, answer))
+        self._add(question, answering.text.whole())
+
+
+def _until_none(pieces: "queue.SimpleQueue[str | None]") -> Iterator[str]:
+    while True:
+        # Windows runs no handler of a signal while a thread waits without an end
+        try:
+            piece = pieces.get(timeout=0.5)
+        except queue.Empty:
+            continue
+        if piece is None:
+            return
+        yield piece

@@ -16,6 +16,7 @@ from .ask import ask
 from .assemble import assemble
 from .bench import bench
 from .caption import caption
+from .chat import chat
 from .command_group import EXIT_BROKEN_PIPE, CommandGroup, flush_stdout, forget_stdout, is_broken_pipe
 from .convert import convert
 from .demo import demo
@@ -114,6 +115,7 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
 
 for command in (
     ask,
+    chat,
     frames,
     caption,
     bench,
@@ -134,7 +136,7 @@ for command in (
         cls=TrainCommand if command is train else TyperCommand,
         # What typer would take itself is cut off at the end of the line.
         short_help=first_sentence(command.__doc__ or ""),
-    )(with_one_line_errors(command if command in (ask, bench, frames, train, web) else with_models(command)))
+    )(with_one_line_errors(command if command in (ask, bench, chat, frames, train, web) else with_models(command)))
 
 
 def main() -> None:

@@ -36,6 +36,10 @@ class _Visual:
     num_tokens: int
 
 
+class PromptTooLongError(ValueError):
+    """A prompt has more tokens than the language model takes."""
+
+
 class OnnxVideoChat:
     r"""
     Answers questions about videos and images with an exported model: with onnxruntime, NumPy, PyAV, tokenizers and jinja2, and without
@@ -347,7 +351,7 @@ class OnnxVideoChat:
         for question in questions:
             ids = self._tokens.encode_chat(place_visuals(question, kinds, "OnnxVideoChat"), sizes, variables)
             if len(ids) > self._folder.context_length:
-                raise ValueError(
+                raise PromptTooLongError(
                     f"The prompt has {len(ids)} tokens, the language model takes at most {self._folder.context_length} "
                     "(`text_config.max_position_embeddings`): pass fewer visuals, or less text. "
                     f"{' and '.join(f'The {visual.kind} takes {visual.num_tokens}' for visual in visuals[-1:])}."

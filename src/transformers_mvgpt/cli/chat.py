@@ -1,0 +1,177 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""`mvgpt chat`: a conversation about a video, or with a model of images about an image."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from .default_model import model_or_default
+from .limits import LimitOption, parse_limits
+from .model_options import DeviceOption, DtypeOption, QuantizationOption
+from .times import EndSecondsOption, StartSecondsOption
+
+
+if TYPE_CHECKING:
+    from ..video.limits import UntrustedInput
+    from .chat_loop import OpenedVisual
+
+
+def chat(
+    video: Annotated[
+        str,
+        typer.Argument(
+            metavar="VIDEO",
+            help="Path or address of a video, or a folder of frames; of an image, with a model that takes images alone.",
+        ),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", "-m", help="Folder, or repository on the Hugging Face Hub; by default the package's small one."
+        ),
+    ] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
+    single_questions: Annotated[
+        bool | None,
+        typer.Option(
+            "--single-questions/--turns",
+            help="Whether each question is answered without the earlier ones. By default for the package's small model, which was "
+            "trained on single questions.",
+        ),
+    ] = None,
+    start_seconds: StartSecondsOption = None,
+    end_seconds: EndSecondsOption = None,
+    sampling: Annotated[
+        Literal["frames", "time"] | None,
+        typer.Option(
+            help="What frames are spread over; at a variable frame rate that is not the same. By default as published: frames."
+        ),
+    ] = None,
+    frame_selection: Annotated[
+        Literal["scores", "uniform", "rarest"] | None,
+        typer.Option(help="How the frames are chosen that the video encoder sees. By default as published: scores."),
+    ] = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+    quantization: QuantizationOption = None,
+    video_backend: Annotated[
+        Literal["pyav", "torchcodec", "opencv", "decord"] | None,
+        typer.Option(help="Video decoder; by default the first of these that is installed."),
+    ] = None,
+    precision: Annotated[
+        Literal["fp32", "fp16", "int8", "q4"] | None,
+        typer.Option(help="Of an exported model, the language model's; by default the first there is."),
+    ] = None,
+    provider: Annotated[
+        str | None,
+        typer.Option(
+            help="Of an exported model, what computes: cpu, cuda, coreml, directml, openvino, ...; by default cpu."
+        ),
+    ] = None,
+    limit: LimitOption = None,
+) -> None:
+    """
+    Talk about a video. The answers go to stdout, and nothing else does; /help lists what can be typed beside questions. Lines that come
+    through a pipe are questions too.
+    """
+    from ..runtime.onnx_folder import is_exported_folder
+    from .ask_exported import check_exported_options
+    from .main import with_models
+
+    limits = parse_limits(limit)
+    model = model_or_default(model)
+    is_exported = is_exported_folder(model)
+    check_exported_options(model, locals(), is_exported)
+    segment = {"start_seconds": start_seconds, "end_seconds": end_seconds, "sampling": sampling}
+    segment = {name: value for name, value in segment.items() if value is not None}
+    if is_exported:
+        _chat_exported(video, model, segment, precision, provider, bool(single_questions), max_new_tokens, limits)
+        return
+    backend = {} if video_backend is None else {"video_backend": video_backend}
+    sees_earlier_turns = not (_is_small_model(model) if single_questions is None else single_questions)
+    with_models(_chat)(
+        video,
+        model,
+        segment,
+        backend,
+        {"frame_selection": frame_selection, "sees_earlier_turns": sees_earlier_turns},
+        {"device": device, "dtype": dtype, "quantization": quantization},
+        max_new_tokens,
+        limits,
+    )
+
+
+def _chat(
+    video: str,
+    model: str,
+    segment: dict[str, Any],
+    backend: dict[str, Any],
+    options: dict[str, Any],
+    loading: dict[str, Any],
+    max_new_tokens: int | None,
+    limits: "UntrustedInput",
+) -> None:
+    """With PyTorch."""
+    from ..evaluation.pipeline_loading import load_pipeline
+    from ..evaluation.quantization import check_quantization
+    from ..video.sources import resolve_source
+    from .ask import check_device, check_model, visuals_for
+    from .chat_visuals import OpensVisuals
+    from .progress import step
+
+    # all that can be wrong before a large model is loaded in vain
+    if not video.lower().startswith(("http:", "https:")):
+        source = resolve_source(video, limits)
+        if not source.is_folder:
+            source.container()  # refuses a playlist
+    check_model(model)
+    check_device(loading["device"])
+    if loading["quantization"] is not None:
+        check_quantization(loading["quantization"], loading["device"])
+    visuals_for(model, video, [], [*segment, *backend], limits)
+    with step("Loading the model"):
+        pipe = load_pipeline(model, untrusted_input=limits, **loading)
+    open_visual = OpensVisuals(pipe.model, pipe.processor, backend, **options)
+    _talk(open_visual, open_visual(video, **segment), max_new_tokens)
+
+
+def _chat_exported(
+    video: str,
+    model: str,
+    segment: dict[str, Any],
+    precision: str | None,
+    provider: str | None,
+    single_questions: bool,
+    max_new_tokens: int | None,
+    limits: "UntrustedInput",
+) -> None:
+    from ..runtime import OnnxVideoChat
+    from .chat_visuals import OpensVisualsExported
+    from .progress import step
+
+    with step("Loading the model"):
+        onnx_chat = OnnxVideoChat(model, precision=precision, providers=provider, untrusted_input=limits)
+    open_visual = OpensVisualsExported(onnx_chat, sees_earlier_turns=not single_questions)
+    _talk(open_visual, open_visual(video, **segment), max_new_tokens)
+
+
+def _talk(open_visual: Any, opened: "OpenedVisual", max_new_tokens: int | None) -> None:
+    from .chat_loop import COMMANDS, ChatLoop
+    from .line_input import LineHistory, PipedLines, TypedLines, history_file
+    from .terminal_text import write_note
+
+    is_typed = sys.stdin.isatty()
+    lines: TypedLines | PipedLines = PipedLines()
+    if is_typed:
+        lines = TypedLines(LineHistory(history_file()), list(COMMANDS))
+        write_note(f"Ask about {opened.saved.name}. /help lists what else there is, Ctrl-D ends.")
+    loop = ChatLoop(open_visual, opened, lines, is_typed=is_typed, max_new_tokens=max_new_tokens)
+    raise typer.Exit(loop.run())
+
+
+def _is_small_model(model: str) -> bool:
+    from ..demo.package_data import CHECKPOINT
+
+    return os.path.isdir(model) and os.path.samefile(model, CHECKPOINT)
