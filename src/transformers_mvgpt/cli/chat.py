@@ -10,6 +10,7 @@ import typer
 from .default_model import model_or_default
 from .limits import LimitOption, parse_limits
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
+from .shown_frames import FrameSelectionOption
 from .times import EndSecondsOption, StartSecondsOption
 
 
@@ -49,10 +50,7 @@ def chat(
             help="What frames are spread over; at a variable frame rate that is not the same. By default as published: frames."
         ),
     ] = None,
-    frame_selection: Annotated[
-        Literal["scores", "uniform", "rarest"] | None,
-        typer.Option(help="How the frames are chosen that the video encoder sees. By default as published: scores."),
-    ] = None,
+    frame_selection: FrameSelectionOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
     quantization: QuantizationOption = None,
@@ -116,21 +114,18 @@ def _chat(
     """With PyTorch."""
     from ..evaluation.pipeline_loading import load_pipeline
     from ..evaluation.quantization import check_quantization
-    from ..video.sources import resolve_source
-    from .ask import check_device, check_model, visuals_for
+    from .ask import check_device, check_model, check_video, visuals_for
     from .chat_visuals import OpensVisuals
     from .progress import step
 
     # all that can be wrong before a large model is loaded in vain
-    if not video.lower().startswith(("http:", "https:")):
-        source = resolve_source(video, limits)
-        if not source.is_folder:
-            source.container()  # refuses a playlist
+    check_video(video, limits)
     check_model(model)
     check_device(loading["device"])
     if loading["quantization"] is not None:
         check_quantization(loading["quantization"], loading["device"])
-    visuals_for(model, video, [], [*segment, *backend], limits)
+    given = [*segment, *backend, *(name for name in ("frame_selection",) if options[name] is not None)]
+    visuals_for(model, video, [], given, limits)
     with step("Loading the model"):
         pipe = load_pipeline(model, untrusted_input=limits, **loading)
     open_visual = OpensVisuals(pipe.model, pipe.processor, backend, **options)

@@ -1,6 +1,8 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Videos and images that one chats about, with PyTorch or with an exported model."""
 
+import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -8,12 +10,13 @@ from ..chat.turns import ContextFullError, Turns
 from .chat_loop import OpenedVisual
 from .progress import step
 from .saved_chat import SavedVisual
-from .shown_frames import write_frames
+from .shown_frames import show_selection, write_frames
 from .terminal_text import write_note
 
 
 if TYPE_CHECKING:
     from ..runtime import OnnxVideoChat
+    from ..viewing import FrameSelection
 
 # Options that a part of a chat has too.
 _OF_PARTS = ("start_seconds", "end_seconds", "sampling")
@@ -68,8 +71,14 @@ class OpensVisuals:
         return OpenedVisual(
             SavedVisual(source, chat.modality, kept),
             Conversation(chat, sees_earlier_turns=self._sees_earlier_turns),
-            lambda: write_frames([vars(frame) for frame in selection.selected]),
+            lambda: _show(selection),
         )
+
+
+def _show(selection: "FrameSelection") -> None:
+    # answers alone go to stdout
+    with contextlib.redirect_stdout(sys.stderr):
+        show_selection(selection, "dark")
 
 
 class OpensVisualsExported:
