@@ -115,7 +115,7 @@ test-eval: $(VENV)/.installed-eval
 
 # ms-swift with the plug-in of examples/
 test-swift: $(VENV)/.installed-swift
-	PYTHONPATH="$(CURDIR)/src" HF_HUB_OFFLINE=1 $(VENV)/swift/bin/python -m pytest tests/examples
+	PYTHONPATH="$(CURDIR)/src" HF_HUB_OFFLINE=1 $(VENV)/swift/bin/python -m pytest tests/examples/test_ms_swift.py
 
 test-slow: $(VENV)/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow

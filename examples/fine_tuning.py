@@ -1,13 +1,13 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-Fine-tuning on clips of one's own: drawn ones here, with a word that the small model has never been asked.
+Fine-tuning on clips of one's own: drawn ones here, with a question that the small model has never been asked.
 
-A row is a video and a conversation about it, of which the answer is learned: in twelve steps of four rows, that "Count." asks how many objects
-there are. The model that comes out is used as any other.
+A row is a video and a conversation about it, whose answers are learned. Twelve steps of four rows teach that the question asks for the number of
+objects. The model that comes out is used as any other.
 
     $ python examples/fine_tuning.py
-    before: 0 of 12 right; the first is 'The circle is yellow and vanishes.', not 'three'
-    after: 11 of 12 right; the first is 'three'
+    before: 2 of 12 right, such as 'The circle is yellow and vanishes' where 'three' is true
+    after: 11 of 12 right, such as 'three' where 'three' is true
 
 A model of the published sizes learns by LoRA, from `load_recipe("instruction_0.5b", ["data=rows.json", "output=adapter"])`.
 """
@@ -22,7 +22,7 @@ from transformers_mvgpt.demo import CHECKPOINT, make_clip, write_clip
 from transformers_mvgpt.training import make_recipe, run
 
 
-QUESTION = "Count."
+QUESTION = "How lively is it?"
 NUMBERS = ("none", "one", "two", "three")
 SETTINGS = {"stage": "instruction", "lora": None, "learning_rate": 5e-4, "batch_size": 4, "max_steps": 12}
 # on a CPU, without checkpoints on the way
@@ -31,35 +31,33 @@ SETTINGS |= {"dtype": "fp32", "num_workers": 0, "save_steps": None, "trainer": {
 
 def draw(seeds: range, folder: Path) -> dict[str, str]:
     """Clips and the right answers about them."""
-    answers = {}
-    for seed in seeds:
-        clip = make_clip(seed)
-        write_clip(clip, folder / f"{seed}.mp4")
-        answers[str(folder / f"{seed}.mp4")] = NUMBERS[len(clip.scene.actors)]
-    return answers
+    clips = {folder / f"{seed}.mp4": make_clip(seed) for seed in seeds}
+    for path, clip in clips.items():
+        write_clip(clip, path)
+    return {str(path): NUMBERS[len(clip.scene.actors)] for path, clip in clips.items()}
 
 
 def ask(name: str, model: Path, truth: dict[str, str]) -> None:
     pipe = pipeline("video-text-to-text", model=str(model))
-    said = [record["generated_text"] for [record] in pipe(list(truth), text=QUESTION, batch_size=4)]
-    right = [answer == true for answer, true in zip(said, truth.values(), strict=True)]
-    print(f"{name}: {sum(right)} of {len(right)} right, such as {said[0]!r} where {next(iter(truth.values()))!r} is true")
+    answers = [record["generated_text"] for [record] in pipe(list(truth), text=QUESTION, batch_size=4)]
+    right = sum(map(str.__eq__, answers, truth.values()))
+    first, true = answers[0].partition(". ")[0], next(iter(truth.values()))
+    print(f"{name}: {right} of {len(truth)} right, such as {first!r} where {true!r} is true")
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        rows = [
-            {"video": Path(path).name, "conversations": [
-                {"from": "human", "value": f"<video>\n{QUESTION}"}, {"from": "gpt", "value": answer}]}
-            for path, answer in draw(range(32), folder).items()
-        ]  # fmt: skip
-        (folder / "rows.json").write_text(json.dumps(rows))
-        truth = draw(range(1001, 1013), folder)
-        ask("before", CHECKPOINT, truth)
-        run(make_recipe({**SETTINGS, "model": str(CHECKPOINT), "data": str(folder / "rows.json"), "output": str(folder / "model")}))
-        ask("after", folder / "model", truth)
+def main(folder: Path) -> None:
+    rows = []
+    for path, answer in draw(range(32), folder).items():
+        turns = [{"from": "human", "value": f"<video>\n{QUESTION}"}, {"from": "gpt", "value": answer}]
+        rows.append({"video": Path(path).name, "conversations": turns})
+    data, model = folder / "rows.json", folder / "model"
+    data.write_text(json.dumps(rows))
+    truth = draw(range(1001, 1013), folder)
+    ask("before", CHECKPOINT, truth)
+    run(make_recipe({**SETTINGS, "model": str(CHECKPOINT), "data": str(data), "output": str(model)}))
+    ask("after", model, truth)
 
 
 if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory() as drawn:
+        main(Path(drawn))

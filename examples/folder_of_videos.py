@@ -4,9 +4,13 @@ A folder of videos in batches: one question about each, with the frames that the
 end the run. For runs of hours, `mvgpt caption` does this with a progress bar, and goes on where it was killed.
 
     $ python examples/folder_of_videos.py
-    clip-0.mp4: The square is yellow and moves down. The triangle is red and moves left.
-      frames at 0.0 0.6 1.2 1.8 2.4
-    broken.mp4: ...
+    broken.mp4: The video 'FOLDER/broken.mp4' could not be read: it is a text, not a video. Pass the video itself.
+    clip-0.mp4: The cross is orange and moves up.
+      frames at 0.0 0.4 1.6 2.0 3.2 3.6 4.8 6.0 s
+    clip-1.mp4: The circle is yellow and comes and goes. The square is purple and comes and goes.
+      frames at 0.3 0.6 1.3 1.6 3.8 4.2 4.5 4.8 s
+    clip-2.mp4: The cross is orange and moves right.
+      frames at 0.0 2.4 3.0 3.6 4.8 5.4 7.8 8.4 s
 
 `python examples/folder_of_videos.py FOLDER MODEL QUESTION` takes a folder of yours.
 """
@@ -15,7 +19,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import transformers_mvgpt  # noqa: F401 (registers the models and the pipeline)
 from transformers import pipeline
 
 from transformers_mvgpt.demo import CHECKPOINT, make_clip, write_clip
