@@ -43,9 +43,10 @@ TRAIN_TINY := $(TRAIN_DEMO:%train_demo=%train_tiny)
 web-page: $(VENV)/.installed-dev $(WEB_PACKAGES)/.fetched
 	$(BIN)/mvgpt web --static build/web-page --vendored $(WEB_PACKAGES) --overwrite
 
-# Its pictures in docs/images. Needs Chromium.
+# Its pictures in docs/images, and those of `mvgpt web`. Needs Chromium.
 web-images: $(VENV)/.installed-dev $(WEB_PACKAGES)/.fetched
 	SCREENSHOT_FOLDER=docs/images FAIL_WITHOUT_CHROMIUM=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests/runtime/test_web_page.py -k screenshot
+	SCREENSHOT_FOLDER=docs/images FAIL_WITHOUT_CHROMIUM=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests/server/test_web_page.py
 
 # The site, in build/site, whose pages can be opened without a server.
 docs: $(VENV)/.installed-dev

@@ -16,10 +16,48 @@ def run(*arguments: str):
     return CliRunner().invoke(app, ["web", *arguments])
 
 
-def test_without_a_folder():
-    result = run("--model", "model")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--precision", "int8"], "Invalid value for '--precision': it is for --static FOLDER: leave it out."),
+        (["--overwrite"], "Invalid value for '--overwrite': it is for --static FOLDER: leave it out."),
+        (
+            ["--static", "page", "--port", "8000"],
+            "Invalid value for '--port': it is of a server, and --static writes a page without one: leave it out.",
+        ),
+        (
+            ["--static", "page", "--open"],
+            "Invalid value for '--open': it is of a server, and --static writes a page without one: leave it out.",
+        ),
+    ],
+)
+def test_options_without_effect_are_refused(arguments, message):
+    result = run(*arguments)
     assert result.exit_code == 2
-    assert "Invalid value for '--static': say with --static FOLDER where to write the page." in result.stderr
+    assert message in result.stderr
+
+
+def test_what_is_wrong_is_said_before_a_model_is_loaded(tmp_path):
+    for arguments, message in (
+        (["--model", str(tmp_path / "nothing")], "There is no model folder"),
+        (["--limit", "max_redirects=many"], "Error: `--limit max_redirects=many`: the value must be a whole number."),
+        (["--api-key", " "], "Error: The API key must be printable ASCII without blanks around it"),
+        (["--device", "abacus"], "Error: `--device abacus` cannot be used here"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 1
+        assert message in result.stderr
+
+
+def test_without_gradio(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.delitem(sys.modules, "transformers_mvgpt.server.web_app", raising=False)
+    monkeypatch.delitem(sys.modules, "transformers_mvgpt.server.web_layout", raising=False)
+    result = run()
+    assert result.exit_code == 1
+    assert result.stderr.endswith(
+        "Error: `mvgpt web` needs gradio: install it with `pip install 'transformers-mvgpt[web]'`.\n"
+    )
 
 
 def test_a_page_is_written(tmp_path, monkeypatch):

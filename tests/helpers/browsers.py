@@ -20,17 +20,17 @@ WEB_PACKAGES = Path(__file__).parents[2] / "build" / "web-packages"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-def find_chromium() -> str:
+def find_chromium(*, needs_web_packages: bool = True) -> str:
     """
-    Where Chromium is. Without it, or what the page runs on, the test is skipped; with FAIL_WITHOUT_CHROMIUM, for a job that must not pass
-    by skipping, it fails.
+    Where Chromium is. Without it, or what the page in the browser runs on, the test is skipped; with FAIL_WITHOUT_CHROMIUM, for a job that
+    must not pass by skipping, it fails.
     """
     chromium = next(filter(None, map(shutil.which, _NAMES)), None)
     if chromium is None:
         _leave_out("there is no Chromium on PATH")
     if importlib.util.find_spec("playwright") is None:
         _leave_out("playwright is not installed")
-    if not are_complete(WEB_PACKAGES):
+    if needs_web_packages and not are_complete(WEB_PACKAGES):
         _leave_out(
             f"the packages of the page are not in {WEB_PACKAGES}, where `make {WEB_PACKAGES.parent.name}/web-packages/.fetched` puts them"
         )

@@ -1,5 +1,5 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""`mvgpt serve` in a process of its own."""
+"""`mvgpt serve` and `mvgpt web` in a process of their own."""
 
 import contextlib
 import os
@@ -52,14 +52,16 @@ class ServerProcess:
 
 
 @contextlib.contextmanager
-def run_server(arguments: Sequence[str], key: str | None = None, **environment: str) -> Iterator[ServerProcess]:
-    """`mvgpt serve` with these arguments, on a port that is free, from when it answers."""
+def run_server(
+    arguments: Sequence[str], key: str | None = None, *, command_name: str = "serve", **environment: str
+) -> Iterator[ServerProcess]:
+    """`mvgpt serve`, or the command of another name, with these arguments, on a port that is free, from when it answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     if key is not None:
         environment["MVGPT_API_KEY"] = key
-    command = [sys.executable, "-m", "mvgpt_command", "serve", *arguments, "--port", str(port)]
+    command = [sys.executable, "-m", "mvgpt_command", command_name, *arguments, "--port", str(port)]
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **environment})
         server = ServerProcess(process, port, log, key)

@@ -155,6 +155,12 @@ class AnswerQueue:
             self._turns.append(turn)
             self._changed.notify()
 
+    def num_before(self, turn: Turn) -> int:
+        """How many turns come before one that is waiting, or 0 when it is being done."""
+        with self._changed:
+            waiting = list(self._turns)
+        return waiting.index(turn) + (self._running is not None) if turn in waiting else 0
+
     def cancel(self, turn: Turn) -> None:
         """Ends a turn that nobody waits for. What it holds is free at once, or after its next token."""
         turn.cancel()

@@ -117,6 +117,21 @@ class ChatService:
         stack.callback(self.queue.cancel, turn)
         return turn
 
+    async def read_ahead(self, read: Callable[..., Any], *args: Any) -> tuple[Any, Place]:
+        """
+        Has a visual read in a thread, when fewer others than the most are read or wait for the model.
+
+        Returns:
+            What `read` returned, and a place that is to be given back when its pixels are needed no more.
+        """
+        await self._read_places.acquire()
+        place = Place(self._read_places.release)
+        try:
+            return await self._in_thread(self._readers, read, *args), place
+        except BaseException:
+            place.give_back()
+            raise
+
     def close(self, grace_seconds: float = 0.0) -> None:
         """Takes no more requests; what is being answered has so long to end."""
         self.queue.close(grace_seconds)

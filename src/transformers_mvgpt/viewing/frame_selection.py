@@ -134,6 +134,25 @@ def encode_with_frames(
     """
     if frame_selection is not None:
         model.check_frame_selection(frame_selection)
+    return encode_read(model, read_with_frames(processor, video, **video_options), frame_selection)
+
+
+@dataclass(frozen=True)
+class ReadVisual:
+    """
+    Args:
+        modality (`str`): as what the model takes it, `"image"` or `"video"`.
+        features (`BatchFeature`): what its processor made of it.
+        images (`list[PIL.Image.Image]`): small pictures of its frames.
+    """
+
+    modality: str
+    features: BatchFeature
+    images: list[Image.Image]
+
+
+def read_with_frames(processor: VisionLanguageProcessor, video: Any, **video_options: Any) -> ReadVisual:
+    """The half of [`encode_with_frames`] that needs no model."""
     if "video" in processor.placeholders:
         options = {**video_options, "return_metadata": True}
         is_image = is_image_for(processor, video)
@@ -144,10 +163,17 @@ def encode_with_frames(
         limits = video_options.get("untrusted_input") or processor.untrusted_input
         images_read, images = read_images_once(video, limits)
         modality, features = read_visual(processor, images_read, is_image=True, **video_options)
-    encoded = encode_visual(model, modality, features, frame_selection)
-    described = _describe(model, features, encoded, frame_selection, len(images))
+    return ReadVisual(modality, features, images)
+
+
+def encode_read(
+    model: PreTrainedModel, read: ReadVisual, frame_selection: str | None = None
+) -> tuple[VideoFeatures | BaseModelOutputWithPooling, FrameSelection]:
+    """The half of [`encode_with_frames`] that needs no processor."""
+    encoded = encode_visual(model, read.modality, read.features, frame_selection)
+    described = _describe(model, read.features, encoded, frame_selection, len(read.images))
     # the zero frames behind a short video are no frames of it
-    return encoded, FrameSelection.from_description(described, images[: len(described["frames"])])
+    return encoded, FrameSelection.from_description(described, read.images[: len(described["frames"])])
 
 
 def _describe(

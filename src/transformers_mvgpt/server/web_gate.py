@@ -1,0 +1,214 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""
+What stands between visitors and Gradio. Gradio has about seventy routes, of which the page needs fifteen: the others are not there.
+"""
+
+import asyncio
+import contextlib
+import hmac
+import html
+import json
+import re
+import secrets
+from collections.abc import Callable
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .web_uploads import UploadFolder
+
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# A question, or which file is looked at.
+_MAX_EVENT_BYTES = 256 * 1024
+# What a form has around its file.
+_FORM_BYTES = 8 * 1024
+_DRAIN_SECONDS = 5
+_COOKIE = "mvgpt_web"
+_API = re.compile(r"/(health|metrics|v1/.*)")
+_FILE = "/gradio_api/file="
+_READ = re.compile(
+    r"/|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/(assets|static|svelte)/.*"
+    r"|/gradio_api/(theme\.css|startup-events|queue/data|upload_progress|app_id/?|user/?|info/?|heartbeat/\w+|file=.*)"
+)
+_WRITTEN = re.compile(r"/gradio_api/(queue/join|upload|cancel|reset/?)")
+_HEADERS = {
+    # nothing is asked of other hosts, whatever an answer or a file name holds
+    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; "
+    "connect-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; frame-src 'none'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+}
+
+
+class PageGate:
+    """
+    Lets through what the page asks, refuses all else, and leaves the paths of the API alone, which has keys of its own.
+
+    Args:
+        app (`ASGIApp`): What is behind it.
+        uploads ([`UploadFolder`]): Where uploads lie. No other file is sent, or taken as one that a visitor has sent.
+        api_key (`str`, *optional*): What visitors must enter.
+        is_local (`bool`): Whether it listens to this machine alone. A page of another host that leads its name to this machine
+            (DNS rebinding) is then refused.
+    """
+
+    def __init__(self, app: ASGIApp, *, uploads: UploadFolder, api_key: str | None, is_local: bool) -> None:
+        self.app, self.uploads, self.api_key, self.is_local = app, uploads, api_key, is_local
+        # of one process: whoever has entered the key has it no more than the page does
+        self._pass = secrets.token_urlsafe(32)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            raise RuntimeError(f"The page takes no {scope['type']} connections.")
+        if _API.fullmatch(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        answer = await self._refusal(scope, receive)
+        if isinstance(answer, Response):
+            answer.headers.update(_HEADERS)
+            await answer(scope, receive, send)
+            if answer.status_code == 413:
+                await _drain(receive)
+            return
+        await self.app(scope, answer, _with_headers(send))
+
+    async def _refusal(self, scope: Scope, receive: Receive) -> Response | Receive:
+        """An answer instead of the page's, or what the page reads the body from."""
+        path, method, headers = scope["path"], scope["method"], Headers(scope=scope)
+        if self.is_local and _host_name(headers.get("host", "")) not in LOOPBACK:
+            return _refuse(
+                403, "This page is for this machine alone: open it as http://127.0.0.1, or start it with `--host`."
+            )
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+            return _refuse(403, "Requests of other pages are refused.")
+        if self.api_key is not None and path == "/login":
+            return await self._log_in(scope, receive)
+        if self.api_key is not None and not self._has_pass(headers):
+            return _login_page() if path == "/" else _refuse(401, "Enter the key first, on the page itself.")
+        if method in ("GET", "HEAD"):
+            if not _READ.fullmatch(path) or (path.startswith(_FILE) and self.uploads.find(path[len(_FILE) :]) is None):
+                return _refuse(404, "There is nothing here.")
+            return receive
+        if method != "POST" or not _WRITTEN.fullmatch(path):
+            return _refuse(404, "There is nothing here.")
+        if path == "/gradio_api/upload":
+            return self._upload(headers, receive)
+        body = await _read(receive, _MAX_EVENT_BYTES)
+        if body is None:
+            return _refuse(413, f"More than {_MAX_EVENT_BYTES:,} characters are not taken: ask a shorter question.")
+        try:
+            names_files = self._names_uploads(json.loads(body))
+        except (ValueError, RecursionError):
+            return _refuse(400, "This is no JSON that the page sends.")
+        if not names_files:
+            return _refuse(403, "This file is not here (any more): choose it again.")
+        return _replay(body, receive)
+
+    def _names_uploads(self, value: Any) -> bool:
+        """Whether all files that an event names are uploads. Gradio would fetch an address."""
+        if isinstance(value, list):
+            return all(map(self._names_uploads, value))
+        if not isinstance(value, dict):
+            return True
+        if "path" in value and self.uploads.find(value["path"]) is None:
+            return False
+        return all(map(self._names_uploads, value.values()))
+
+    def _upload(self, headers: Headers, receive: Receive) -> Response | Receive:
+        length = headers.get("content-length", "")
+        if not length.isdecimal():
+            return _refuse(411, "Uploads say how large they are.")
+        reason = self.uploads.refusal(max(int(length) - _FORM_BYTES, 0))
+        if reason is None:
+            # uvicorn passes on no more than was said
+            return receive
+        return _refuse(413, reason)
+
+    def _has_pass(self, headers: Headers) -> bool:
+        try:
+            cookie = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
+        except CookieError:
+            return False
+        return cookie is not None and hmac.compare_digest(cookie.value.encode(), self._pass.encode())
+
+    async def _log_in(self, scope: Scope, receive: Receive) -> Response:
+        if scope["method"] != "POST":
+            return RedirectResponse("/", 303)
+        body = await _read(receive, _FORM_BYTES) or b""
+        given = parse_qs(body.decode("utf-8", "replace")).get("key", [""])[0]
+        assert self.api_key is not None
+        if not hmac.compare_digest(given.strip().encode(), self.api_key.encode()):
+            return _login_page("That is not the key.")
+        response = RedirectResponse("/", 303)
+        response.set_cookie(_COOKIE, self._pass, httponly=True, samesite="strict", secure=scope["scheme"] == "https")
+        return response
+
+
+def _host_name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _refuse(status: int, message: str) -> Response:
+    # Gradio's page shows `detail`
+    return JSONResponse({"detail": message}, status) if status != 413 else PlainTextResponse(message, status)
+
+
+def _login_page(problem: str = "") -> Response:
+    page = Path(__file__).with_name("web_files").joinpath("login.html").read_text("utf-8")
+    return HTMLResponse(page.replace("{problem}", html.escape(problem)), 401)
+
+
+async def _read(receive: Receive, most: int) -> bytes | None:
+    """A body, or nothing if it is larger or does not end."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if len(body) > most:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+async def _drain(receive: Receive) -> None:
+    """Reads on for a moment: a browser that still sends would not see the answer."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
+                pass
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def read() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return read
+
+
+def _with_headers(send: Send) -> Callable[[Message], Any]:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(_HEADERS)
+        await send(message)
+
+    return send_with_headers
