@@ -54,7 +54,7 @@ def test_segment_image_and_frames(run_ask, clip, answer_of_pipeline, tmp_path):
 
 def test_answer_is_streamed_to_a_terminal(checkpoint, clip, answer_of_pipeline, capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    ask(str(clip), QUESTION, model=str(checkpoint), device="cpu", max_new_tokens=4)
+    ask([str(clip), QUESTION], model=str(checkpoint), device="cpu", max_new_tokens=4)
     assert capsys.readouterr().out == answer_of_pipeline(str(clip), text=QUESTION) + "\n"
 
 
@@ -148,17 +148,32 @@ def test_control_tokens_of_a_question_are_text(run_ask, clip, answer_of_pipeline
     ("arguments", "message"),
     [
         (["clip.mp4", "Why?", "--model", "m", "--fps", "3"], "No such option: --fps"),
-        (["clip.mp4", "Why?"], "Missing option '--model'"),
-        (["clip.mp4", "--model", "m"], "Missing argument 'QUESTION'"),
+        (["--model", "m"], "Missing argument 'VIDEO... QUESTION'"),
+        (["clip.mp4", "--model", "m"], "Invalid value for 'QUESTION': the question is missing behind 'clip.mp4'"),
+        (["clip.mp4", __file__, "--model", "m"], "test_ask.py' is a file. Write the question behind it, or `-`"),
+        (["clip.mp4", "-", "--model", "m"], "Invalid value for 'QUESTION': stdin is empty: write the question to it."),
+        (
+            ["clip.mp4", "Why?", "--start-seconds", "1:05", "--end-seconds", "65"],
+            "Invalid value for '--end-seconds': it ends at 65 s, and does not begin before: --start-seconds is 65 s.",
+        ),
         (["clip.mp4", "Why?", "--model", "m", "--max-new-tokens", "0"], "Invalid value for '--max-new-tokens'"),
         (["clip.mp4", "Why?", "--model", "m", "--video-backend", "vlc"], "'vlc' is not one of 'pyav', 'torchcodec'"),
     ],
-    ids=["unknown option", "no model", "no question", "no tokens", "unknown decoder"],
+    ids=[
+        "unknown option",
+        "nothing",
+        "no question",
+        "no question behind files",
+        "empty",
+        "segment",
+        "no tokens",
+        "unknown decoder",
+    ],
 )
 def test_wrong_usage(arguments, message):
     result = CliRunner().invoke(app, ["ask", *arguments])
     assert (result.exit_code, result.stdout) == (2, "")
-    assert message in result.stderr
+    assert message in result.stderr and result.stderr.count("\n") == 1
 
 
 def test_quantized_language_model(run_ask, clip):

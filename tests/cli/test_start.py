@@ -75,9 +75,9 @@ def test_version(start):
 
 
 def test_a_usage_error_is_short():
-    result = run_script("from mvgpt_command import main; main()", ["ask", "clip.mp4", "What?"])
+    result = run_script("from mvgpt_command import main; main()", ["evaluate", "model"])
     assert result.returncode == 2
-    assert result.stderr == "Error: Missing option '--model' / '-m'. See `mvgpt ask --help`.\n"
+    assert result.stderr == "Error: Missing argument 'QUESTIONS'. See `mvgpt evaluate --help`.\n"
 
 
 def test_a_sub_command_finds_the_models():

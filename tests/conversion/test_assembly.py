@@ -127,16 +127,24 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("part", "place", "message"),
         [
-            ("image_encoder", "no/where", "no/where is neither a file or folder with weights, nor a repository with"),
-            ("image_encoder", "/no/where", "There is no folder /no/where"),
+            (
+                "image_encoder",
+                "no/where",
+                "There is no model folder 'no/where', and no repository of this name in the cache",
+            ),
+            ("image_encoder", "/no/where", "There is no model folder '/no/where'"),
             ("video_encoder", "no/where", "no/where is neither a file or folder with weights, nor a repository with"),
             (
                 "video_encoder",
                 "/no/where",
                 "/no/where is neither a file or folder with weights, nor a repository with",
             ),
-            ("language_model", "no/where", "no/where has neither model.safetensors nor pytorch_model.bin"),
-            ("language_model", "/no/where", "There is no folder /no/where"),
+            (
+                "language_model",
+                "no/where",
+                "There is no model folder 'no/where', and no repository of this name in the cache",
+            ),
+            ("language_model", "/no/where", "There is no model folder '/no/where'"),
         ],
     )
     def test_missing_part(self, tmp_path, parts, part, place, message):

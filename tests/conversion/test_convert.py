@@ -136,8 +136,8 @@ class TestCheckpoints:
     @pytest.mark.parametrize(
         ("source", "message"),
         [
-            ("/no/where", "There is no folder /no/where"),
-            ("no/where", "no/where has neither model.safetensors nor pytorch_model.bin, .* or cannot be reached"),
+            ("/no/where", "There is no model folder '/no/where'"),
+            ("no/where", "There is no model folder 'no/where', and no repository of this name in the cache"),
         ],
     )
     def test_no_source(self, tmp_path, source, message):

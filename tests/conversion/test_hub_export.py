@@ -151,7 +151,9 @@ class TestSources:
         shutil.copytree(native, base)
         write_adapter(tmp_path / "adapter", base)
         base.rename(tmp_path / "moved")
-        with pytest.raises(FileNotFoundError, match=f"There is no folder {base}.*say where it is now .*--base-model"):
+        with pytest.raises(
+            FileNotFoundError, match=f"There is no model folder .{base}.*say where it is now .*--base-model"
+        ):
             export_hub(tmp_path / "adapter", tmp_path / "exported")
         export_hub(tmp_path / "adapter", tmp_path / "exported", base_model=tmp_path / "moved")
         assert {file.name for file in (tmp_path / "exported").iterdir()} == FILES

@@ -6,7 +6,7 @@ import pytest
 from transformers import AutoProcessor
 
 from transformers_mvgpt import MobileVideoGPTProcessor
-from transformers_mvgpt.cli.ask import check_model
+from transformers_mvgpt.cli.model_checks import check_model
 from transformers_mvgpt.demo import CHECKPOINT
 from transformers_mvgpt.processing.processor_files import check_json_files
 

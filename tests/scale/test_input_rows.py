@@ -61,7 +61,7 @@ class TestFiles:
         Image.new("RGB", (9, 9)).save(in_folder / "clips" / "cover.bin", format="PNG")
         rows = read("clips")
         assert [row.record["video"] for row in rows] == [
-            f"clips/{name}" for name in ("UPPER.MP4", "empty.mkv", "video", "video.bin")
+            f"clips/{name}" for name in ("empty.mkv", "UPPER.MP4", "video", "video.bin")
         ]
         assert rows.left_out == {".jpg": 1, ".bin": 1, ".m3u8": 1, "without suffix": 1}
         # for a model of images

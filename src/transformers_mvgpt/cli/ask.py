@@ -1,39 +1,51 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""`mvgpt ask`: a question about a video, or with a model of images about an image."""
+"""`mvgpt ask`: a question about videos, or with a model of images about images."""
 
-import os
-import re
-import sys
-from collections.abc import Collection
+import functools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from .answer_writer import AnswerWriter
+from .ask_exported import ask_exported, check_exported_options
+from .default_model import model_or_default
+from .error_lines import as_options
+from .interruption import interruptible
 from .limits import LimitOption, parse_limits
-from .model_options import DeviceOption, DtypeOption, QuantizationOption
-from .shown_frames import FrameSelectionOption, write_frames
-from .times import EndSecondsOption, StartSecondsOption
+from .model_checks import check_device, check_image, check_model
+from .model_options import DeviceOption, DtypeOption, PrecisionOption, ProviderOption, QuantizationOption
+from .progress import step
+from .questions import split_arguments
+from .shown_frames import FrameSelectionOption
+from .times import EndSecondsOption, StartSecondsOption, check_segment
 
 
 if TYPE_CHECKING:
     from ..video.limits import UntrustedInput
+    from ..video.visual_files import FoundVisuals
 
-# Options of the pipeline that say how a video is read.
-_OF_VIDEOS = ("start_seconds", "end_seconds", "sampling", "video_backend")
-# Those that need a model which selects frames, and what they are called here.
-_OF_SELECTED_FRAMES = {"frame_selection": "--frame-selection", "return_selected_frames": "--show-frames"}
+# From so many videos on, an interruption costs more than a file of answers.
+_MANY = 100
 
 
 def ask(
-    video: Annotated[
-        str,
+    arguments: Annotated[
+        list[str],
         typer.Argument(
-            metavar="VIDEO",
-            help="Path or address of a video, or a folder of frames; of an image, with a model that takes images alone.",
+            metavar="VIDEO... QUESTION",
+            help="Paths or addresses of videos, folders, patterns in quotes ('clips/*.mp4'); of images, with a model that takes images "
+            "alone. Then what to ask about each; - reads that from stdin.",
         ),
     ],
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="What to ask about it.")],
-    model: Annotated[str, typer.Option("--model", "-m", help="Folder, or repository on the Hugging Face Hub.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Folder, or repository on the Hugging Face Hub. By default the package's small one, for drawn clips.",
+        ),
+    ] = None,
     image: Annotated[
         list[str] | None, typer.Option(help="Path or address of an image to show before it; may be repeated.")
     ] = None,
@@ -46,6 +58,10 @@ def ask(
             help="What frames are spread over; at a variable frame rate that is not the same. By default as published: frames."
         ),
     ] = None,
+    think: Annotated[
+        bool,
+        typer.Option("--think", help="Have TinyLLaVA-Video-R1 write down its thoughts, in tags, before its answer."),
+    ] = False,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
     quantization: QuantizationOption = None,
@@ -55,38 +71,44 @@ def ask(
     ] = None,
     frame_selection: FrameSelectionOption = None,
     show_frames: Annotated[
-        bool, typer.Option("--show-frames", help="Also list, on stderr, the frames that the video encoder saw.")
-    ] = False,
-    precision: Annotated[
-        Literal["fp32", "fp16", "int8", "q4"] | None,
-        typer.Option(help="Of an exported model, the language model's; by default the first there is."),
-    ] = None,
-    provider: Annotated[
-        str | None,
+        bool,
         typer.Option(
-            help="Of an exported model, what computes: cpu, cuda, coreml, directml, openvino, ...; by default cpu."
+            "--show-frames", help="Also list, on stderr or with --json in it, the frames that the video encoder saw."
         ),
-    ] = None,
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Write a line of JSON for each video: file, question, answer or error, seconds."),
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but errors on stderr.")] = False,
+    precision: PrecisionOption = None,
+    provider: ProviderOption = None,
     limit: LimitOption = None,
 ) -> None:
-    """Answer a question about a video or image. The answer goes to stdout, and nothing else does."""
+    """
+    Answer a question about a video or image. The answer goes to stdout, and nothing else does; of several videos, each line begins with its
+    file. Exit code 3: some of several videos could not be read, and have an error on stderr.
+    """
     from ..runtime.onnx_folder import is_exported_folder
-    from .ask_exported import ask_exported, check_exported_options
     from .main import with_models
 
+    videos, question = split_arguments(arguments)
+    check_segment(start_seconds, end_seconds)
     limits = parse_limits(limit)
+    model = model_or_default(model, is_quiet=quiet)
     is_exported = is_exported_folder(model)
     check_exported_options(model, locals(), is_exported)
     options: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,
         "start_seconds": start_seconds,
         "end_seconds": end_seconds,
+        "think": think or None,
     }
+    looks = {"as_json": as_json, "is_quiet": quiet}
     if is_exported:
-        frames = ask_exported(
-            model, video, question, image or [], precision, provider, limits, with_frames=show_frames, **options
+        interruptible(ask_exported)(
+            model, videos, question, image or [], precision, provider, limits, show_frames, looks, options
         )
-        write_frames(frames)
         return
     options |= {
         "sampling": sampling,
@@ -95,11 +117,12 @@ def ask(
         "return_selected_frames": show_frames or None,
     }
     options = {name: value for name, value in options.items() if value is not None}
-    with_models(_ask)(video, question, model, image or [], options, device, dtype, quantization, limits)
+    run = with_models(_ask, is_quiet=quiet)
+    run(videos, question, model, image or [], options, device, dtype, quantization, limits, **looks)
 
 
 def _ask(
-    video: str,
+    videos: list[str],
     question: str,
     model: str,
     images: list[str],
@@ -108,158 +131,110 @@ def _ask(
     dtype: str,
     quantization: str | None,
     limits: "UntrustedInput",
+    *,
+    as_json: bool,
+    is_quiet: bool,
 ) -> None:
     """With PyTorch. `options` are the pipeline's."""
-    from transformers import TextStreamer
-
+    from ..conversion.loading import find_family
     from ..evaluation.pipeline_loading import load_pipeline
     from ..evaluation.quantization import check_quantization
     from ..processing.chat_messages import check_question
+    from ..scale.visual_checks import check_family, check_images, check_videos
+    from ..video.visual_files import find_visuals
 
     # all that can be wrong before a large model is loaded in vain
     check_question(question)
-    check_video(video, limits)
+
+    @functools.cache
+    def family() -> Any:
+        check_model(model)
+        return find_family(model)
+
+    @functools.cache
+    def kind() -> str:
+        return check_family(family(), options)
+
+    found = find_visuals(videos, kind)
+    is_alone = not (found.are_several or as_json)
+    problems = check_videos(found.paths, limits, raises=is_alone)
     for path in images:
         check_image(path)
     check_model(model)
     check_device(device)
     if quantization is not None:
         check_quantization(quantization, device)
-    visuals = visuals_for(model, video, images, options, limits)
-    pipe = load_pipeline(model, quantization=quantization, untrusted_input=limits, device=device, dtype=dtype)
-    is_watched = sys.stdout.isatty()
-    if is_watched:
-        options["streamer"] = TextStreamer(pipe.processor.tokenizer, skip_prompt=True, skip_special_tokens=True)
-    [answer] = pipe({**visuals, "text": question}, **options)
-    if not is_watched:
-        typer.echo(answer["generated_text"])
-    write_frames(answer.get("selected_frames", []))
+    if kind() == "image":
+        problems |= check_images(found.paths, limits, family=family(), raises=is_alone)
+    writer = AnswerWriter(question, are_several=found.are_several, as_json=as_json)
+    if not is_quiet:
+        describe_found(found)
+    records: Iterator[dict[str, Any]] = iter(())
+    if readable := [path for path in found.paths if path not in problems]:
+        with step("Loading the model", is_quiet=is_quiet):
+            pipe = load_pipeline(model, quantization=quantization, untrusted_input=limits, device=device, dtype=dtype)
+        _check_think(pipe, options)
+        records = _answer(pipe, readable, question, images, kind(), options, writer, is_alone)
+    with step("", is_quiet=is_quiet) as say:
+        for number, path in enumerate(found.paths, 1):
+            say(f"Looking at {path}" + (f" ({number} of {len(found.paths)})" if found.are_several else ""))
+            writer.begin(path)
+            if path in problems:
+                writer.fail(as_options(problems[path], ask))
+                continue
+            record = next(records)
+            if "error" in record:
+                writer.fail(as_options(record["error"], ask))
+            else:
+                answer = None if writer.is_streaming else record["generated_text"]
+                writer.finish(answer, record.get("selected_frames"))
+    writer.end()
 
 
-def check_video(video: str, limits: "UntrustedInput") -> None:
-    """
-    Raises:
-        ValueError, OSError: if this is a path, and there is no video or folder at it.
-    """
-    from ..video.sources import resolve_source
+def _answer(
+    pipe: Any,
+    paths: list[str],
+    question: str,
+    images: list[str],
+    kind: str,
+    options: dict[str, Any],
+    writer: AnswerWriter,
+    is_alone: bool,
+) -> Iterator[dict[str, Any]]:
+    """The pipeline's record of each path, in turn. Of one that is alone, errors are raised."""
+    from ..scale.answers_in_turn import answer_in_turn
+    from .streamed_answers import PieceStreamer
 
-    if not video.lower().startswith(("http:", "https:")):
-        source = resolve_source(video, limits)
-        if not source.is_folder:
-            source.container()  # refuses a playlist
+    if writer.is_streaming:
+        options = options | {"streamer": PieceStreamer(pipe.processor.tokenizer, writer.write)}
+    samples = (
+        {"images": [*images, path], "text": question}
+        if kind == "image"
+        else {"images": images, "video": path, "text": question}
+        for path in paths
+    )
+    if is_alone:
+        for sample in samples:
+            yield pipe(sample, **options)[0]
+    else:
+        yield from answer_in_turn(pipe, samples, **options)
 
 
-def check_model(model: str) -> None:
-    """
-    A mistyped path deserves a better message than that the Hub has no such repository, and a quicker one.
-
-    Raises:
-        FileNotFoundError: if there is no such folder, and it can be no repository or cannot be looked for.
-    """
-    from huggingface_hub import constants, try_to_load_from_cache
-    from huggingface_hub.utils import HFValidationError, validate_repo_id
-
-    from ..video.limits import shorten
-
-    if os.path.isdir(model):
-        from ..conversion.loading import read_config
-        from ..processing.processor_files import check_json_files
-
-        if os.path.isfile(os.path.join(model, "config.json")):
-            read_config(model)  # before transformers does, whose errors do not name the file
-        check_json_files(model)
-        return
-    missing = f"There is no model folder '{shorten(model)}'"
-    parent, name = os.path.split(model)
-    is_path = not name or parent in ("", ".", "..") or model.startswith("~") or os.path.isdir(parent)
-    try:
-        validate_repo_id(model)
-    except HFValidationError:
-        is_path = True
-    if is_path:
-        raise FileNotFoundError(f"{missing}. Check the path, or name a repository on the Hub as 'owner/name'.")
-    if constants.HF_HUB_OFFLINE and not isinstance(try_to_load_from_cache(model, "config.json"), str):
-        raise FileNotFoundError(
-            f"{missing}, and no repository of this name in the cache, which is all there is to look at offline (HF_HUB_OFFLINE). "
-            "Check the name, or go online."
+def describe_found(found: "FoundVisuals") -> None:
+    """Says on stderr what users should know about the videos that their arguments name."""
+    for note in found.notes:
+        typer.echo(note, err=True)
+    if len(found.paths) > _MANY:
+        typer.echo(
+            f"{len(found.paths)} videos: `mvgpt caption` writes the answers to a file, answers several at once, and goes on after an interruption.",
+            err=True,
         )
 
 
-def visuals_for(
-    model: str, video: str, images: list[str], options: Collection[str], limits: "UntrustedInput"
-) -> dict[str, Any]:
-    """
-    What the pipeline is given to look at.
-
-    Args:
-        model (`str`): the model's folder or repository.
-        video (`str`), images (`list[str]`): paths or addresses.
-        options (`Collection[str]`): names of the pipeline's options that are used.
-        limits ([`UntrustedInput`]): the limits on files and addresses.
-
-    Raises:
-        ValueError: if the model does not take them.
-    """
-    from ..conversion.loading import read_config
-    from ..families import FAMILIES
-    from ..processing.image_inputs import read_image
-    from ..video.limits import shorten
-
-    try:
-        config = read_config(model)
-    except OSError:  # of an adapter, or of nothing, which the pipeline says
-        return {"images": images, "video": video}
-    family = next((family for family in FAMILIES if config.model_type in family.model_types), None)
-    if family is None:  # not of this package; its processor says what it takes
-        return {"images": images, "video": video}
-    for name, option in _OF_SELECTED_FRAMES.items():
-        if name in options and not hasattr(config, "num_selected_frames"):
-            raise ValueError(
-                f"{family.name} selects no frames, it looks at all that it is given: leave `{option}` out."
-            )
-    if family.video_processor_class is not None:
-        return {"images": images, "video": video}
-    if unused := [name for name in options if name in _OF_VIDEOS]:
-        raise ValueError(
-            f"{family.name} takes images, no videos: leave `--{unused[0].replace('_', '-')}` out, or use a model for videos."
-        )
-    try:
-        image = read_image(video, limits)
-    except ValueError as error:
-        raise ValueError(
-            f"{family.name} takes images, no videos: pass an image as VIDEO, others with `--image`, or use a model for videos. "
-            f"{shorten(str(error))}"
-        ) from error
-    return {"images": [*images, image]}
-
-
-def check_device(device: str | None) -> None:
+def _check_think(pipe: Any, options: dict[str, Any]) -> None:
     """
     Raises:
-        ValueError: if there is no such device.
+        ValueError: if the model is to think, and cannot be told to.
     """
-    import torch
-
-    from ..video.limits import shorten
-
-    if device is None:
-        return
-    try:
-        if torch.empty(1, device=device).is_meta:
-            raise ValueError("it holds no numbers")
-    except Exception as error:  # of many kinds, with the device
-        reason = str(error).strip().split("\n")[0]
-        raise ValueError(
-            f"`--device {shorten(device)}` cannot be used here ({shorten(reason)}). Use cpu, cuda, cuda:1 or mps, or leave it out."
-        ) from error
-
-
-def check_image(image: str) -> None:
-    """
-    Raises:
-        FileNotFoundError: if this is a path, and there is no file at it.
-    """
-    from ..video.limits import shorten
-
-    if not re.match("[A-Za-z][A-Za-z0-9+.-]+:", image) and not os.path.isfile(image):
-        raise FileNotFoundError(f"There is no image at '{shorten(image)}'. Check the path given as `--image`.")
+    if "think" in options and "think" not in pipe.processor.chat_variables():
+        raise ValueError("This model's chat template has no thinking: leave `--think` out.")

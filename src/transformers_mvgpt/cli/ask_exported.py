@@ -1,10 +1,10 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """What `mvgpt ask` does with an exported model, which needs no torch."""
 
-import sys
 from typing import TYPE_CHECKING, Any
 
-import typer
+from .answer_writer import AnswerWriter
+from .error_lines import one_line
 
 
 if TYPE_CHECKING:
@@ -54,39 +54,53 @@ def check_exported_options(model: str, options: dict[str, Any], is_exported: boo
 
 def ask_exported(
     model: str,
-    video: str,
+    videos: list[str],
     question: str,
     images: list[str],
     precision: str | None,
     provider: str | None,
     limits: "UntrustedInput",
-    *,
-    with_frames: bool,
-    max_new_tokens: int | None,
-    start_seconds: float | None,
-    end_seconds: float | None,
-) -> list[dict[str, Any]]:
+    show_frames: bool,
+    looks: dict[str, bool],
+    options: dict[str, Any],
+) -> None:
     """
-    Writes the answer to stdout, to a terminal as it is made.
+    Writes the answers to stdout, to a terminal as they are made.
 
-    Returns:
-        `list[dict]`: with `with_frames` the frames that the video encoder saw, as the pipeline describes them.
+    Args:
+        looks (`dict[str, bool]`): `as_json` and `is_quiet`.
+        options (`dict`): `max_new_tokens`, `start_seconds`, `end_seconds` and variables of the chat template.
     """
     from ..runtime import OnnxVideoChat
+    from ..runtime.onnx_folder import ExportedFolder
+    from ..video.visual_files import find_visuals
+    from .ask import ask, describe_found
 
+    family = ExportedFolder(model).family
+    found = find_visuals(videos, lambda: "video" if "video" in family.placeholders else "image")
     chat = OnnxVideoChat(model, precision=precision, providers=provider, untrusted_input=limits)
-    if with_frames:
+    if show_frames:
         chat.check_selects_frames("`--show-frames`")
-    segment: dict[str, Any] = {"start_seconds": start_seconds, "end_seconds": end_seconds}
-    shown = None
-    if with_frames:
-        # those of the video that is answered: an address is not fetched twice
-        shown, segment = chat.encode(video, **segment), {}
-    pieces = chat.stream(shown or video, question, images=images, max_new_tokens=max_new_tokens, **segment)
-    if sys.stdout.isatty():
-        for piece in pieces:
-            typer.echo(piece, nl=False)
-        typer.echo()
-    else:
-        typer.echo("".join(pieces))
-    return [] if shown is None else shown.describe_frames()
+    options = {name: value for name, value in options.items() if value is not None}
+    segment = {name: options.pop(name) for name in ("start_seconds", "end_seconds") if name in options}
+    writer = AnswerWriter(question, are_several=found.are_several, as_json=looks["as_json"])
+    if not looks["is_quiet"]:
+        describe_found(found)
+    for path in found.paths:
+        writer.begin(path)
+        try:
+            # the frames of the video that is answered: an address is not fetched twice
+            shown = chat.encode(path, **segment) if show_frames else None
+            of_video = segment if shown is None else {}
+            pieces = chat.stream(shown or path, question, images=images, **of_video, **options)
+            if writer.is_streaming:
+                for piece in pieces:
+                    writer.write(piece)
+            answer = None if writer.is_streaming else "".join(pieces)
+        except (OSError, ValueError) as error:
+            if not (found.are_several or looks["as_json"]):
+                raise
+            writer.fail(one_line(error, ask))
+        else:
+            writer.finish(answer, None if shown is None else shown.describe_frames())
+    writer.end()

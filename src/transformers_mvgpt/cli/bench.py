@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .model_checks import check_device, check_model
 from .model_options import DeviceOption, QuantizationOption
 
 
@@ -108,6 +109,9 @@ def _run(
     from ..evaluation.speed_report import draw_speed, read_result, speed_table
     from ..evaluation.visual_file import check_measurable, default_visual
 
+    check_device(device)
+    if model not in PUBLISHED_SIZES:
+        check_model(model)
     if quantization is not None:
         check_quantization(quantization, device)
     if out is not None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .ask import check_device, check_model
 from .error_lines import EXIT_UNREAD
 from .limits import LimitOption, parse_limits
+from .model_checks import check_device, check_model
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
 from .times import EndSecondsOption, StartSecondsOption
 

@@ -114,8 +114,9 @@ def _chat(
     """With PyTorch."""
     from ..evaluation.pipeline_loading import load_pipeline
     from ..evaluation.quantization import check_quantization
-    from .ask import check_device, check_model, check_video, visuals_for
+    from ..scale.visual_checks import check_video, visuals_for
     from .chat_visuals import OpensVisuals
+    from .model_checks import check_device, check_model
     from .progress import step
 
     # all that can be wrong before a large model is loaded in vain

@@ -33,13 +33,13 @@ def prepare_environment() -> None:
         os.environ["NUMBA_CPU_FEATURES"] = f"{features},-prefer-256-bit"
 
 
-def show_messages() -> None:
-    """Shows on stderr what the package has to say while it works, such as that it compiles something."""
+def show_messages(*, is_quiet: bool = False) -> None:
+    """Shows on stderr what the package has to say while it works, such as that it compiles something; if it is quiet, errors alone."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("transformers_mvgpt")
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.ERROR if is_quiet else logging.INFO)
 
 
 def silence_others() -> None:

@@ -17,8 +17,12 @@ def one_line(error: BaseException, command: Callable[..., None] | None = None) -
     What went wrong, in one line of at most 400 characters. Where it advises an argument of Python, such as `video_backend="pyav"`, and
     the command has it as an option, the line says `--video-backend pyav`.
     """
-    options = {} if command is None else inspect.signature(command).parameters
-    return describe_error(error, lambda text: _with_flags(text, options))
+    return describe_error(error, None if command is None else lambda text: as_options(text, command))
+
+
+def as_options(text: str, command: Callable[..., None]) -> str:
+    """A line in which arguments of Python that the command has as options are these options."""
+    return _with_flags(text, inspect.signature(command).parameters)
 
 
 def _with_flags(text: str, options: Mapping[str, inspect.Parameter]) -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .ask import check_device, check_model
 from .error_lines import EXIT_UNREAD
 from .limits import LimitOption, parse_limits
+from .model_checks import check_device, check_model
 from .model_options import DeviceOption, QuantizationOption
 
 
@@ -108,9 +108,9 @@ def evaluate(
             f"{questions} is the folder of a model, and not of questions: `mvgpt evaluate MODEL QUESTIONS`."
         )
     limits = parse_limits(limit)
+    check_device(device)
     if quantization is not None:
         quantizing.check_quantization(quantization, device)
-    check_device(device)
     run = describe_run(
         model,
         letters=letters,

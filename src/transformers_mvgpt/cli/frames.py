@@ -99,8 +99,9 @@ def _frames(
 ) -> None:
     from ..conversion.written_files import check_new_file
     from ..evaluation.pipeline_loading import load_pipeline
+    from ..scale.visual_checks import check_video, visuals_for
     from ..viewing import encode_with_frames
-    from .ask import check_device, check_model, check_video, visuals_for
+    from .model_checks import check_device, check_model
     from .progress import step
 
     if out is not None:

@@ -90,19 +90,19 @@ def with_one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def with_models(command: Callable[..., None]) -> Callable[..., None]:
+def with_models(command: Callable[..., None], *, is_quiet: bool = False) -> Callable[..., None]:
     """
     The command, after the package has been registered with transformers. Both are loaded here and not before: help and
-    usage errors need neither.
+    usage errors need neither. If it is quiet, stderr has nothing but errors.
     """
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         if mvgpt_command.is_running:
             prepare_environment()
-            show_messages()
+            show_messages(is_quiet=is_quiet)
             silence_others()
-        with step("Loading PyTorch and transformers"):
+        with step("Loading PyTorch and transformers", is_quiet=is_quiet):
             from ..registration import register_all
 
             register_all()

@@ -17,3 +17,13 @@ QuantizationOption = Annotated[
     str | None,
     typer.Option(help="int8 or int4: of the language model's weights. On a CPU with numba, elsewhere with torchao."),
 ]
+PrecisionOption = Annotated[
+    Literal["fp32", "fp16", "int8", "q4"] | None,
+    typer.Option(help="Of an exported model, the language model's; by default the first there is."),
+]
+ProviderOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Of an exported model, what computes: cpu, cuda, coreml, directml, openvino, ...; by default cpu."
+    ),
+]

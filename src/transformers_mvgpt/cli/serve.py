@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .limits import LimitOption, parse_limits
+from .model_checks import check_device, check_model
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
 
 
@@ -64,7 +65,6 @@ def serve(
             f"`mvgpt serve` needs {error.name}: install it with `pip install 'transformers-mvgpt[serve]'`."
         ) from error
     from ..evaluation.pipeline_loading import load_pipeline
-    from .ask import check_device, check_model
 
     # all that can be wrong before a large model is loaded in vain
     settings = ServerSettings(

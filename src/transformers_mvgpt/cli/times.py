@@ -48,3 +48,15 @@ StartSecondsOption = Annotated[
 EndSecondsOption = Annotated[
     float | None, typer.Option(parser=_parse_option, metavar="TIME", help="End of the segment to look at, likewise.")
 ]
+
+
+def check_segment(start_seconds: float | None, end_seconds: float | None) -> None:
+    """
+    Raises:
+        typer.BadParameter: if it ends before it starts.
+    """
+    if start_seconds is not None and end_seconds is not None and start_seconds >= end_seconds:
+        raise typer.BadParameter(
+            f"it ends at {end_seconds:g} s, and does not begin before: --start-seconds is {start_seconds:g} s.",
+            param_hint="'--end-seconds'",
+        )

@@ -20,10 +20,10 @@ from .joined_checkpoint import as_part_of_a_model
 from .loading import (
     LoadedModel,
     build_and_check,
-    check_exists,
     find_checkpoint,
     read_config,
 )
+from .model_location import check_location
 from .model_parts import around_language_model, read_parts
 from .native_folder import OnProgress, check_written, is_native_file, write_native_folder
 from .target_folder import check_target, replacing
@@ -169,7 +169,7 @@ def _read_encoder_config(source: str, config_class: type[PreTrainedConfig]) -> d
     """The fields of an encoder's own config; a file of weights has none."""
     if os.path.isfile(source):
         return {}
-    check_exists(source)
+    check_location(source)
     try:
         file = cached_file(source, CONFIG_NAME, _raise_exceptions_for_missing_entries=False)
     except OSError:

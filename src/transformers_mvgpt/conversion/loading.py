@@ -5,7 +5,6 @@ complete the weights with those of missing encoders, build the model, and check 
 """
 
 import logging
-import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import torch
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel, ProcessorMixin
 from transformers.utils import CONFIG_NAME, cached_file
 
-from ..families import FAMILIES, family_of
+from ..families import FAMILIES, Family, family_of
 from ..modeling.checked_config import ERRORS_OF_VALUES, check_fields, config_errors
 from ..modeling.config_limits import TEXT_LIMITS
 from ..modeling.config_rules import ConfigError
@@ -24,6 +23,7 @@ from ..video.limits import shorten
 from .adapter_config import check_base
 from .encoder_sources import read_encoder, required_weights, source_of
 from .joined_checkpoint import as_part_of_a_model, open_checkpoint
+from .model_location import check_location
 from .model_parts import Parts, around_language_model, read_fields_around, read_parts
 from .training_outputs import TrainingOutput, find_training_output, merge_lora
 from .weight_files import Checkpoint, read_json
@@ -99,7 +99,7 @@ def find(source: str, base_model: str | None = None) -> Found:
         OSError: if there is no such folder, or no weights.
         ValueError: if a base model is needed and unknown, or known and not needed.
     """
-    check_exists(source)
+    check_location(source)
     output = find_training_output(source)
     if output.is_empty and base_model is not None:
         raise ValueError(
@@ -120,7 +120,7 @@ def find(source: str, base_model: str | None = None) -> Found:
         check_base(source, base)
     if base != source:
         checkpoint = None
-        check_exists(base, f"{source} was trained on it: say where it is now (`base_model=`, `--base-model`).")
+        check_location(base, f"{source} was trained on it: say where it is now (`base_model=`, `--base-model`).")
     return Found(source, base, _with_weights(checkpoint or open_checkpoint(base)), output)
 
 
@@ -131,7 +131,7 @@ def find_checkpoint(path: str) -> Found:
     Raises:
         OSError: as [`find`].
     """
-    check_exists(path)
+    check_location(path)
     return Found(path, path, _with_weights(Checkpoint(path)), TrainingOutput(path))
 
 
@@ -141,15 +141,6 @@ def _with_weights(checkpoint: Checkpoint) -> Checkpoint:
             f"{checkpoint.path} has neither model.safetensors nor pytorch_model.bin, whole or in shards, or cannot be reached."
         )
     return checkpoint
-
-
-def check_exists(path: str, hint: str = "") -> None:
-    """
-    Raises:
-        FileNotFoundError: if the path can only be that of a folder, and there is none.
-    """
-    if (os.path.isabs(path) or path.startswith(".")) and not os.path.isdir(path):
-        raise FileNotFoundError(f"There is no folder {path}. {hint}".rstrip())
 
 
 def read(found: Found) -> Parts:
@@ -202,6 +193,15 @@ def read_config(path: str) -> PreTrainedConfig:
         if any(model_type in family.language_model_types for family in FAMILIES):
             check_fields(fields, TEXT_LIMITS)
         return AutoConfig.from_pretrained(path)
+
+
+def find_family(path: str) -> Family | None:
+    """The family of a model in a folder or repository, by its config alone; None if it is of none, or has none, as an adapter."""
+    try:
+        model_type = read_config(path).model_type
+    except OSError:
+        return None
+    return next((family for family in FAMILIES if model_type in family.model_types), None)
 
 
 def missing_encoders(names: Iterable[str], model_type: str, given: Collection[str]) -> list[str]:

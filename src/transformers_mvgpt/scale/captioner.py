@@ -85,14 +85,9 @@ class Captioner:
     @cached_property
     def kinds(self) -> tuple[str, ...]:
         """What the model looks at: `("video", "image")` or `("image",)`. Weights are not loaded for that."""
-        from ..conversion.loading import read_config
-        from ..families import FAMILIES
+        from ..conversion.loading import find_family
 
-        try:
-            config = read_config(self.model)
-        except OSError:  # of an adapter, or of nothing, which the pipeline says
-            return _KINDS
-        family = next((family for family in FAMILIES if config.model_type in family.model_types), None)
+        family = find_family(self.model)
         return ("image",) if family is not None and family.video_processor_class is None else _KINDS
 
     @cached_property

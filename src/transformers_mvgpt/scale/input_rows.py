@@ -3,7 +3,6 @@
 
 import glob
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,11 +11,10 @@ from typing import Any, NamedTuple
 from ..training.media_folder import MediaFolder
 from ..training.sources import SUFFIXES, ArrowSource, ParquetSource, Source, open_sources
 from ..video.limits import shorten
-from .input_files import find_files, find_matches, kind_of_name
+from ..video.visual_files import ADDRESS, describe_left_out, find_files, find_matches, kind_of_name
 from .row_records import column_names, is_missing, plain
 
 
-ADDRESS = re.compile(r"(https?|data|file):", re.IGNORECASE)
 _LONGEST_NAME = 2000
 
 
@@ -106,13 +104,7 @@ class InputRows:
 
     def describe_left_out(self) -> str:
         """How many files of folders are not taken, as a sentence with a blank in front; empty if there are none."""
-        if not self.left_out:
-            return ""
-        most = ", ".join(f"{suffix} {count}" for suffix, count in self.left_out.most_common(5))
-        more = ", ..." if len(self.left_out) > 5 else ""
-        total, kind = self.left_out.total(), self.kinds[0]
-        what = f"1 file that is no {kind}" if total == 1 else f"{total} files that are no {kind}s"
-        return f" Left out: {what} ({most}{more})."
+        return describe_left_out(self.left_out, self.kinds[0])
 
     def _add(self, one: Any, media_folder: str | os.PathLike | None, media_anywhere: bool) -> None:
         if isinstance(one, Mapping):

@@ -2,12 +2,12 @@
 """Reads pictures, animated ones (GIF, WebP, APNG) and folders of frames with Pillow: for them no video decoder is needed."""
 
 import os
-import re
 from itertools import accumulate
 
 import numpy as np
 from PIL import Image
 
+from .frame_folders import IMAGE_SUFFIXES, frame_names
 from .frame_request import FrameRequest
 from .limits import UntrustedInput, shorten
 from .picture_times import ANIMATED_FORMATS, MAX_FRAMES, TooManyFrames, shown_seconds
@@ -16,7 +16,6 @@ from .regular_files import confine, open_regular
 from .sources import VideoSource
 
 
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 # Of all frames that have to be drawn, one on top of the other: about ten seconds.
 MAX_DRAWN_PIXELS = 2**31
 
@@ -82,10 +81,7 @@ def read_folder(source: VideoSource, request: FrameRequest, untrusted_input: Unt
         raise type(error)(
             f"The folder {source.name} cannot be opened: {error.strerror}. Check its path and who may read it."
         ) from error
-    names = sorted(
-        (name for name in found if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")),
-        key=_natural_order,
-    )
+    names = frame_names(found)
     if not names:
         raise ValueError(
             f"The folder {request.name} holds no images. Its frames must be files that end in one of: "
@@ -95,13 +91,6 @@ def read_folder(source: VideoSource, request: FrameRequest, untrusted_input: Unt
     for number in request.choose(len(names), None, *first.shape[1:]):
         picture = first if number == 0 else _read_image(os.path.join(folder, names[number]), untrusted_input)
         request.put(number, picture, None)
-
-
-def _natural_order(name: str) -> tuple[list[str | int], str]:
-    """Sorts the runs of digits in a name as numbers; the odd parts of the split are those runs."""
-    parts: list[str | int] = list(re.split(r"([0-9]+)", name.lower()))
-    parts[1::2] = [int(digits) for digits in parts[1::2]]
-    return parts, name
 
 
 def _read_image(path: str, untrusted_input: UntrustedInput) -> np.ndarray:
