@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from transformers_mvgpt.cli.answer_writer import AnswerWriter
+from transformers_mvgpt.cli.answer_output import AnswerOutput
 from transformers_mvgpt.cli.main import app
 from transformers_mvgpt.demo import CLIP
 
@@ -94,7 +94,7 @@ class TestSeveral:
 
     def test_streamed_to_a_terminal(self, monkeypatch):
         monkeypatch.setattr(
-            AnswerWriter, "is_streaming", property(lambda writer: True, lambda writer, value: None), raising=False
+            AnswerOutput, "is_streaming", property(lambda writer: True, lambda writer, value: None), raising=False
         )
         result = ask("clips/take 2.mp4", "clips/bad.mp4", "clips/take 10.mp4", SHAPE, "-q")
         assert result.stdout == f"clips/take 2.mp4: {SOME}\nclips/take 10.mp4: {SOME}\n"
@@ -131,13 +131,13 @@ class Stdout(io.StringIO):
         (["one"], "a.mp4: one\n"),
         (["one\ntw", "o\n\nthree\n"], "a.mp4: one\na.mp4: two\na.mp4: \na.mp4: three\n"),
         ([], "a.mp4:\n"),
-        (["\x1b[2Jred\x07\tend"], "a.mp4: [2Jred\tend\n"),
+        (["\x1b[2Jred\x07\tend"], "a.mp4: ?[2Jred?\tend\n"),
     ],
     ids=["line", "lines", "nothing", "controls"],
 )
 def test_each_line_is_headed(monkeypatch, pieces, written):
     monkeypatch.setattr(sys, "stdout", stdout := Stdout())
-    writer = AnswerWriter("Why?", are_several=True, as_json=False)
+    writer = AnswerOutput("Why?", are_several=True, as_json=False)
     writer.begin("a.mp4")
     for piece in pieces:
         writer.write(piece)
@@ -146,7 +146,7 @@ def test_each_line_is_headed(monkeypatch, pieces, written):
 
 
 def test_names_are_shown_in_one_line(capsys):
-    writer = AnswerWriter("Why?", are_several=True, as_json=False)
+    writer = AnswerOutput("Why?", are_several=True, as_json=False)
     writer.begin("a\nb\x1b.mp4")
     writer.finish("so")
     assert capsys.readouterr().out == "a\\nb\\x1b.mp4: so\n"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .answer_writer import AnswerWriter
+from .answer_output import AnswerOutput
 from .ask_exported import ask_exported, check_exported_options
 from .default_model import model_or_default
 from .error_lines import as_options
@@ -166,7 +166,7 @@ def _ask(
         check_quantization(quantization, device)
     if kind() == "image":
         problems |= check_images(found.paths, limits, family=family(), raises=is_alone)
-    writer = AnswerWriter(question, are_several=found.are_several, as_json=as_json)
+    writer = AnswerOutput(question, are_several=found.are_several, as_json=as_json)
     if not is_quiet:
         describe_found(found)
     records: Iterator[dict[str, Any]] = iter(())
@@ -198,7 +198,7 @@ def _answer(
     images: list[str],
     kind: str,
     options: dict[str, Any],
-    writer: AnswerWriter,
+    writer: AnswerOutput,
     is_alone: bool,
 ) -> Iterator[dict[str, Any]]:
     """The pipeline's record of each path, in turn. Of one that is alone, errors are raised."""

@@ -3,7 +3,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .answer_writer import AnswerWriter
+from .answer_output import AnswerOutput
 from .error_lines import one_line
 
 
@@ -83,7 +83,7 @@ def ask_exported(
         chat.check_selects_frames("`--show-frames`")
     options = {name: value for name, value in options.items() if value is not None}
     segment = {name: options.pop(name) for name in ("start_seconds", "end_seconds") if name in options}
-    writer = AnswerWriter(question, are_several=found.are_several, as_json=looks["as_json"])
+    writer = AnswerOutput(question, are_several=found.are_several, as_json=looks["as_json"])
     if not looks["is_quiet"]:
         describe_found(found)
     for path in found.paths:

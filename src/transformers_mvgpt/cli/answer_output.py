@@ -4,16 +4,16 @@
 import json
 import sys
 import time
-import unicodedata
 from typing import Any
 
 import typer
 
 from .error_lines import EXIT_UNREAD
 from .shown_frames import write_frames
+from .terminal_text import without_controls
 
 
-class AnswerWriter:
+class AnswerOutput:
     """
     Writes the answers to one question about videos, one after the other: [`begin`], maybe [`write`] of its pieces, and [`finish`] or [`fail`].
 
@@ -96,8 +96,3 @@ def printable(name: str) -> str:
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in name
     )
-
-
-def without_controls(text: str) -> str:
-    """What a terminal can be shown: characters that talk to it are left out."""
-    return "".join(character for character in text if character in "\n\t" or unicodedata.category(character) != "Cc")
