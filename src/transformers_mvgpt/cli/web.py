@@ -140,8 +140,8 @@ def _serve(
             f"`mvgpt web` needs {error.name}: install it with `pip install 'transformers-mvgpt[web]'`."
         ) from error
     from ..evaluation.pipeline_loading import load_pipeline
-    from .ask import check_device, check_model
     from .default_model import model_or_default
+    from .model_checks import check_device, check_model
 
     is_small, model = model is None, model_or_default(model)
     name = "the package's small model" if is_small else Path(model).name or model
