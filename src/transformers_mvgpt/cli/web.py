@@ -142,6 +142,7 @@ def _serve(
     from ..evaluation.pipeline_loading import load_pipeline
     from .default_model import model_or_default
     from .model_checks import check_device, check_model
+    from .progress import step
 
     is_small, model = model is None, model_or_default(model)
     name = "the package's small model" if is_small else Path(model).name or model
@@ -155,7 +156,8 @@ def _serve(
             f"Warning: --host {host} lets others reach this page, and there is no API key: anyone there can use it. Set MVGPT_API_KEY.",
             err=True,
         )
-    pipe = load_pipeline(model, **loading)
+    with step("Loading the model"):
+        pipe = load_pipeline(model, **loading)
     with UploadFolder(max_upload_mb * MIB) as uploads:
         os.environ["GRADIO_TEMP_DIR"] = str(uploads.path)
         app = create_web_app(

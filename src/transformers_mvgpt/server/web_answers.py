@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..processing.chat_messages import check_question
-from ..video.error_text import describe_error
+from ..video.error_text import describe_error, limits_as_option
 from ..video.memory_errors import is_memory_error
 from ..viewing.frame_selection import FrameSelection, ReadVisual
 from .answer_queue import Place, Turn
@@ -30,10 +30,12 @@ from .web_uploads import UploadFolder, file_title
 logger = logging.getLogger(__name__)
 
 # Visitors of whom something is kept; beyond them, whoever came first starts anew.
-_MAX_VISITORS = 500
+MAX_VISITORS = 500
 # How often a visitor who waits is told how many come before.
 _POLL_SECONDS = 0.5
 _CANCELLED = "cancelled"
+BUSY = "busy"
+_MAX_MESSAGES = 200
 
 
 @dataclass
@@ -122,7 +124,7 @@ class PageAnswers:
         if file is None:
             raise RequestError(f"There is nothing to ask about yet: choose {self.kind} first.")
         if visitor.turn is not None:
-            raise RequestError("Your last question is still being answered: wait for it, or stop it.")
+            raise RequestError("Your last question is still being answered: wait for it, or stop it.", code=BUSY)
         try:
             check_question(question)
         except ValueError as error:
@@ -168,12 +170,11 @@ class PageAnswers:
             is_stopped = True
         finally:
             place.give_back()
-        # the answer belongs to this video and this conversation, if they are still there
-        if self._visitors.get(name) is visitor:
-            visitor.messages += [
-                {"role": "user", "content": question},
-                {"role": "assistant", "content": text},
-            ]
+        # it belongs to this video and this conversation, which may be gone
+        if self._visitors.get(name) is not visitor:
+            return
+        visitor.messages += [{"role": "user", "content": question}, {"role": "assistant", "content": text}]
+        del visitor.messages[:-_MAX_MESSAGES]
         yield Progress(text, is_stopped=is_stopped)
 
     def messages(self, name: str) -> list[dict[str, Any]]:
@@ -208,7 +209,7 @@ class PageAnswers:
 
     def _visitor(self, name: str) -> _Visitor:
         if name not in self._visitors:
-            while len(self._visitors) >= _MAX_VISITORS:
+            while len(self._visitors) >= MAX_VISITORS:
                 self.forget(next(iter(self._visitors)))
             self._visitors[name] = _Visitor()
         self._visitors.move_to_end(name)
@@ -269,6 +270,9 @@ class PageAnswers:
 
     def _encode(self, file: Path, read: ReadVisual | None) -> tuple[EncodedVisual, FrameSelection]:
         """In the model's thread."""
+        known, selection = self.service.cache.get(_key(file)), self._selections.get(_key(file))
+        if known is not None and selection is not None:  # of another visitor, meanwhile
+            return known, selection
         if read is None:  # it made room for others between two looks at the cache
             read = read_file(self.service.reader.processor, file, self.max_video_seconds)
         encoded, selection = encode_file(self.service.answerer, read)
@@ -291,7 +295,7 @@ class PageAnswers:
             return out_of_memory(str(error))
         if isinstance(error, (ValueError, OSError)):
             # visitors know the name of their file, and not where it lies here
-            message = describe_error(error).replace(str(file), file_title(file))
+            message = describe_error(error, limits_as_option).replace(str(file), file_title(file))
             return RequestError(message, code="unusable_media")
         if is_reading:
             # a decoder's, which is about this file all the same

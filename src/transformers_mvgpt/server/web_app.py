@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 from ..processing.vision_language_processor import VisionLanguageProcessor
 from .app import create_app
 from .settings import ServerSettings
-from .web_answers import PageAnswers
+from .web_answers import MAX_VISITORS, PageAnswers
 from .web_examples import write_examples
 from .web_gate import PageGate
 from .web_layout import FILES, Page, page_theme
@@ -71,7 +71,9 @@ def create_web_app(
         css_paths=[FILES / "page.css"],
         favicon_path=str(FILES / "favicon.svg"),
     )
+    gradio_app = app.routes[-1].app  # type: ignore[attr-defined]
+    gradio_app.state_holder.capacity = MAX_VISITORS
     # the connections by which it sees that a visitor leaves would outlast the server
-    app.state.end_page = app.routes[-1].app.stop_event.set  # type: ignore[attr-defined]
+    app.state.end_page = gradio_app.stop_event.set
     app.add_middleware(PageGate, uploads=uploads, api_key=settings.api_key, is_local=is_local)
     return app

@@ -29,14 +29,16 @@ _MAX_EVENT_BYTES = 256 * 1024
 # What a form has around its file.
 _FORM_BYTES = 8 * 1024
 _DRAIN_SECONDS = 5
+_UPLOAD_SECONDS = 900
 _COOKIE = "mvgpt_web"
 _API = re.compile(r"/(health|metrics|v1/.*)")
+_UPLOAD = "/gradio_api/upload"
 _FILE = "/gradio_api/file="
 _READ = re.compile(
     r"/|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/(assets|static|svelte)/.*"
     r"|/gradio_api/(theme\.css|startup-events|queue/data|upload_progress|app_id/?|user/?|info/?|heartbeat/\w+|file=.*)"
 )
-_WRITTEN = re.compile(r"/gradio_api/(queue/join|upload|cancel|reset/?)")
+_WRITTEN = re.compile(r"/gradio_api/(queue/join|cancel|reset/?)")
 _HEADERS = {
     # nothing is asked of other hosts, whatever an answer or a file name holds
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
@@ -75,46 +77,69 @@ class PageGate:
         if _API.fullmatch(scope["path"]):
             await self.app(scope, receive, send)
             return
-        answer = await self._refusal(scope, receive)
-        if isinstance(answer, Response):
-            answer.headers.update(_HEADERS)
-            await answer(scope, receive, send)
-            if answer.status_code == 413:
+        try:
+            self._check_visitor(scope)
+            if scope["path"] == "/login" and self.api_key is not None:
+                raise _Refused(await self._log_in(scope, receive))
+            if scope["path"] == _UPLOAD and scope["method"] == "POST":
+                await self._upload(scope, receive, send)
+                return
+            receive = await self._checked(scope, receive)
+        except _Refused as refused:
+            refused.response.headers.update(_HEADERS)
+            await refused.response(scope, receive, send)
+            if refused.response.status_code == 413:
                 await _drain(receive)
             return
-        await self.app(scope, answer, _with_headers(send))
+        await self.app(scope, receive, _with_headers(send))
 
-    async def _refusal(self, scope: Scope, receive: Receive) -> Response | Receive:
-        """An answer instead of the page's, or what the page reads the body from."""
-        path, method, headers = scope["path"], scope["method"], Headers(scope=scope)
+    def _check_visitor(self, scope: Scope) -> None:
+        """Refuses who must not be here."""
+        headers = Headers(scope=scope)
         if self.is_local and _host_name(headers.get("host", "")) not in LOOPBACK:
-            return _refuse(
+            raise _refuse(
                 403, "This page is for this machine alone: open it as http://127.0.0.1, or start it with `--host`."
             )
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != headers.get("host"):
-            return _refuse(403, "Requests of other pages are refused.")
-        if self.api_key is not None and path == "/login":
-            return await self._log_in(scope, receive)
-        if self.api_key is not None and not self._has_pass(headers):
-            return _login_page() if path == "/" else _refuse(401, "Enter the key first, on the page itself.")
+            raise _refuse(403, "Requests of other pages are refused.")
+        if self.api_key is not None and scope["path"] != "/login" and not self._has_pass(headers):
+            if scope["path"] == "/":
+                raise _Refused(_login_page())
+            raise _refuse(401, "Enter the key first, on the page itself.")
+
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuses it before anything is read; of the bytes that are expected, uvicorn passes on no more."""
+        length = Headers(scope=scope).get("content-length", "")
+        if not length.isdecimal():
+            raise _refuse(411, "Uploads say how large they are.")
+        num_bytes = max(int(length) - _FORM_BYTES, 0)
+        if (reason := self.uploads.refusal(num_bytes)) is not None:
+            raise _refuse(413, reason)
+        try:
+            async with asyncio.timeout(_UPLOAD_SECONDS):
+                await self.app(scope, receive, _with_headers(send))
+        finally:
+            self.uploads.arrived(num_bytes)
+
+    async def _checked(self, scope: Scope, receive: Receive) -> Receive:
+        """Refuses what the page does not ask. Returns what reads the body."""
+        path, method = scope["path"], scope["method"]
         if method in ("GET", "HEAD"):
             if not _READ.fullmatch(path) or (path.startswith(_FILE) and self.uploads.find(path[len(_FILE) :]) is None):
-                return _refuse(404, "There is nothing here.")
+                raise _refuse(404, "There is nothing here.")
             return receive
         if method != "POST" or not _WRITTEN.fullmatch(path):
-            return _refuse(404, "There is nothing here.")
-        if path == "/gradio_api/upload":
-            return self._upload(headers, receive)
+            raise _refuse(404, "There is nothing here.")
         body = await _read(receive, _MAX_EVENT_BYTES)
         if body is None:
-            return _refuse(413, f"More than {_MAX_EVENT_BYTES:,} characters are not taken: ask a shorter question.")
+            raise _refuse(413, f"More than {_MAX_EVENT_BYTES:,} characters are not taken: ask a shorter question.")
         try:
-            names_files = self._names_uploads(json.loads(body))
+            names_uploads = self._names_uploads(json.loads(body))
         except (ValueError, RecursionError):
-            return _refuse(400, "This is no JSON that the page sends.")
-        if not names_files:
-            return _refuse(403, "This file is not here (any more): choose it again.")
+            raise _refuse(400, "This is no JSON that the page sends.") from None
+        if not names_uploads:
+            raise _refuse(403, "This file is not here (any more): choose it again.")
         return _replay(body, receive)
 
     def _names_uploads(self, value: Any) -> bool:
@@ -126,16 +151,6 @@ class PageGate:
         if "path" in value and self.uploads.find(value["path"]) is None:
             return False
         return all(map(self._names_uploads, value.values()))
-
-    def _upload(self, headers: Headers, receive: Receive) -> Response | Receive:
-        length = headers.get("content-length", "")
-        if not length.isdecimal():
-            return _refuse(411, "Uploads say how large they are.")
-        reason = self.uploads.refusal(max(int(length) - _FORM_BYTES, 0))
-        if reason is None:
-            # uvicorn passes on no more than was said
-            return receive
-        return _refuse(413, reason)
 
     def _has_pass(self, headers: Headers) -> bool:
         try:
@@ -164,9 +179,17 @@ def _host_name(host: str) -> str | None:
         return None
 
 
-def _refuse(status: int, message: str) -> Response:
-    # Gradio's page shows `detail`
-    return JSONResponse({"detail": message}, status) if status != 413 else PlainTextResponse(message, status)
+class _Refused(Exception):
+    """With an answer instead of the page's."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+def _refuse(status: int, message: str) -> _Refused:
+    # Gradio's page shows `detail`, and of uploads the text
+    return _Refused(JSONResponse({"detail": message}, status) if status != 413 else PlainTextResponse(message, status))
 
 
 def _login_page(problem: str = "") -> Response:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from ..viewing.frame_selection import FrameSelection
 from .request_errors import RequestError
-from .web_answers import PageAnswers
+from .web_answers import BUSY, PageAnswers
 from .web_examples import PageExample
 from .web_frames import frame_strip
 
@@ -199,6 +199,9 @@ class Page:
                 busy = gr.skip()
             yield gr.skip(), gr.update(submit_btn="Ask", stop_btn=False), ""
         except RequestError as error:
+            if error.code == BUSY:
+                yield gr.skip(), gr.skip(), _alert(error.message)
+                return
             yield earlier, gr.update(value=question, submit_btn="Ask", stop_btn=False), _alert(error.message)
 
     def _stop(self, request: gr.Request) -> None:

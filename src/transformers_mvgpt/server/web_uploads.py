@@ -39,6 +39,7 @@ class UploadFolder:
         self.path = Path(tempfile.mkdtemp(prefix="mvgpt-web-")).resolve()
         (self.path / _OWN_FOLDER).mkdir()
         self._visitors: dict[Path, set[str]] = {}
+        self._num_incoming_bytes = 0
         self._lock = threading.Lock()
 
     def __enter__(self) -> "UploadFolder":
@@ -73,16 +74,23 @@ class UploadFolder:
                 self._visitors.setdefault(file, set()).add(visitor)
 
     def refusal(self, num_bytes: int) -> str | None:
-        """Why an upload of so many bytes is not taken."""
+        """Why an upload of so many bytes is not taken. Otherwise there is room for it, until [`arrived`]."""
         if num_bytes > self.max_upload_bytes:
             return (
                 f"The file has {_megabytes(num_bytes)} MB, and at most {_megabytes(self.max_upload_bytes)} MB are taken: cut it shorter, "
                 "or raise `--max-upload-mb` of `mvgpt web`."
             )
         self.sweep()
-        if self.num_bytes() + num_bytes > self.max_bytes:
-            return "Other visitors' uploads take all the room that there is for them: try again in a few minutes."
+        with self._lock:
+            if self.num_bytes() + self._num_incoming_bytes + num_bytes > self.max_bytes:
+                return "Other visitors' uploads take all the room that there is for them: try again in a few minutes."
+            self._num_incoming_bytes += num_bytes
         return None
+
+    def arrived(self, num_bytes: int) -> None:
+        """An upload of so many bytes is there, or will not be."""
+        with self._lock:
+            self._num_incoming_bytes -= num_bytes
 
     def num_bytes(self) -> int:
         """What the files of visitors take."""

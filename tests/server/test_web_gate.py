@@ -1,0 +1,205 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""What reaches Gradio, and what does not. Behind the gate stands an application that says what it was asked."""
+
+import json
+import os
+import time
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.testclient import TestClient
+
+from transformers_mvgpt.server.web_gate import PageGate
+from transformers_mvgpt.server.web_uploads import UploadFolder
+
+
+KEY = "a key of some length"
+HERE = "http://127.0.0.1:7860"
+
+
+async def behind(scope, receive, send):
+    body = await Request(scope, receive).body()
+    await JSONResponse({"path": scope["path"], "size": len(body)})(scope, receive, send)
+
+
+@pytest.fixture
+def uploads():
+    with UploadFolder(max_upload_bytes=100_000) as uploads:
+        yield uploads
+
+
+@pytest.fixture
+def upload(uploads):
+    path = uploads.path / "digest" / "clip.mp4"
+    path.parent.mkdir()
+    path.write_bytes(b"0" * 1000)
+    return path
+
+
+@pytest.fixture
+def client(uploads):
+    return TestClient(PageGate(behind, uploads=uploads, api_key=None, is_local=True), base_url=HERE)
+
+
+@pytest.fixture
+def client_with_key(uploads):
+    return TestClient(PageGate(behind, uploads=uploads, api_key=KEY, is_local=False), base_url="http://example.org")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/config",
+        "/assets/index.js",
+        "/static/img/logo.svg",
+        "/gradio_api/queue/data?session_hash=x",
+        "/gradio_api/heartbeat/x",
+    ],
+)
+def test_what_the_page_reads(client, path):
+    answer = client.get(path)
+    assert answer.json()["path"] == path.partition("?")[0]
+    assert "connect-src 'self'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/proxy=http://example.org/",
+        "/gradio_api/file=/etc/passwd",
+        "/gradio_api/file=http://example.org/x.mp4",
+        "/gradio_api/file/etc/passwd",
+        "/gradio_api/run/predict",
+        "/gradio_api/call/ask",
+        "/gradio_api/component_server",
+        "/gradio_api/vibe-edit",
+        "/gradio_api/openapi.json",
+        "/gradio_api/deep_link",
+        "/gradio_api/runs",
+        "/monitoring",
+        "/login",
+        "/svelte",
+        "/nothing",
+    ],
+)
+def test_what_is_not_there(client, path):
+    for answer in (client.get(path), client.post(path), client.put(path)):
+        assert answer.status_code == 404
+        assert answer.json() == {"detail": "There is nothing here."}
+
+
+def test_files(client, uploads, upload):
+    outside = uploads.path.parent / "outside.txt"
+    for path in (f"{uploads.path}/../{outside.name}", f"{upload.parent}", f"{uploads.path}/digest/other.mp4"):
+        assert client.get(f"/gradio_api/file={path}").status_code == 404
+    link = upload.parent / "link.mp4"
+    link.symlink_to("/etc/passwd")
+    assert client.get(f"/gradio_api/file={link}").status_code == 404
+    assert client.get(f"/gradio_api/file={upload}").status_code == 200
+
+
+def test_events_name_uploads_alone(client, upload):
+    def ask(path):
+        event = {"data": [{"video": [{"path": path, "meta": {"_type": "gradio.FileData"}}]}], "session_hash": "x"}
+        return client.post("/gradio_api/queue/join", json=event)
+
+    assert ask(str(upload)).json() == {"path": "/gradio_api/queue/join", "size": len(ask(str(upload)).request.content)}
+    for path in ("/etc/passwd", "https://example.org/clip.mp4", f"{upload}/../../../etc/passwd", None, 7, "\0"):
+        answer = ask(path)
+        assert answer.status_code == 403
+        assert answer.json() == {"detail": "This file is not here (any more): choose it again."}
+    for body in (b"{", b"[" * 100_000):
+        assert client.post("/gradio_api/queue/join", content=body).status_code == 400
+    long = client.post("/gradio_api/queue/join", content=json.dumps({"data": ["a" * 300_000]}))
+    assert (long.status_code, long.text) == (
+        413,
+        "More than 262,144 characters are not taken: ask a shorter question.",
+    )
+
+
+def test_uploads_are_refused_before_they_are_read(client, uploads):
+    read = []
+
+    async def count(scope, receive, send):
+        read.append(scope["path"])
+        await behind(scope, receive, send)
+
+    client = TestClient(PageGate(count, uploads=uploads, api_key=None, is_local=True), base_url=HERE)
+    answer = client.post("/gradio_api/upload", content=b"0" * 200_000)
+    assert answer.status_code == 413
+    assert answer.text == (
+        "The file has 0.2 MB, and at most 0.1 MB are taken: cut it shorter, or raise `--max-upload-mb` of `mvgpt web`."
+    )
+    assert client.post("/gradio_api/upload", content=iter([b"0"])).status_code == 411
+    assert read == []
+    assert client.post("/gradio_api/upload", content=b"0" * 90_000).json()["size"] == 90_000
+    assert uploads.refusal(0) is None
+
+
+def test_room_for_uploads(uploads, upload):
+    """What is on its way counts, so that many at once do not fill the disk."""
+    for _ in range(19):
+        assert uploads.refusal(100_000) is None
+    full = "Other visitors' uploads take all the room that there is for them: try again in a few minutes."
+    assert uploads.refusal(100_000) == full
+    uploads.arrived(100_000)
+    assert uploads.refusal(100_000) is None
+
+
+def test_what_no_page_names_is_deleted(uploads, upload):
+    stray = uploads.path / "tmp123"
+    stray.write_bytes(b"half of it")
+    example = uploads.examples / "clip.mp4"
+    example.write_bytes(b"0")
+    for file in (stray, example, upload):
+        os.utime(file, (time.time() - 200,) * 2)
+    uploads.claim(upload, "one")
+    uploads.claim(upload, "other")
+    uploads.sweep()
+    assert (stray.exists(), example.exists(), upload.exists()) == (False, True, True)
+    uploads.claim(None, "one")
+    assert upload.exists()
+    uploads.claim(example, "other")
+    assert not upload.parent.exists()
+    uploads.claim(None, "other")
+    assert example.exists()
+
+
+def test_other_hosts_and_other_pages(client):
+    """As if their names led here, or they sent what this page sends."""
+    answer = client.get("/", headers={"Host": "evil.example"})
+    assert answer.status_code == 403
+    assert answer.json()["detail"].startswith("This page is for this machine alone: open it as http://127.0.0.1")
+    for host in ("localhost:7860", "[::1]:7860"):
+        assert client.get("/", headers={"Host": host}).status_code == 200
+    for origin in ("http://evil.example", "null", "http://127.0.0.1:8000"):
+        answer = client.post("/gradio_api/cancel", json={}, headers={"Origin": origin})
+        assert (answer.status_code, answer.json()) == (403, {"detail": "Requests of other pages are refused."})
+    assert client.post("/gradio_api/cancel", json={}, headers={"Origin": HERE}).status_code == 200
+
+
+def test_the_key(client_with_key):
+    client = client_with_key
+    page = client.get("/")
+    assert page.status_code == 401 and 'type="password"' in page.text
+    for path in ("/config", "/gradio_api/queue/data", "/gradio_api/heartbeat/x", "/assets/index.js"):
+        assert client.get(path).status_code == 401
+    assert client.post("/gradio_api/upload", content=b"0").status_code == 401
+    wrong = client.post("/login", data={"key": "<b>"})
+    assert wrong.status_code == 401 and "That is not the key." in wrong.text
+    right = client.post("/login", data={"key": KEY}, follow_redirects=False)
+    assert (right.status_code, right.headers["location"]) == (303, "/")
+    cookie = right.headers["set-cookie"].lower()
+    assert "httponly" in cookie and "samesite=strict" in cookie and KEY not in cookie
+    assert client.get("/").json()["path"] == "/"
+    client.cookies.clear()
+    client.cookies.set("mvgpt_web", "another")
+    assert client.get("/config").status_code == 401
+
+
+def test_the_api_has_keys_of_its_own(client_with_key):
+    for path in ("/health", "/metrics", "/v1/models"):
+        assert client_with_key.get(path).json()["path"] == path
