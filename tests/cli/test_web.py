@@ -55,9 +55,7 @@ def test_without_gradio(monkeypatch):
     monkeypatch.delitem(sys.modules, "transformers_mvgpt.server.web_layout", raising=False)
     result = run()
     assert result.exit_code == 1
-    assert result.stderr.endswith(
-        "Error: `mvgpt web` needs gradio: install it with `pip install 'transformers-mvgpt[web]'`.\n"
-    )
+    assert result.stderr.endswith("Error: `mvgpt web` needs gradio: pip install 'transformers-mvgpt[web]'.\n")
 
 
 def test_a_page_is_written(tmp_path, monkeypatch):

@@ -272,10 +272,7 @@ def test_without_the_packages_of_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "fastapi", None)
     result = CliRunner().invoke(app, ["serve", str(CHECKPOINT)])
     assert result.exit_code == 1
-    assert (
-        "Error: `mvgpt serve` needs fastapi: install it with `pip install 'transformers-mvgpt[serve]'`."
-        in result.output
-    )
+    assert "Error: `mvgpt serve` needs fastapi: pip install 'transformers-mvgpt[serve]'." in result.output
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from .answer_output import AnswerOutput
 from .ask_exported import ask_exported, check_exported_options
 from .default_model import model_or_default
 from .error_lines import as_options
+from .extras import require_decoder
 from .interruption import interruptible
 from .limits import LimitOption, parse_limits
 from .model_checks import check_device, check_image, check_model
@@ -162,6 +163,7 @@ def _ask(
         check_image(path)
     check_model(model)
     check_device(device)
+    require_decoder(options.get("video_backend"))
     if quantization is not None:
         check_quantization(quantization, device)
     if kind() == "image":

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .extras import require
 from .model_checks import check_device, check_model
 from .model_options import DeviceOption, QuantizationOption
 
@@ -63,6 +64,8 @@ def bench(
         check_quantization_name(quantization)
     if resume and out is None:
         raise ValueError("`--resume` goes on with a file: name it with `--out`.")
+    if out is not None:
+        require("The picture of `--out`", "plots", "matplotlib")
     with_models(_run)(
         model,
         {"video": video, "image": image},

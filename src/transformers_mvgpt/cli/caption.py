@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from .error_lines import EXIT_UNREAD
+from .extras import require, require_decoder
 from .limits import LimitOption, parse_limits
 from .model_checks import check_device, check_model
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
@@ -77,12 +78,15 @@ def caption(
     interrupted. Exit code 3: some could not be answered, and have an error (with a launcher, the code is 0). For several devices, start it with
     `accelerate launch --no-python mvgpt caption ...`.
     """
+    if ray is not None:
+        require("`--ray`", "ray", "ray", "pyarrow")
     from ..scale.captioning import CaptioningStopped
     from ..scale.captioning import caption as caption_all
 
     limits = parse_limits(limit)
     check_model(model)
     check_device(device)
+    require_decoder(video_backend)
     options: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,
         "start_seconds": start_seconds,

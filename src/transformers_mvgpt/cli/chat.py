@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from .default_model import model_or_default
+from .extras import require_decoder
 from .limits import LimitOption, parse_limits
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
 from .shown_frames import FrameSelectionOption
@@ -123,6 +124,7 @@ def _chat(
     check_video(video, limits)
     check_model(model)
     check_device(loading["device"])
+    require_decoder(backend.get("video_backend"))
     if loading["quantization"] is not None:
         check_quantization(loading["quantization"], loading["device"])
     given = [*segment, *backend, *(name for name in ("frame_selection",) if options[name] is not None)]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from .extras import require
 from .progress import conversion_progress
 
 
@@ -34,6 +35,7 @@ def export_gguf(
     Write the language model as a GGUF file, with its tokenizer and chat template, for llama.cpp. Of a MobileVLM, also the image encoder
     and projector, as mmproj-FILE.
     """
+    require("Writing a GGUF file", "gguf", "gguf")
     from ..runtime.gguf_export import export_gguf as export
 
     with conversion_progress() as show:

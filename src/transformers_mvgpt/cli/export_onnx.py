@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from .extras import require
 from .progress import conversion_progress
 
 
@@ -33,6 +34,7 @@ def export_onnx(
     Write a model as ONNX files with a small program that runs them: it needs neither PyTorch nor this package. Each file is run and
     compared with the model. An exported folder is what `mvgpt ask --model FOLDER` and the page in the browser take.
     """
+    require("Exporting to ONNX", "onnx", "onnx", "onnxruntime", "onnxscript")
     from ..runtime import export_onnx as export
 
     precisions = [name.strip() for name in precision.split(",") if name.strip()]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from .default_model import model_or_default
+from .extras import require
 from .limits import LimitOption, parse_limits
 from .model_options import DeviceOption, DtypeOption
 from .shown_frames import FrameSelectionOption, ThemeOption, show_selection
@@ -76,14 +77,11 @@ def _check_picture(out: Path) -> None:
     Raises:
         ValueError, ImportError: if no such picture can be drawn.
     """
-    from importlib.util import find_spec
-
     from ..video.limits import shorten
 
     if out.suffix.lower() not in _SUFFIXES:
         raise ValueError(f"`--out` ({shorten(str(out))}) must end in {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}.")
-    if find_spec("matplotlib") is None:
-        raise ImportError("A picture of frames needs matplotlib: pip install 'transformers-mvgpt[plots]'.")
+    require("A picture of frames", "plots", "matplotlib")
 
 
 def _frames(

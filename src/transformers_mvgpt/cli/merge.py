@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from .extras import require
 from .progress import conversion_progress
 
 
@@ -26,6 +27,7 @@ def merge(
     ] = False,
 ) -> None:
     """Merge a LoRA adapter into its model, write the model to one folder, and check what was written."""
+    require("Merging an adapter", "train", "peft")
     from ..training import merge as merge_adapter
 
     with conversion_progress() as show:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from .extras import require
 from .limits import LimitOption, parse_limits
 from .model_checks import check_device, check_model
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
@@ -56,15 +57,11 @@ def serve(
 ) -> None:
     """Serve a model over HTTP, as OpenAI's clients ask. It ends with Ctrl+C or SIGTERM."""
     limits = parse_limits(limit)
-    try:
-        from ..server.app import create_app
-        from ..server.running import run_app
-        from ..server.settings import ServerSettings
-    except ImportError as error:
-        raise ImportError(
-            f"`mvgpt serve` needs {error.name}: install it with `pip install 'transformers-mvgpt[serve]'`."
-        ) from error
+    require("`mvgpt serve`", "serve", "fastapi", "uvicorn", "prometheus_client")
     from ..evaluation.pipeline_loading import load_pipeline
+    from ..server.app import create_app
+    from ..server.running import run_app
+    from ..server.settings import ServerSettings
 
     # all that can be wrong before a large model is loaded in vain
     settings = ServerSettings(

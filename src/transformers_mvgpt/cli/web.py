@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .extras import require
 from .limits import LimitOption, parse_limits
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
 
@@ -129,17 +130,13 @@ def _serve(
 ) -> None:
     # before Gradio is imported, which would ask a server of its makers for its newest version
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    try:
-        from ..server.running import run_app
-        from ..server.settings import ServerSettings
-        from ..server.web_app import create_web_app
-        from ..server.web_gate import LOOPBACK
-        from ..server.web_uploads import MIB, UploadFolder
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"`mvgpt web` needs {error.name}: install it with `pip install 'transformers-mvgpt[web]'`."
-        ) from error
+    require("`mvgpt web`", "web", "gradio", "fastapi", "uvicorn", "prometheus_client", "matplotlib")
     from ..evaluation.pipeline_loading import load_pipeline
+    from ..server.running import run_app
+    from ..server.settings import ServerSettings
+    from ..server.web_app import create_web_app
+    from ..server.web_gate import LOOPBACK
+    from ..server.web_uploads import MIB, UploadFolder
     from .default_model import model_or_default
     from .model_checks import check_device, check_model
     from .progress import step

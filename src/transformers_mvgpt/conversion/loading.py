@@ -25,7 +25,7 @@ from .encoder_sources import read_encoder, required_weights, source_of
 from .joined_checkpoint import as_part_of_a_model, open_checkpoint
 from .model_location import check_location
 from .model_parts import Parts, around_language_model, read_fields_around, read_parts
-from .training_outputs import TrainingOutput, find_training_output, merge_lora
+from .training_outputs import TrainingOutput, check_can_merge, find_training_output, merge_lora
 from .weight_files import Checkpoint, read_json
 from .weight_names import by_native_name, native_names, release_names
 
@@ -121,6 +121,8 @@ def find(source: str, base_model: str | None = None) -> Found:
     if base != source:
         checkpoint = None
         check_location(base, f"{source} was trained on it: say where it is now (`base_model=`, `--base-model`).")
+    if output.has_adapter:
+        check_can_merge(source)
     return Found(source, base, _with_weights(checkpoint or open_checkpoint(base)), output)
 
 

@@ -112,6 +112,19 @@ def find_training_output(source: str) -> TrainingOutput:
     return output
 
 
+def check_can_merge(source: str) -> None:
+    """
+    Raises:
+        ImportError: without peft.
+    """
+    try:
+        import peft  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f"{source} has a LoRA adapter, and merging it needs peft: pip install 'transformers-mvgpt[train]'."
+        ) from error
+
+
 def merge_lora(model: PreTrainedModel, output: TrainingOutput) -> None:
     """
     Adds the adapter's products B A to the weights of the model.
@@ -120,12 +133,9 @@ def merge_lora(model: PreTrainedModel, output: TrainingOutput) -> None:
         ImportError: without peft.
         ValueError: if the adapter does not fit the model or its own configuration.
     """
-    try:
-        import peft
-    except ImportError as error:
-        raise ImportError(
-            f"{output.source} has a LoRA adapter, and merging it needs peft: pip install 'transformers-mvgpt[train]'."
-        ) from error
+    check_can_merge(output.source)
+    import peft
+
     modules = {name: name.partition(".lora_")[0] for name in output.lora_weights}
     known = dict(model.named_modules())
     output.check_names(name for name, module in modules.items() if module not in known)

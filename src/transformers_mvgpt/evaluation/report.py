@@ -37,7 +37,7 @@ def draw_scores(scores: Scores, path: str | os.PathLike) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError("Drawing scores needs matplotlib: pip install 'transformers-mvgpt[train]'.") from error
+        raise ImportError("Drawing scores needs matplotlib: pip install 'transformers-mvgpt[plots]'.") from error
     kinds, width = _kinds(scores), 0.8 / len(scores)
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     axes = figure.subplots()

@@ -129,7 +129,7 @@ def draw_speed(result: dict[str, Any], path: str | os.PathLike) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError("Drawing times needs matplotlib: pip install 'transformers-mvgpt[train]'.") from error
+        raise ImportError("Drawing times needs matplotlib: pip install 'transformers-mvgpt[plots]'.") from error
     bars = [(part["part"], part["seconds"], part["roofline_seconds"] or 0) for part in result["parts"]]
     bars += [
         (f"first token, {name}", baseline["seconds"], 0) for name, baseline in result.get("baselines", {}).items()

@@ -113,9 +113,7 @@ def _import_gguf() -> Any:
     try:
         import gguf
     except ImportError as error:
-        raise ImportError(
-            "Writing a GGUF file needs the package gguf: `pip install transformers-mvgpt[gguf]`."
-        ) from error
+        raise ImportError("Writing a GGUF file needs gguf: pip install 'transformers-mvgpt[gguf]'.") from error
     return gguf
 
 

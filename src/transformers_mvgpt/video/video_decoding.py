@@ -127,6 +127,14 @@ def _read_given(decoder: Any, name: str, backend: str | None, request: TensorReq
         read_given_decoder(decoder, request)
 
 
+def check_backend(backend: str) -> None:
+    """
+    Raises:
+        ImportError: if it is not installed, too old or does not load.
+    """
+    _usable_decoders(backend)
+
+
 def _usable_decoders(backend: str | None) -> dict[str, Decoder]:
     """The one that was asked for, or else all in the order of choice; an error if it, or every one, is unusable."""
     usable = {
