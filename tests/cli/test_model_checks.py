@@ -2,6 +2,7 @@
 """A missing model is called a missing folder, by every command that takes one."""
 
 import json
+import shutil
 
 import pytest
 from typer.testing import CliRunner
@@ -34,10 +35,11 @@ def in_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
+    shutil.copy(CLIP, "clip.mp4")
     conversation = [{"from": "human", "value": "<video>\nWhy?"}, {"from": "gpt", "value": "So."}]
     for name, row in (
-        ("questions", {"video": VIDEO, "question": "Why?", "answer": "So."}),
-        ("samples", {"id": "0", "video": VIDEO, "conversations": conversation}),
+        ("questions", {"video": "clip.mp4", "question": "Why?", "answer": "So."}),
+        ("samples", {"id": "0", "video": "clip.mp4", "conversations": conversation}),
     ):
         (tmp_path / f"{name}.jsonl").write_text(json.dumps(row) + "\n")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
