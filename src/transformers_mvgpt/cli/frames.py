@@ -38,14 +38,16 @@ def frames(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", help="The picture to write: .png, .svg, .pdf, .jpg or .webp. Without it, they are listed."
+            "--out",
+            "-o",
+            help="The picture to write: .png, .svg, .pdf, .jpg or .webp. Without it, they are drawn in the terminal, or listed.",
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a picture that is there already.")] = False,
     frame_selection: FrameSelectionOption = None,
     start_seconds: StartSecondsOption = None,
     end_seconds: EndSecondsOption = None,
-    theme: ThemeOption = "light",
+    theme: ThemeOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
     video_backend: Annotated[
@@ -90,7 +92,7 @@ def _frames(
     out: Path | None,
     overwrite: bool,
     options: dict[str, Any],
-    theme: Literal["light", "dark"],
+    theme: Literal["light", "dark"] | None,
     device: str | None,
     dtype: str,
     limits: "UntrustedInput",
@@ -116,7 +118,7 @@ def _frames(
     if out is None:
         show_selection(selection, theme)
     else:
-        write_picture(selection, out, theme)
+        write_picture(selection, out, theme or "light")
         typer.echo(f"{out}: {selection.describe()}")
 
 

@@ -1,13 +1,18 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The frames that a model saw, as a command shows them."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
 
 if TYPE_CHECKING:
+    from ..video.limits import UntrustedInput
     from ..viewing import FrameSelection
+    from ..viewing.terminal_pictures import Protocol
 
 FrameSelectionOption = Annotated[
     Literal["scores", "uniform", "rarest"] | None,
@@ -17,7 +22,8 @@ FrameSelectionOption = Annotated[
     ),
 ]
 ThemeOption = Annotated[
-    Literal["light", "dark"], typer.Option(help="Colors of the picture, for a light or a dark background.")
+    Literal["light", "dark"] | None,
+    typer.Option(help="Colors of the picture; by default light in a file, and in a terminal as its background is."),
 ]
 
 
@@ -37,11 +43,72 @@ def frame_lines(selected_frames: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def show_selection(selection: "FrameSelection", theme: Literal["light", "dark"]) -> None:
-    """Lists all frames that were sampled on stdout."""
+def show_answer_frames(record: Mapping[str, Any], video: str, limits: "UntrustedInput | None" = None) -> None:
+    """
+    Shows on stderr the frames that a record of the pipeline names: as a picture in a terminal that draws some, else as a list.
+
+    Args:
+        record (`Mapping`): what the pipeline returned with `return_selected_frames=True`.
+        video (`str`): path or address of its video. An address is not fetched again: of it there is a list.
+        limits ([`UntrustedInput`], *optional*): the limits on the file.
+    """
+    is_address = video.lower().startswith(("http:", "https:", "data:"))
+    protocol = None if is_address or len(record.get("frame_selections", ())) != 1 else _protocol(sys.stderr)
+    if protocol is None:
+        write_frames(record.get("selected_frames", []))
+        return
+    from ..viewing import FrameSelection
+
+    _draw(FrameSelection.from_record(record, video, untrusted_input=limits), protocol, None, sys.stderr)
+
+
+def show_selection(selection: "FrameSelection", theme: Literal["light", "dark"] | None = None) -> None:
+    """
+    Shows on stdout all frames that were sampled: as a picture in a terminal that draws some, else as a list.
+
+    Args:
+        selection ([`FrameSelection`]): the frames.
+        theme (`str`, *optional*): colors of the picture, by default those that fit the terminal.
+    """
+    protocol = _protocol(sys.stdout)
+    if protocol is not None:
+        _draw(selection, protocol, theme, sys.stdout)
+        return
     typer.echo(selection.describe())
     for frame in selection.frames:
         score = "" if frame.score is None else f"  score {frame.score:7.1f}"
         chosen = "  chosen" if frame.is_selected and selection.method is not None else ""
         time = "" if frame.seconds is None else f"  {frame.seconds:9.2f} s"
         typer.echo(f"frame {frame.index:6d}{time}{score}{chosen}")
+
+
+def _protocol(stream: TextIO) -> "Protocol | None":
+    """How a picture is drawn there, if it can be drawn and read."""
+    if not stream.isatty() or find_spec("matplotlib") is None:
+        return None
+    from ..viewing.terminal_pictures import MIN_COLUMNS, terminal_protocol, terminal_size
+
+    return terminal_protocol(stream) if terminal_size(stream)[0] >= MIN_COLUMNS else None
+
+
+def _draw(
+    selection: "FrameSelection", protocol: "Protocol", theme: Literal["light", "dark"] | None, stream: TextIO
+) -> None:
+    import io
+
+    from PIL import Image
+
+    from ..viewing import plot_frame_selection
+    from ..viewing.terminal_pictures import draws_on_dark, encode_picture, terminal_size
+
+    figure = plot_frame_selection(selection, theme=theme or ("dark" if draws_on_dark() else "light"))
+    columns, cell_width = terminal_size(stream)
+    width, _ = figure.get_size_inches()
+    # as large as it is read best, or as wide as the terminal
+    num_columns = min(columns - 1, round(100 * width / cell_width))
+    # sixels are drawn as they are; the others are scaled, and look better with more pixels
+    dpi = num_columns * cell_width / width * (1 if protocol == "sixel" else 2)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=dpi)
+    stream.write(encode_picture(Image.open(content).convert("RGB"), protocol, num_columns) + "\n")
+    stream.flush()
