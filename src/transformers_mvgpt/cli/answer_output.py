@@ -4,13 +4,18 @@
 import json
 import sys
 import time
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from .error_lines import EXIT_UNREAD
-from .shown_frames import write_frames
+from .shown_frames import show_answer_frames
 from .terminal_text import without_controls
+
+
+if TYPE_CHECKING:
+    from ..video.limits import UntrustedInput
 
 
 class AnswerOutput:
@@ -50,11 +55,19 @@ class AnswerOutput:
         if written:
             typer.echo(written, nl=False)
 
-    def finish(self, answer: str | None, selected_frames: list[dict[str, Any]] | None = None) -> None:
+    def finish(
+        self,
+        answer: str | None,
+        selected_frames: list[dict[str, Any]] | None = None,
+        frame_selections: Sequence[Mapping[str, Any]] = (),
+        limits: "UntrustedInput | None" = None,
+    ) -> None:
         """
         Args:
             answer (`str`, *optional*): the whole answer, where its pieces were not written.
             selected_frames (`list[dict]`, *optional*): the frames that the video encoder saw, to be shown.
+            frame_selections (`Sequence[Mapping]`): with what the pipeline says beside them, a terminal may draw them.
+            limits ([`UntrustedInput`], *optional*): the limits on the file, for drawing them.
         """
         if self.as_json:
             names = ("index", "seconds", "score")
@@ -68,7 +81,8 @@ class AnswerOutput:
         typer.echo(self._pending.partition("\n")[0].rstrip())
         if selected_frames and self.are_several:
             typer.echo(f"{printable(self._file)}:", err=True)
-        write_frames(selected_frames or [])
+        record = {"selected_frames": selected_frames or [], "frame_selections": frame_selections}
+        show_answer_frames(record, self._file, limits)
 
     def fail(self, error: str) -> None:
         """Why there is no answer, in a line."""

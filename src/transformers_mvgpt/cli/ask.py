@@ -74,7 +74,9 @@ def ask(
     show_frames: Annotated[
         bool,
         typer.Option(
-            "--show-frames", help="Also list, on stderr or with --json in it, the frames that the video encoder saw."
+            "--show-frames",
+            help="Also show the frames that the video encoder saw, on stderr: in a terminal that draws pictures as one, else as a list; "
+            "with --json in it.",
         ),
     ] = False,
     as_json: Annotated[
@@ -189,7 +191,8 @@ def _ask(
                 writer.fail(as_options(record["error"], ask))
             else:
                 answer = None if writer.is_streaming else record["generated_text"]
-                writer.finish(answer, record.get("selected_frames"))
+                selections = record.get("frame_selections", ())
+                writer.finish(answer, record.get("selected_frames"), selections, limits)
     writer.end()
 
 
