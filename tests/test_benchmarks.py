@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from benchmark_pages import PAGES, machine_folders, machine_page
 from benchmark_tables import (
     BENCHMARKS,
     FAMILIES_PAGE,
@@ -49,6 +50,13 @@ RESULT = {
         "transformers": "5",
     },
 }
+
+
+@pytest.mark.parametrize("folder", machine_folders(), ids=lambda folder: folder.name)
+def test_pages_of_machines(folder):
+    page = (PAGES / f"{folder.name}.md").read_text("utf-8")
+    assert page == machine_page(folder, NAMES), "`make benchmark-tables` writes it anew"
+    assert f"(benchmarks/{folder.name}.md)" in SPEED_PAGE.read_text("utf-8")
 
 
 @pytest.mark.parametrize(("page", "tables"), [(README, first_token_table), (SPEED_PAGE, all_tables)])

@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """
-What README.md, docs/speed.md, docs/families.md, docs/on_device.md, docs/phones.md and the model cards say of speed and size, from what `mvgpt bench`
-and `make on-device` have left in `benchmarks/`. `make benchmark-tables` writes it anew.
+What README.md, docs/speed.md, docs/families.md, docs/on_device.md, docs/phones.md, docs/benchmarks and the model cards say of speed and size, from what
+`mvgpt bench` and `make on-device` have left in `benchmarks/`. `make benchmark-tables` writes it anew.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from benchmark_pages import write_pages
 from on_device.tables import page_tables, weight_table
 from transformers_mvgpt.conversion.model_card import SPEED_FILE
 from transformers_mvgpt.evaluation.random_models import make_random_model
@@ -208,3 +209,4 @@ if __name__ == "__main__":
     }
     for page, tables in pages.items():
         page.write_text(with_tables(page.read_text("utf-8"), *tables), encoding="utf-8")
+    write_pages(NAMES)
