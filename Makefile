@@ -52,8 +52,9 @@ web-images: $(VENV)/.installed-dev $(WEB_PACKAGES)/.fetched
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
-# The drawings of docs/concepts.md.
+# Those of README, and the drawings of docs/concepts.md.
 pictures: $(VENV)/.installed-dev
+	HF_HUB_OFFLINE=1 $(BIN)/python tools/readme_pictures.py
 	HF_HUB_OFFLINE=1 $(BIN)/python tools/concept_pictures.py
 
 # About an hour on two cores, from nothing to the checkpoint of the demo. An interrupted run goes on; `rm -r build/train-demo`

@@ -15,7 +15,7 @@ from transformers_mvgpt.demo import CLIP
 
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("on_device", "phones", "boards"))]
+PAGES = [ROOT / "docs" / f"{name}.md" for name in ("on_device", "phones", "boards")]
 COMMANDS = [
     (page.name, line)
     for page in PAGES
@@ -42,7 +42,6 @@ def test_what_a_device_installs():
     installs = {line for _, line in COMMANDS if line.startswith("pip install onnxruntime")}
     assert installs == {f"pip install {PACKAGES}"}
     assert {name for name, line in COMMANDS if line.startswith("pip install onnxruntime")} == {
-        "README.md",
         "on_device.md",
         "boards.md",
     }
