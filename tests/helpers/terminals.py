@@ -109,3 +109,22 @@ def _read(terminal: int, seconds: float) -> bytes:
         return os.read(terminal, 65536)
     except OSError:  # EIO: nothing has it open any more
         return b""
+
+
+def typed_when_shown(*steps: tuple[str, str]) -> Callable[[str, int], None]:
+    """
+    For `run_in_terminal`: who types each text as soon as another has come, behind that of the step before.
+
+    Args:
+        steps: What is waited for, and what is typed then.
+    """
+    remaining, place = list(steps), 0
+
+    def type_next(text: str, terminal: int) -> None:
+        nonlocal place
+        while remaining and (found := text.find(remaining[0][0], place)) >= 0:
+            shown, typed = remaining.pop(0)
+            place = found + len(shown)
+            os.write(terminal, typed.encode())
+
+    return type_next

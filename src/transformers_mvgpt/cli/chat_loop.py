@@ -97,11 +97,9 @@ class ChatLoop:
                 break
             except KeyboardInterrupt:
                 num_interrupts += 1
-                if not self._is_typed:
+                if not self._is_typed or num_interrupts == 2:
                     return INTERRUPTED
                 typer.echo(err=True)
-                if num_interrupts == 2:
-                    return INTERRUPTED
                 write_note("Ctrl-C again ends, as does Ctrl-D.")
             except BrokenPipeError:
                 raise
@@ -145,7 +143,7 @@ class ChatLoop:
 
     def _answer(self, question: str) -> None:
         conversation, writer = self._opened.conversation, AnswerWriter(sys.stdout)
-        has_begun = False
+        has_begun = has_ended = False
         with StoppedByInterrupt() as stopped:
             try:
                 pieces = conversation.stream(question, is_cancelled=stopped.is_set, **self._options)
@@ -153,11 +151,13 @@ class ChatLoop:
                     for piece in _with_step(pieces, stopped):
                         has_begun = True
                         writer.write(piece)
+                has_ended = conversation.finish_reason != "cancelled"
             except ContextFullError as error:
                 self._fail(f"{one_line(error)} /reset begins anew; /save FILE keeps what there is.")
                 return
             finally:
-                if has_begun or conversation.finish_reason == "stop":
+                # also of an empty answer
+                if has_begun or has_ended:
                     writer.end()
         self._note_end(conversation.finish_reason, has_begun)
         if stopped.is_set() and not self._is_typed:
@@ -201,7 +201,8 @@ class ChatLoop:
         if not self._is_typed:
             self._fail(f"{path} is there already: name another file.")
             return False
-        typer.echo(f"{path} is there already. Replace it? [y/N] ", nl=False, err=True)
+        write_note(f"{path} is there already.", is_dim=False)
+        typer.echo("Replace it? [y/N] ", nl=False, err=True)
         # not through the history
         may_replace = sys.stdin.readline().strip().lower() in ("y", "yes")
         if not may_replace:
@@ -211,7 +212,7 @@ class ChatLoop:
     def _fail(self, message: str) -> None:
         self._has_failed = True
         if self._is_typed:
-            write_note(message)
+            write_note(message, is_dim=False)
         else:
             typer.echo(f"Error: {message}", err=True)
 
@@ -223,11 +224,13 @@ def parse_path(text: str) -> str:
     literal = os.path.expanduser(text)
     if os.path.exists(literal):
         return literal
-    with suppress(ValueError):  # a quote that is not closed is one of the name
-        # a backslash is no escape on Windows
-        parts = shlex.split(text, posix=os.name != "nt")
-        if len(parts) == 1:
-            return os.path.expanduser(parts[0].strip("\"'") if os.name == "nt" else parts[0])
+    # a backslash is no escape on Windows
+    is_escaped = "\\" in text and os.name != "nt"
+    if text[:1] in ("'", '"') or is_escaped:
+        with suppress(ValueError):  # a quote that is not closed is one of the name
+            parts = shlex.split(text, posix=os.name != "nt")
+            if len(parts) == 1:
+                return os.path.expanduser(parts[0].strip("\"'") if os.name == "nt" else parts[0])
     return literal
 
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The model that a command takes where none is named."""
 
-import typer
+from .terminal_text import write_note
 
 
 def model_or_default(model: str | None, *, is_quiet: bool = False) -> str:
@@ -17,9 +17,9 @@ def model_or_default(model: str | None, *, is_quiet: bool = False) -> str:
     from ..demo.package_data import CHECKPOINT
 
     if not is_quiet:
-        typer.echo(
+        write_note(
             "No --model is named: the package's small one answers, which knows drawn clips of colored shapes and nothing else. "
             "For other videos: --model Amshaker/Mobile-VideoGPT-0.5B",
-            err=True,
+            is_dim=False,
         )
     return str(CHECKPOINT)

@@ -30,8 +30,8 @@ def num_columns() -> int:
     return shutil.get_terminal_size().columns
 
 
-def write_note(text: str) -> None:
-    """A sentence or several lines about what is going on, on stderr."""
+def write_note(text: str, is_dim: bool = True) -> None:
+    """A sentence or several lines about what is going on, on stderr; on a terminal broken between words."""
     for line in text.split("\n"):
         line = without_controls(line)
         if sys.stderr.isatty():
@@ -43,7 +43,7 @@ def write_note(text: str) -> None:
                 break_long_words=False,
                 break_on_hyphens=False,
             )
-        typer.echo(styled(line, "dim", sys.stderr), err=True)
+        typer.echo(styled(line, "dim", sys.stderr) if is_dim else line, err=True)
 
 
 def without_controls(text: str) -> str:
