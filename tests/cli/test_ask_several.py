@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,6 +89,18 @@ class TestSeveral:
         result = ask("clips/take 2.mp4", "clips/take 10.mp4", SHAPE, "--start-seconds", "1:00:00", "-q")
         assert result.exit_code == 3 and result.stdout == ""
         assert all("(3600.0) lies beyond the end of the video" in line for line in result.stderr.splitlines())
+
+    def test_the_page_about_it(self, tmp_path):
+        """What docs/ask.md shows of folders and of stdin, but for the order in which a terminal shows two streams."""
+        for name in ("a[1].mp4", "more/z.mp4", "notes.txt"):
+            os.remove(os.path.join("clips", name))
+        page = (Path(__file__).parents[2] / "docs" / "ask.md").read_text("utf-8")
+        shown = page.partition('$ mvgpt ask clips "What shape is it?"\n')[2].partition("\n```")[0].splitlines()
+        result = ask("clips", "What shape is it?", "-q")
+        assert result.exit_code == 3
+        assert sorted(shown) == sorted([*result.stdout.splitlines(), *result.stderr.splitlines()])
+        assert "mvgpt ask clip.mp4 - < question.txt" in page
+        assert ask("clips/take 2.mp4", "-", "-q", input=SHAPE).stdout == f"{SOME}\n"
 
     def test_one_video_has_no_head(self):
         assert ask("clips/take 2.mp4", SHAPE, "-q").stdout == f"{SOME}\n"
