@@ -10,6 +10,7 @@ import typer
 from .extras import require
 from .model_checks import check_device, check_model
 from .model_options import DeviceOption, QuantizationOption
+from .progress import step
 
 
 def bench(
@@ -99,7 +100,6 @@ def _run(
     **options: Any,
 ) -> None:
     import torch
-    from tqdm import tqdm
     from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
     from ..conversion.written_files import check_new_file, write_file
@@ -130,14 +130,15 @@ def _run(
         typer.echo(speed_table(kept), nl=False)
         return
 
-    if model in PUBLISHED_SIZES:
-        network = make_random_model(model, place, precision)
-        processor = make_processor(network.config)
-        for name in processor.placeholders:
-            setattr(network.config, f"{name}_token_id", getattr(processor, f"{name}_token_id"))
-    else:
-        network = AutoModelForImageTextToText.from_pretrained(model, dtype=precision).to(place).eval()
-        processor = AutoProcessor.from_pretrained(model)
+    with step(f"Loading {model}"):
+        if model in PUBLISHED_SIZES:
+            network = make_random_model(model, place, precision)
+            processor = make_processor(network.config)
+            for name in processor.placeholders:
+                setattr(network.config, f"{name}_token_id", getattr(processor, f"{name}_token_id"))
+        else:
+            network = AutoModelForImageTextToText.from_pretrained(model, dtype=precision).to(place).eval()
+            processor = AutoProcessor.from_pretrained(model)
     known["num_parameters"] = network.num_parameters()
     if quantization is not None:
         quantize_language_model(network, quantization)
@@ -149,11 +150,10 @@ def _run(
         if out is not None:
             write_file(out, json.dumps(result, indent=2) + "\n")
 
-    with tqdm(desc="Parts", bar_format="{desc}: {postfix} {elapsed}") as bar:
+    def show(part: str) -> None:
+        change(f"Measuring {part}")
 
-        def show(part: str) -> None:
-            bar.set_postfix_str(part)
-
+    with step("Measuring") as change:
         if kept is not None and out is not None:
             result = read_result(out, known)
         else:

@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """`mvgpt caption`: a question about each of many videos or images."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,6 +12,7 @@ from .extras import require, require_decoder
 from .limits import LimitOption, parse_limits
 from .model_checks import check_device, check_model
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
+from .progress import step
 from .times import EndSecondsOption, StartSecondsOption
 
 
@@ -95,35 +96,36 @@ def caption(
         "video_backend": video_backend,
         "return_selected_frames": frames or None,
     }
-    progress = _Progress()
-    try:
-        counts = caption_all(
-            model,
-            inputs,
-            out,
-            prompt=prompt,
-            media_folder=media_folder,
-            media_anywhere=media_anywhere,
-            overwrite=overwrite,
-            retry_errors=retry_errors,
-            ray=ray,
-            concurrency=concurrency,
-            on_start=progress.start,
-            on_row=progress.show,
-            batch_size=batch_size,
-            num_workers=workers,
-            device=device,
-            dtype=dtype,
-            quantization=quantization,
-            untrusted_input=limits,
-            **{name: value for name, value in options.items() if value is not None},
-        )
-    except CaptioningStopped as stopped:
-        progress.close()
-        typer.echo(str(stopped), err=True)
-        raise typer.Exit(128 + stopped.signal_number) from stopped
-    finally:
-        progress.close()
+    with step(f"Loading {model}") as change_step:
+        progress = _Progress(change_step)
+        try:
+            counts = caption_all(
+                model,
+                inputs,
+                out,
+                prompt=prompt,
+                media_folder=media_folder,
+                media_anywhere=media_anywhere,
+                overwrite=overwrite,
+                retry_errors=retry_errors,
+                ray=ray,
+                concurrency=concurrency,
+                on_start=progress.start,
+                on_row=progress.show,
+                batch_size=batch_size,
+                num_workers=workers,
+                device=device,
+                dtype=dtype,
+                quantization=quantization,
+                untrusted_input=limits,
+                **{name: value for name, value in options.items() if value is not None},
+            )
+        except CaptioningStopped as stopped:
+            progress.close()
+            typer.echo(str(stopped), err=True)
+            raise typer.Exit(128 + stopped.signal_number) from stopped
+        finally:
+            progress.close()
     if not counts.is_main_process:
         return
     more = f", {counts.others} of them not in the input any more" if counts.others else ""
@@ -136,13 +138,15 @@ def caption(
 class _Progress:
     """A bar on stderr: rows, their rate, the time that the rest will take, and errors."""
 
-    def __init__(self) -> None:
+    def __init__(self, change_step: Callable[[str], None]) -> None:
+        self._change_step = change_step
         self._bar: Any = None
         self._num_errors = 0
 
     def start(self, rows: "InputRows", num_left: int, num_done: int) -> None:
         from tqdm import tqdm
 
+        self._change_step("Answering")
         if left_out := rows.describe_left_out():
             typer.echo(left_out.strip(), err=True)
         self._bar = tqdm(desc="Answers", total=num_done + num_left, initial=num_done, unit="row")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .progress import step
 from .shown_frames import frame_lines
 
 
@@ -23,14 +24,17 @@ def demo(
     from ..demo import CHECKPOINT, CLIP, CLIP_SEED, make_clip, write_clip
     from ..demo.viewing import draw_fresh_seed, view_clip
 
-    pipe = pipeline("video-text-to-text", model=str(CHECKPOINT), device="cpu")
-    viewing = view_clip(pipe, CLIP, CLIP_SEED)
+    with step("Loading the model") as change:
+        pipe = pipeline("video-text-to-text", model=str(CHECKPOINT), device="cpu")
+        change(f"Asking about {CLIP.name}")
+        viewing = view_clip(pipe, CLIP, CLIP_SEED)
     _show(f"{CLIP.name}, which comes with the package", viewing)
     answers = viewing.answers
     seed = draw_fresh_seed() if seed is None else seed
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, step("Drawing a clip") as change:
         fresh_clip = Path(folder, "fresh.mp4")
         write_clip(make_clip(seed, "test"), fresh_clip)
+        change(f"Asking about {fresh_clip.name}")
         viewing = view_clip(pipe, fresh_clip, seed)
     _show(f"{fresh_clip.name}, drawn just now from seed {seed}", viewing)
     answers += viewing.answers

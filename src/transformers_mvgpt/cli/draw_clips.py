@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from .progress import step
+
 
 def draw_clips(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where clips and questions.jsonl go.")],
@@ -30,7 +32,7 @@ def draw_clips(
 
     folder.mkdir(parents=True, exist_ok=True)
     check_new_file(folder / "questions.jsonl", overwrite)
-    with tqdm(desc="Questions", total=num_questions) as bar:
+    with step(f"Drawing clips in {folder}"), tqdm(desc="Questions", total=num_questions) as bar:
         for done in write_test_clips(
             folder, num_questions, split, first_seed, width=width, height=height, fps=fps, seconds=seconds
         ):

@@ -12,6 +12,7 @@ from .error_lines import EXIT_UNREAD
 from .limits import LimitOption, parse_limits
 from .model_checks import check_device, check_model
 from .model_options import DeviceOption, QuantizationOption
+from .progress import step
 
 
 if TYPE_CHECKING:
@@ -128,7 +129,8 @@ def evaluate(
     if model_index is not None:
         check_model_index(model_index, overwrite)
     function = None if judge is None else load_judge(judge)
-    items = read_questions(questions, media_folder, media_anywhere)
+    with step(f"Reading {questions}"):
+        items = read_questions(questions, media_folder, media_anywhere)
     questions_as_asked(items, letters, think)
     check_model(model)
     if compare_precisions:
@@ -170,9 +172,11 @@ def _evaluate(
     from ..evaluation.pipeline_loading import load_pipeline
     from ..families import family_of
 
-    pipe = load_pipeline(model, quantization=quantization, untrusted_input=limits, device=device)
-    with tqdm(desc="Questions", total=len(questions)) as bar:
-        result = evaluate(pipe.model, pipe.processor, questions, on_row=lambda row: bar.update(), **options)
+    with step(f"Loading {model}") as change:
+        pipe = load_pipeline(model, quantization=quantization, untrusted_input=limits, device=device)
+        change("Scoring")
+        with tqdm(desc="Questions", total=len(questions)) as bar:
+            result = evaluate(pipe.model, pipe.processor, questions, on_row=lambda row: bar.update(), **options)
     return result, family_of(pipe.model.config).task
 
 
@@ -195,7 +199,7 @@ def _compare_precisions(
     from ..evaluation import precisions
 
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    with tqdm(desc="Questions", total=len(questions)) as bar:
+    with step("Comparing precisions"), tqdm(desc="Questions", total=len(questions)) as bar:
 
         def show(precision: str, answered: int) -> None:
             bar.set_description(precision, refresh=False)

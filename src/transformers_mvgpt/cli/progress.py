@@ -29,12 +29,13 @@ def step(text: str, *, is_quiet: bool = False) -> Iterator[Callable[[str], None]
 
     Args:
         text (`str`): What is done, such as "Loading the model".
-        is_quiet (`bool`): Whether nothing is shown. Nor is anything where stderr is no terminal.
+        is_quiet (`bool`): Whether nothing is shown. Nor is anything where stderr is no terminal, or a launcher's other process shows it.
 
     Returns:
         A context manager that yields a function to change the text.
     """
-    if is_quiet or not sys.stderr.isatty():
+    is_other_process = os.environ.get("LOCAL_RANK", "0") != "0"
+    if is_quiet or is_other_process or not sys.stderr.isatty():
         yield lambda text: None
         return
     with _line.show(_Step(text)) as shown:
@@ -109,7 +110,15 @@ class _Line:
         self._streams: list[TextIO] = []
         self._num_drawn = 0
         self._is_free = True
+        self._is_kept_whole = False
         self._ended = threading.Event()
+
+    def _keep_whole_at_forks(self) -> None:
+        """A process that is forked while a line is written would wait for it for ever when it writes itself."""
+        if not self._is_kept_whole and hasattr(os, "register_at_fork"):
+            release = self._lock.release
+            os.register_at_fork(before=self._lock.acquire, after_in_parent=release, after_in_child=release)
+        self._is_kept_whole = True
 
     @contextmanager
     def show(self, shown: _Step) -> Iterator[_Step]:
@@ -131,6 +140,7 @@ class _Line:
         for stream in self._streams:
             self._watch(stream)
         self._ended = threading.Event()
+        self._keep_whole_at_forks()
         threading.Thread(target=self._draw_until, args=(self._ended,), daemon=True).start()
 
     def _end(self) -> None:

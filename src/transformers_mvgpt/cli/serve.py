@@ -10,6 +10,7 @@ from .extras import require
 from .limits import LimitOption, parse_limits
 from .model_checks import check_device, check_model
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
+from .progress import step
 
 
 def serve(
@@ -83,6 +84,7 @@ def serve(
             "Set MVGPT_API_KEY.",
             err=True,
         )
-    pipe = load_pipeline(model, quantization=quantization, device=device, dtype=dtype)
+    with step(f"Loading {model}"):
+        pipe = load_pipeline(model, quantization=quantization, device=device, dtype=dtype)
     app = create_app(pipe.model, pipe.processor, settings)
     run_app(app, host, port)

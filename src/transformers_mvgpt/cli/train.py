@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .limits import LimitOption, parse_limits
+from .progress import step
 
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def _run(recipe: "Recipe", limits: "UntrustedInput") -> None:
 
     progress = TrainingProgress()
     try:
-        output = run(recipe, callbacks=[progress], untrusted_input=limits)
+        with step(f"Training {recipe.output}"):
+            output = run(recipe, callbacks=[progress], untrusted_input=limits)
     except TrainingStopped as stopped:
         if progress.is_main_process:
             typer.echo(str(stopped), err=True)

@@ -11,6 +11,7 @@ import typer
 from .extras import require
 from .limits import LimitOption, parse_limits
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
+from .progress import step
 
 
 _STATIC_ONLY = ("precision", "vendored", "overwrite")
@@ -114,7 +115,8 @@ def _check_options(context: typer.Context, *, is_static: bool) -> None:
 def _write(folder: Path, model: str | None, precision: str, vendored: Path | None, overwrite: bool) -> None:
     from ..runtime.web_page import write_web_page
 
-    write_web_page(folder, model=model, precision=precision, vendored=vendored, overwrite=overwrite)
+    with step(f"Writing {folder}"):
+        write_web_page(folder, model=model, precision=precision, vendored=vendored, overwrite=overwrite)
     typer.echo(f"Wrote {folder}. To look at it: python -m http.server --bind 127.0.0.1 -d {folder} 8000")
 
 
@@ -139,7 +141,6 @@ def _serve(
     from ..server.web_uploads import MIB, UploadFolder
     from .default_model import model_or_default
     from .model_checks import check_device, check_model
-    from .progress import step
 
     is_small, model = model is None, model_or_default(model)
     name = "the package's small model" if is_small else Path(model).name or model

@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """A recipe in the terms of transformers' Trainer."""
 
+import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ def training_arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
         "lr_scheduler_type": recipe.scheduler,
         "bf16": recipe.dtype == "bf16",
         "fp16": recipe.dtype == "fp16",
-        "dataloader_num_workers": recipe.num_workers,
+        "dataloader_num_workers": min(recipe.num_workers, _num_processors()),
         "dataloader_pin_memory": torch.accelerator.is_available(),
         "use_cpu": not torch.accelerator.is_available(),
         "seed": recipe.seed,
@@ -117,3 +118,10 @@ def training_arguments(recipe: Recipe, output_dir: Path) -> TrainingArguments:
     if recipe.gradient_checkpointing:
         values |= {CHECKPOINTING: True, f"{CHECKPOINTING}_kwargs": {"use_reentrant": False}}
     return TrainingArguments(str(output_dir), **{**values, **recipe.trainer})
+
+
+def _num_processors() -> int:
+    """Those that this process may use."""
+    # not on macOS and Windows
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

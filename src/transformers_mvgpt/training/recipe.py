@@ -81,7 +81,7 @@ class Recipe:
         train_encoders (`bool`): whether the encoders learn too. Only in the stage `"instruction"`.
         gradient_checkpointing (`bool`): compute activations twice instead of keeping them.
         dtype (`str`): `"bf16"` and `"fp16"` compute in it; weights are kept in float32.
-        num_workers (`int`): processes that read images and videos; 0 reads them in between.
+        num_workers (`int`): processes that read images and videos, at most one for each processor; 0 reads them in between.
         seed (`int`): of the order of the samples, dropout and new weights.
         on_unreadable (`str`):
             What follows on a sample that cannot be used, such as a damaged clip: `"stop"`, or `"report"` it, count it and
