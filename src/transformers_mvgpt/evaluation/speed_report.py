@@ -140,6 +140,9 @@ def draw_speed(result: dict[str, Any], path: str | os.PathLike) -> None:
     axes.barh(names, seconds, color="tab:blue", alpha=0.45, label="measured")
     axes.barh(names, rooflines, color="tab:blue", label="roofline")
     axes.set(xlabel="seconds", xscale="log")
+    # as plain numbers: formulas, such as powers of ten, would be looked for in a dozen fonts, and warned of where one is missing
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
     axes.grid(axis="x", alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=100)
