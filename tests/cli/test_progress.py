@@ -83,7 +83,7 @@ with step("Looking at clip.mp4"):
         report_reading(*reading)
         time.sleep(0.6)
 """
-    drawn = [part[2:].rpartition("  ")[0].strip() for part in run(script).text.split("\r") if part.strip()]
+    drawn = [part[2:].rstrip().rpartition("  ")[0] for part in run(script).text.split("\r") if part.strip()]
     beginning = "Looking at clip.mp4"
     said = [f"{beginning}: 2.0 of 30.0 MB", f"{beginning}: 4.0 MB", f"{beginning}: 3 of 16 frames", beginning]
     assert list(dict.fromkeys(drawn)) == said

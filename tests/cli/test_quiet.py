@@ -37,6 +37,7 @@ def bar(name: str) -> str:
 CASES: dict[str, tuple[str, tuple[str, ...]]] = {
     "draw-clips": ("draw-clips drawn --num-questions 3", (bar("Questions"),)),
     "ask": (f"ask {CLIP} '{QUESTION}' -m {CHECKPOINT} --show-frames", (r"frame +\d+ .*", COMPILING)),
+    "chat": (f"chat {CLIP} -m {CHECKPOINT} --device cpu", (COMPILING,)),
     "frames": (f"frames {CLIP} -o frames.png --device cpu", (SMALL_MODEL, COMPILING)),
     "caption": (
         f"caption drawn -m {CHECKPOINT} --prompt '{QUESTION}' --out answers.parquet --workers 1 --device cpu",
@@ -59,7 +60,8 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
     "merge": ("merge trained merged --base-model release", (r"(Loading|Writing) .*", bar("Comparing tensors"))),
     "demo": ("demo --seed 3", (COMPILING,)),
     "serve": (f"serve {CHECKPOINT} --port 0 --device cpu", (r"INFO: +.*", COMPILING)),
-    "web": ("web --static page --model onnx --vendored packages", ()),
+    "web --static": ("web --static page --model onnx --vendored packages", ()),
+    "web": ("web --port 0 --device cpu", (SMALL_MODEL, COMPILING)),
 }
 
 
@@ -68,8 +70,16 @@ def serve_an_answer(stdout: Path, stderr: Path) -> None:
     assert httpx.get(f"http://127.0.0.1:{port}/v1/models").status_code == 200
 
 
+def load_a_page(stdout: Path, stderr: Path) -> None:
+    address = re.search(r"The page is at (\S+)\. ", wait_for_text(stdout, "Ctrl+C"))[1]
+    assert "gradio" in httpx.get(address).text
+
+
+STDIN = {"chat": f"{QUESTION}\n"}
+# These take 8 s of a processor.
+SLOW = ("export-onnx", "web --static")
 # What is done while a command runs that ends when it is told to.
-DURING: dict[str, Callable[[Path, Path], None]] = {"serve": serve_an_answer}
+DURING: dict[str, Callable[[Path, Path], None]] = {"serve": serve_an_answer, "web": load_a_page}
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +116,13 @@ def test_every_command_has_a_case():
     assert set(get_command(app).commands) == {name.partition(" ")[0] for name in CASES}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in CASES]
+)
 def test_stderr_holds_what_we_print(commands: ForkedCommands, name: str):
     """In the order of the cases: some read what those before them have written."""
     line, allowed = CASES[name]
-    result = commands.run(shlex.split(line), DURING.get(name))
+    result = commands.run(shlex.split(line), STDIN.get(name, ""), DURING.get(name))
     if name not in DURING:
         assert result.exit_code == 0, result.stderr
         assert result.stdout

@@ -30,6 +30,11 @@ from transformers_mvgpt.registration import register_all
 
 register_all()
 hide_bars_of_transformers()
+# `mvgpt bench` need not measure the machine well
+from transformers_mvgpt.evaluation import machine_limits
+
+machine_limits._ROWS = machine_limits._INNER = machine_limits._COLUMNS = 64
+machine_limits._READ_BYTES, machine_limits._SAMPLE_SECONDS = 2**20, 0
 # what is there already is not copied by collecting garbage
 gc.collect()
 gc.freeze()
@@ -37,7 +42,7 @@ for line in sys.stdin:
     arguments, files, folder = json.loads(line)
     process = os.fork()
     if process == 0:
-        for number, file in enumerate((os.devnull, *files)):
+        for number, file in enumerate(files):
             os.dup2(os.open(file, os.O_RDWR), number)
         os.chdir(folder)
         sys.argv = ["mvgpt", *arguments]
@@ -78,16 +83,17 @@ class ForkedCommands:
         )
 
     def run(
-        self, arguments: Sequence[object], while_running: Callable[[Path, Path], None] | None = None
+        self, arguments: Sequence[object], stdin: str = "", while_running: Callable[[Path, Path], None] | None = None
     ) -> CommandRun:
         """
         Args:
             arguments: Of `mvgpt`.
+            stdin (`str`): What it reads.
             while_running: Called with the files of stdout and stderr; then the command is sent SIGTERM.
         """
-        files = [self.folder / f"{name}.log" for name in ("stdout", "stderr")]
-        for file in files:
-            file.write_text("")
+        files = [self.folder / f"{name}.log" for name in ("stdin", "stdout", "stderr")]
+        for file, text in zip(files, (stdin, "", ""), strict=True):
+            file.write_text(text)
         assert self._process.stdin is not None and self._process.stdout is not None
         line = json.dumps([list(map(str, arguments)), list(map(str, files)), str(self.folder)])
         self._process.stdin.write(line + "\n")
@@ -96,11 +102,11 @@ class ForkedCommands:
         assert process, self.start_messages()
         if while_running is not None:
             try:
-                while_running(*files)
+                while_running(*files[1:])
             finally:
                 os.kill(int(process), signal.SIGTERM)
         exit_code = int(self._process.stdout.readline())
-        return CommandRun(*(file.read_text() for file in files), exit_code)
+        return CommandRun(*(file.read_text() for file in files[1:]), exit_code)
 
     def start_messages(self) -> str:
         """What was on stderr before the first command."""
