@@ -30,7 +30,7 @@ PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 # what the page in the browser runs on
 WEB_PACKAGES := build/web-packages
 
-.PHONY: demo web-page web-images fuzz soak caption-soak docs gpu train-demo tiny-models ablations benchmarks benchmark-tables on-device pictures hub-configs release test test-eval test-floor test-slow test-swift test-vllm style quality
+.PHONY: demo web-page web-images fuzz soak caption-soak docs gpu train-demo tiny-models ablations benchmarks benchmark-tables frame-choice on-device pictures hub-configs release test test-eval test-floor test-slow test-swift test-vllm style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
@@ -52,10 +52,15 @@ web-images: $(VENV)/.installed-dev $(WEB_PACKAGES)/.fetched
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
-# Those of README, and the drawings of docs/concepts.md.
+# Those of README, the drawings of docs/concepts.md, and the pictures of docs/frames.md.
 pictures: $(VENV)/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python tools/readme_pictures.py
 	HF_HUB_OFFLINE=1 $(BIN)/python tools/concept_pictures.py
+	PYTHONPATH=tools HF_HUB_OFFLINE=1 $(BIN)/python -m frame_choice --pictures
+
+# How the choices of frames do, with the small model, in five minutes: the table of docs/frames.md, and its pictures.
+frame-choice: $(VENV)/.installed-dev
+	PYTHONPATH=tools HF_HUB_OFFLINE=1 $(BIN)/python -m frame_choice
 
 # About an hour on two cores, from nothing to the checkpoint of the demo. An interrupted run goes on; `rm -r build/train-demo`
 # begins anew.

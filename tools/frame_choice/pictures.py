@@ -15,8 +15,7 @@ from .rare_clips import make_rare_clip
 
 
 # A clip of which a shape flashes up, and another one moves.
-PICTURED_SEED = 1
-_NUM_COLORS = 128
+PICTURED_SEED = 4
 
 
 def write_pictures(images: Path, work: Path) -> None:
@@ -37,9 +36,7 @@ def write_pictures(images: Path, work: Path) -> None:
 
 
 def write_picture(selection: FrameSelection, path: Path, theme: str) -> None:
-    """A PNG with few colors, which is small."""
+    """A PNG as small as it can be."""
     drawn = io.BytesIO()
     plot_frame_selection(selection, theme=theme).savefig(drawn, dpi=200)
-    Image.open(drawn).convert("RGB").quantize(_NUM_COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-        path, optimize=True
-    )
+    Image.open(drawn).convert("RGB").save(path, optimize=True)

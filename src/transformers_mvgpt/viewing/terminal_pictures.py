@@ -30,7 +30,7 @@ _ATTRIBUTES = re.compile(rb"\x1b\[\?([0-9;]*)c")
 # what has come of one that does not end
 _UNFINISHED = re.compile(rb"\x1b(?:\[(?:\?[0-9;]*)?)?$")
 _SIXELS = b"4"
-_NUM_COLORS = 128
+_NUM_COLORS = 255
 _KITTY_CHUNK = 4096  # letters of base64
 
 
