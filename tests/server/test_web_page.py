@@ -29,6 +29,7 @@ from transformers_mvgpt.server.web_examples import DRAWN_SEEDS
 
 
 MILLISECONDS = 20_000
+KEY = "a key of some length"
 LAPTOP, PHONE = {"width": 1366, "height": 720}, {"width": 390, "height": 844}
 # Of clips that nobody was trained on, some about which the small model answers everything.
 FRESH_SEED, OTHER_SEED = 1_000_007, 1_000_003
@@ -52,10 +53,15 @@ class Visit:
         self.complaints: list[str] = []
         self.requests: list[str] = []
         page.set_default_timeout(MILLISECONDS)
-        page.on("console", self._hear)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self.requests.append(request.url))
         page.goto(url)
+        page.fill("#key", "a wrong key")
+        page.press("#key", "Enter")
+        page.wait_for_selector("text=That is not the key.")
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.fill("#key", KEY)
+        page.press("#key", "Enter")
         page.wait_for_selector("#mv-question textarea")
 
     def _hear(self, message) -> None:
@@ -111,7 +117,7 @@ class Visit:
 @pytest.fixture(scope="module")
 def server() -> Iterator[ServerProcess]:
     find_chromium(needs_web_packages=False)
-    with run_server(["--max-upload-mb", "1", "--device", "cpu"], command_name="web") as server:
+    with run_server(["--max-upload-mb", "1", "--device", "cpu"], KEY, command_name="web") as server:
         yield server
 
 
@@ -142,6 +148,12 @@ def visit(server, tmp_path_factory) -> Iterator[Callable[[], Visit]]:
 
 @pytest.fixture(scope="module")
 def shared_visit(visit) -> Visit:
+    return visit()
+
+
+@pytest.fixture(scope="module")
+def other(visit) -> Visit:
+    """Who comes beside the first visitor."""
     return visit()
 
 
@@ -185,7 +197,8 @@ def uploads(server: ServerProcess) -> list[Path]:
 
 
 def upload_folder(server: ServerProcess) -> Path:
-    page = httpx.get(server.url).text
+    with httpx.Client(follow_redirects=True) as client:
+        page = client.post(f"{server.url}/login", data={"key": KEY}).text
     return Path(re.search(r"file=([^\"]*mvgpt-web-[^/\"]*)/examples", page)[1])
 
 
@@ -311,7 +324,12 @@ def test_a_file_that_is_too_large(visitor, server):
     assert toast.endswith('File(s) exceed the maximum allowed size of 1.0 Mb: "large.mp4"')
     visitor.page.click("[data-testid=toast-close]")
     # whoever does not ask the page: it is refused by what it says of itself, before it is read
-    answer = httpx.post(f"{server.url}/gradio_api/upload", files={"files": ("large.mp4", b"0" * (3 * 1024**2))})
+    [cookie] = visitor.page.context.cookies()
+    answer = httpx.post(
+        f"{server.url}/gradio_api/upload",
+        files={"files": ("large.mp4", b"0" * (3 * 1024**2))},
+        cookies={cookie["name"]: cookie["value"]},
+    )
     assert answer.status_code == 413
     assert answer.text == (
         "The file has 3 MB, and at most 1 MB are taken: cut it shorter, or raise `--max-upload-mb` of `mvgpt web`."
@@ -319,8 +337,7 @@ def test_a_file_that_is_too_large(visitor, server):
     assert uploads(server) == before
 
 
-def test_two_visitors_at_once(visitor, visit, clips):
-    other = visit()
+def test_two_visitors_at_once(visitor, other, clips):
     other.choose(clips[OTHER_SEED])
     visitor.choose(clips[FRESH_SEED])
     for seed, each in ((FRESH_SEED, visitor), (OTHER_SEED, other)):
@@ -330,13 +347,13 @@ def test_two_visitors_at_once(visitor, visit, clips):
         each.page.press("#mv-question textarea", "Enter")
     assert [each.answer(1) for each in (visitor, other)] == [each.question.answer for each in (visitor, other)]
     assert other.complaints == []
-    other.page.context.close()
 
 
 def test_waiting_and_stopping(visitor, server):
     """While the model is busy with requests to the API, which has the same queue."""
     body = json.dumps({**ENDLESS, "messages": [{"role": "user", "content": "Go on."}]}).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {KEY}\r\n"
+    head = f"{head}Content-Length: {len(body)}\r\n\r\n".encode()
     with contextlib.ExitStack() as stack:
         for number in range(1, 9):
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
@@ -429,25 +446,21 @@ def test_the_camera(visitor):
     visitor.page.click("#mv-visual [aria-label='Upload file']")
 
 
-def test_what_visitors_leave_is_deleted(server, visit, shared_visit):
-    other = visit()
+def test_what_visitors_leave_is_deleted(server, shared_visit, other):
     for each in (other, shared_visit):
-        each.page.reload()
-        each.page.wait_for_selector("#mv-question textarea")
         each.choose(CLIP)
     # the same file, of both
     wait_until(lambda: len(uploads(server)) == 1)
     shared_visit.page.context.close()
     assert other.ask("What colour is the circle?") == "blue"
     assert len(uploads(server)) == 1
-    other.page.context.close()
+    other.clear()
     wait_until(lambda: uploads(server) == [])
 
 
-def test_the_end(server, visit):
-    """An upload is gone, an answer is not waited for, and the log has no errors."""
-    last = visit()
-    last.choose(CLIP)
+def test_the_end(server, other, clips):
+    """An upload is gone, and the log has no errors."""
+    other.choose(clips[FRESH_SEED])
     folder = upload_folder(server)
     assert len(uploads(server)) == 1
     begun = time.monotonic()

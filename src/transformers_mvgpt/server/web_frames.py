@@ -44,6 +44,7 @@ def _caption(selection: FrameSelection) -> str:
 
 
 def _item(number: int, total: int, frame: SampledFrame, selects: bool) -> str:
+    kind = "mv-seen" if not selects else "mv-chosen" if frame.is_selected else "mv-plain"
     time = "" if frame.seconds is None else _time(frame.seconds)
     chosen = selects and frame.is_selected
     words = f"Frame {number} of {total}" if total > 1 else "The image"
@@ -52,7 +53,7 @@ def _item(number: int, total: int, frame: SampledFrame, selects: bool) -> str:
     score = "" if frame.score is None else f' title="{html.escape(f"score {frame.score:.1f}")}"'
     mark = '<span class="mv-mark" aria-hidden="true">✓</span>' if chosen else ""
     return (
-        f'<li class="{"mv-chosen" if chosen else "mv-plain"}"{score}><figure>'
+        f'<li class="{kind}"{score}><figure>'
         f'<img src="{_picture(frame.image)}" alt="{html.escape(words)}">{mark}'
         f'<figcaption aria-hidden="true">{time or "&nbsp;"}</figcaption></figure></li>'
     )

@@ -36,7 +36,7 @@ _UPLOAD = "/gradio_api/upload"
 _FILE = "/gradio_api/file="
 _READ = re.compile(
     r"/|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/(assets|static|svelte)/.*"
-    r"|/gradio_api/(theme\.css|startup-events|queue/data|upload_progress|app_id/?|user/?|info/?|heartbeat/\w+|file=.*)"
+    r"|/gradio_api/(theme\.css|startup-events|queue/data|upload_progress|app_id/?|heartbeat/\w+|file=.*)"
 )
 _WRITTEN = re.compile(r"/gradio_api/(queue/join|cancel|reset/?)")
 _HEADERS = {
@@ -46,7 +46,8 @@ _HEADERS = {
     "connect-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; frame-src 'none'; base-uri 'self'; form-action 'self'; "
     "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # with no-referrer, browsers would not say either which page a form is of
+    "Referrer-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
 }
 
