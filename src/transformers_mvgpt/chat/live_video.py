@@ -156,7 +156,7 @@ class LiveVideo:
     @property
     def frames_per_second(self) -> float:
         """How many frames of a second are taken."""
-        return self._window.frames_per_second
+        return self._window.rate.frames_per_second
 
     @property
     def num_frames(self) -> int:
@@ -171,7 +171,7 @@ class LiveVideo:
     def wants(self, seconds: float) -> bool:
         """Whether a frame that is shown then would be taken: where decoding it to pixels can be saved, ask before."""
         with self._window_lock:
-            return self._window.wants(seconds)
+            return self._window.rate.wants(seconds)
 
     @torch.no_grad()
     def add_frame(self, frame: Any, seconds: float) -> bool:
@@ -203,7 +203,7 @@ class LiveVideo:
             features = self.model.encode_frames(pixels.to(self.model.device, self.model.dtype))[0]
             self._encoding_seconds = time.monotonic() - began
         with self._window_lock:
-            if not self._window.wants(seconds):  # another thread was faster
+            if not self._window.rate.wants(seconds):  # another thread was faster
                 return False
             self._window.add(seconds, _size_of(frame), (held[self._first_stream], features))
         return True

@@ -29,6 +29,7 @@ from .export_hub import export_hub
 from .export_onnx import export_onnx
 from .frames import frames
 from .interruption import INTERRUPTED, interruptible, is_interruption
+from .live import live
 from .merge import merge
 from .progress import step
 from .recipe_help import TrainCommand, first_sentence
@@ -117,6 +118,7 @@ for command in (
     ask,
     chat,
     frames,
+    live,
     caption,
     bench,
     evaluate,
@@ -136,7 +138,7 @@ for command in (
         cls=TrainCommand if command is train else TyperCommand,
         # What typer would take itself is cut off at the end of the line.
         short_help=first_sentence(command.__doc__ or ""),
-    )(with_one_line_errors(command if command in (ask, bench, chat, frames, train, web) else with_models(command)))
+    )(with_one_line_errors(command if command in (ask, bench, chat, frames, live, train, web) else with_models(command)))
 
 
 def main() -> None:

@@ -76,12 +76,51 @@ def is_file(source: str) -> bool:
     return not _CAMERA.fullmatch(source) and (scheme is None or scheme[1].lower() == "file" or os.path.lexists(source))
 
 
+def check_source(source: str, options: StreamOptions) -> None:
+    """
+    What can be told of a source before it is opened.
+
+    Args:
+        source (`str`):
+            A camera: `"0"`, `"camera"` (the first), `"camera:1"`, `"camera:NAME"`, `"/dev/video0"`; the address of a stream with `http:`,
+            `https:`, `tcp:`, `udp:`, `rtsp:`, `rtsps:`, `rtmp:` or `rtmps:`; or the path or `file:` address of a file.
+        options ([`StreamOptions`]): limits.
+
+    Raises:
+        FileNotFoundError: if there is no such camera or file.
+        ValueError: if the address is of another kind, or refused.
+    """
+    title = _title(source)
+    if (camera := _CAMERA.fullmatch(source)) is not None:
+        form, path = _camera_path(source, camera)
+        if form == "v4l2" and not os.path.exists(path):
+            raise FileNotFoundError(
+                f"There is no camera at '{shorten(path)}': connect one, or pass another number or path, an address or a file."
+            )
+    elif is_file(source):
+        path = _file_path(source, options.limits)
+        if not os.path.exists(path):
+            raise FileNotFoundError(
+                f"There is no video at '{shorten(source)}' ('{shorten(path)}'): check the path, or begin the recording first."
+            )
+    else:
+        kind = _scheme(source)
+        if kind not in (*_READ_SCHEMES, *_FFMPEG_SCHEMES):
+            known = ", ".join(f"{name}:" for name in (*_READ_SCHEMES, *_FFMPEG_SCHEMES))
+            raise ValueError(f"{title} cannot be read: addresses with '{kind}:' are not, only those with {known}.")
+        if kind in _FFMPEG_SCHEMES and not options.limits.allow_private_addresses:
+            raise ValueError(
+                f"{title} is connected to by FFmpeg, which goes wherever the server sends it, also to private addresses. To allow "
+                "these, set `allow_private_addresses` of `untrusted_input=UntrustedInput(...)`."
+            )
+
+
 class FrameStream:
     """
     A stream that is open. As a context it is closed at the end; iterated over, it gives [`StreamFrame`].
 
     Args:
-        source (`str`): see [`open_stream`].
+        source (`str`): see [`check_source`].
         options ([`StreamOptions`]): limits and times.
 
     Raises:
@@ -92,8 +131,8 @@ class FrameStream:
 
     def __init__(self, source: str, options: StreamOptions | None = None) -> None:
         self.source, self.options = source, options or StreamOptions()
-        self.name = f"'{shorten(without_password(source))}'"
-        self.title = f"The stream {self.name}"
+        self.title = _title(source)
+        check_source(source, self.options)
         self._av = importlib.import_module("av")
         self._bytes: ByteStream | None = None
         self._is_stopped = False
@@ -181,35 +220,18 @@ class FrameStream:
     def _open(self, stack: ExitStack) -> Any:
         options, source = self.options, self.source
         if (camera := _CAMERA.fullmatch(source)) is not None:
-            return self._open_camera(camera)
-        scheme = _SCHEME.match(source)
+            form, path = _camera_path(source, camera)
+            rate = {"framerate": "30"} if form == "avfoundation" else {}
+            return self._open_container(path, format=form, container_options=rate)
+        if not is_file(source) and _scheme(source) in _FFMPEG_SCHEMES:
+            name, container_options = _FFMPEG_SCHEMES[_scheme(source)]
+            timeout = (options.silence_seconds, options.silence_seconds)
+            return self._open_container(source, format=name, container_options=container_options, timeout=timeout)
         if is_file(source):
-            return self._open_file(stack)
-        assert scheme is not None
-        kind = scheme[1].lower()
-        if kind in _FFMPEG_SCHEMES:
-            return self._open_with_ffmpeg(kind)
-        if kind not in _READ_SCHEMES:
-            known = ", ".join(f"{name}:" for name in (*_READ_SCHEMES, *_FFMPEG_SCHEMES))
-            raise ValueError(
-                f"{self.title} cannot be read: addresses with '{kind}:' are not, only those with {known}."
-            )
-        self._bytes = stack.enter_context(open_address(source, options.limits, options.silence_seconds))
-        return self._open_bytes(stack, self._bytes)
-
-    def _path(self) -> str:
-        path = path_of_address(self.source) if self.source.lower().startswith("file:") else self.source
-        if path is None:
-            raise ValueError(f"{self.title} is on another machine: pass a path that leads to it.")
-        return confine(os.path.abspath(path), self.options.limits, self.title)
-
-    def _open_file(self, stack: ExitStack) -> Any:
-        path = self._path()
-        if not os.path.exists(path):
-            raise FileNotFoundError(
-                f"There is no video at {self.name} ('{shorten(path)}'): check the path, or begin the recording first."
-            )
-        self._bytes = stack.enter_context(follow_file(path, self.options.idle_seconds))
+            opening = follow_file(_file_path(source, options.limits), options.idle_seconds)
+        else:
+            opening = open_address(source, options.limits, options.silence_seconds)
+        self._bytes = stack.enter_context(opening)
         return self._open_bytes(stack, self._bytes)
 
     def _open_bytes(self, stack: ExitStack, stream: ByteStream) -> Any:
@@ -238,7 +260,7 @@ class FrameStream:
     def _open_whole_mp4(self, stack: ExitStack) -> Any:
         """An MP4 whose index is behind its pictures, which can be read when it is complete."""
         if is_file(self.source):
-            file = stack.enter_context(open_regular(self._path(), self.title))
+            file = stack.enter_context(open_regular(_file_path(self.source, self.options.limits), self.title))
             if _has_index(file):
                 file.seek(0)
                 return self._open_container(file, container_options=_only("mov"))
@@ -246,32 +268,6 @@ class FrameStream:
             f"{self.title} is an MP4 whose index comes behind its pictures, and it is not there yet: record in MPEG-TS, Matroska or "
             "fragmented MP4 (`-movflags frag_keyframe+empty_moov`), or wait until the file is complete."
         )
-
-    def _open_with_ffmpeg(self, kind: str) -> Any:
-        if not self.options.limits.allow_private_addresses:
-            raise ValueError(
-                f"{self.title} is connected to by FFmpeg, which goes wherever the server sends it, also to private addresses. To allow "
-                "these, set `allow_private_addresses` of `untrusted_input=UntrustedInput(...)`."
-            )
-        name, container_options = _FFMPEG_SCHEMES[kind]
-        seconds = self.options.silence_seconds
-        return self._open_container(
-            self.source, format=name, container_options=container_options, timeout=(seconds, seconds)
-        )
-
-    def _open_camera(self, camera: re.Match) -> Any:
-        form = _CAMERA_FORMATS.get(sys.platform, "v4l2")
-        number, named = camera[1] or "0", camera[2]
-        if form == "v4l2":
-            path = self.source if self.source.startswith("/") else named or f"/dev/video{number}"
-            if not os.path.exists(path):
-                raise FileNotFoundError(
-                    f"There is no camera at '{shorten(path)}': connect one, or pass another number or path, an address or a file."
-                )
-        else:
-            path = f"video={named or number}" if form == "dshow" else f"{named or number}:none"
-        options = {"framerate": "30"} if form == "avfoundation" else {}
-        return self._open_container(path, format=form, container_options=options)
 
     def _open_container(self, file: Any, **options: Any) -> Any:
         # see `open_container` of stream_properties.py
@@ -312,3 +308,28 @@ def _has_index(file: BinaryIO) -> bool:
         place += size
         file.seek(place)
     return False
+
+
+def _title(source: str) -> str:
+    return f"The stream '{shorten(without_password(source))}'"
+
+
+def _scheme(source: str) -> str:
+    scheme = _SCHEME.match(source)
+    return "" if scheme is None else scheme[1].lower()
+
+
+def _file_path(source: str, limits: UntrustedInput) -> str:
+    path = path_of_address(source) if _scheme(source) == "file" else source
+    if path is None:
+        raise ValueError(f"{_title(source)} is on another machine: pass a path that leads to it.")
+    return confine(os.path.abspath(path), limits, _title(source))
+
+
+def _camera_path(source: str, camera: re.Match) -> tuple[str, str]:
+    """FFmpeg's name for cameras on this system, and for this one."""
+    form = _CAMERA_FORMATS.get(sys.platform, "v4l2")
+    number, name = camera[1] or "0", camera[2]
+    if form == "v4l2":
+        return form, source if source.startswith("/") else name or f"/dev/video{number}"
+    return form, f"video={name or number}" if form == "dshow" else f"{name or number}:none"

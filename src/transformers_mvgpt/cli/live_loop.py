@@ -1,0 +1,193 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""Questions about a stream while it runs: typed ones, and one that is asked again and again."""
+
+import json
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import typer
+
+from ..chat.live_feed import LiveFeed
+from ..chat.live_video import LiveVideo
+
+
+# Dropped frames are said no more often.
+REPORT_SECONDS = 5.0
+_POLL_SECONDS = 0.1
+
+
+class LiveLoop:
+    """
+    Args:
+        live ([`LiveVideo`]): what answers.
+        make_feed (`Callable`): makes the feed, with what is to be called for each frame.
+        question (`str`, *optional*): what is asked every `every_seconds` of the stream, and at its end.
+        every_seconds (`float`): see `question`.
+        waits (`bool`): whether the stream waits for answers.
+        as_json (`bool`): whether an answer is a line of JSON.
+        is_quiet (`bool`): whether stderr says nothing but errors.
+        generate_kwargs (`dict`): for each answer.
+    """
+
+    def __init__(
+        self,
+        live: LiveVideo,
+        make_feed: Callable[[Callable[[float], None]], LiveFeed],
+        *,
+        question: str | None,
+        every_seconds: float,
+        waits: bool,
+        as_json: bool,
+        is_quiet: bool,
+        generate_kwargs: dict[str, Any],
+    ) -> None:
+        self.live, self.question, self.every_seconds = live, question, every_seconds
+        self.waits, self.as_json, self.is_quiet = waits, as_json, is_quiet
+        self.generate_kwargs = generate_kwargs
+        self.feed = make_feed(self._on_frame)
+        # `None` where no more are typed
+        self._typed: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._is_due = threading.Event()
+        self._due_seconds: float | None = None
+        self._latest_seconds = 0.0
+        # when the repeated question was asked, on the clock of the stream
+        self._asked_seconds: float | None = None
+        self._writing = threading.Lock()
+        self._reported = (time.monotonic(), 0, 0)
+
+    def run(self) -> None:
+        """
+        Until the stream ends; without a repeated question, until no more are typed.
+
+        Raises:
+            OSError, ValueError: if the stream cannot be opened or breaks off.
+        """
+        self.feed.start()
+        try:
+            threading.Thread(target=self._read_typed, name="typed questions", daemon=True).start()
+            self._answer_all()
+        finally:
+            self.feed.stop()
+            self._report(is_over=True)
+        if self.feed.error is not None:
+            raise self.feed.error
+
+    def _answer_all(self) -> None:
+        waiting: list[str] = []
+        is_typing = True
+        while True:
+            is_over = self.feed.is_over.is_set()
+            waiting += [line for line in self._lines() if line is not None or (is_typing := False)]
+            while waiting and self.live.num_frames:
+                self._answer(waiting.pop(0))
+            if self._is_due.is_set():
+                self._is_due.clear()
+                self._answer_repeated()
+            self._report()
+            if is_over:
+                self._answer_last()
+                return
+            if self.question is None and not is_typing and not waiting:
+                return
+
+    def _lines(self) -> Iterator[str | None]:
+        """What was typed meanwhile; the first is waited for, for a moment."""
+        deadline = time.monotonic() + _POLL_SECONDS
+        while not self._is_due.is_set():
+            try:
+                yield self._typed.get(timeout=max(deadline - time.monotonic(), 0.001))
+            except queue.Empty:
+                return
+
+    def _read_typed(self) -> None:
+        """In a thread: it may wait for ever."""
+        try:
+            for line in sys.stdin:
+                if line := " ".join(line.split()):
+                    self._typed.put(line)
+        except (OSError, ValueError):  # closed, or no text
+            pass
+        self._typed.put(None)
+
+    def _on_frame(self, seconds: float) -> None:
+        """In the encoder thread."""
+        self._latest_seconds = seconds
+        if self.question is None:
+            return
+        if self._due_seconds is None or seconds < self._due_seconds - self.every_seconds:
+            self._due_seconds = seconds + self.every_seconds  # the first frame, or a stream that begins anew
+        if seconds < self._due_seconds:
+            return
+        while self._due_seconds <= seconds:
+            self._due_seconds += self.every_seconds
+        if self.waits:
+            self._answer_repeated()
+        else:
+            self._is_due.set()
+
+    def _answer_repeated(self) -> None:
+        if self.question is not None:
+            self._asked_seconds = self._latest_seconds
+            self._answer(self.question)
+
+    def _answer_last(self) -> None:
+        """What a short stream, or the rest of one, is not long enough for."""
+        is_answered = self._asked_seconds is not None and self._asked_seconds >= self._latest_seconds
+        if self.question is not None and self.live.num_frames and not is_answered and self.feed.error is None:
+            self._answer_repeated()
+
+    def _answer(self, question: str) -> None:
+        with self._writing:
+            snapshot = self.live.snapshot()
+            pieces = self.live.stream(question, snapshot=snapshot, **self.generate_kwargs)
+            start, end = snapshot.start_seconds, snapshot.end_seconds
+            if self.as_json:
+                line = {
+                    "start_seconds": round(start, 3),
+                    "end_seconds": round(end, 3),
+                    "question": question,
+                    "answer": "".join(pieces),
+                    "num_frames": snapshot.metadata.total_num_frames,
+                    "num_dropped_frames": self.feed.num_dropped,
+                }
+                typer.echo(json.dumps(line, ensure_ascii=False))
+            else:
+                typer.echo(f"[{clock_time(start)} - {clock_time(end)}] ", nl=False)
+                for piece in pieces:
+                    typer.echo(_printable(piece), nl=False)
+                    sys.stdout.flush()
+                typer.echo()
+            sys.stdout.flush()
+
+    def _report(self, is_over: bool = False) -> None:
+        """Says how many frames were dropped, once in a while."""
+        since, num_encoded, num_dropped = self._reported
+        now = time.monotonic()
+        new = self.feed.num_dropped - num_dropped
+        if self.is_quiet or not new or (now - since < REPORT_SECONDS and not is_over):
+            return
+        rate = (self.feed.num_encoded - num_encoded) / max(now - since, 0.001)
+        typer.echo(
+            f"{new} frame{'s' if new > 1 else ''} dropped: {rate:.1f} of {self.live.frames_per_second:g} frames per second were encoded. "
+            "Lower --frames-per-second.",
+            err=True,
+        )
+        self._reported = now, self.feed.num_encoded, self.feed.num_dropped
+
+
+def clock_time(seconds: float) -> str:
+    """As 1:05.2, or 1:02:03.5 from an hour on."""
+    tenths = max(0, round(seconds * 10))
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{minutes:02d}" if hours else str(minutes)
+    return f"{f'{hours}:' if hours else ''}{text}:{rest // 10:02d}.{rest % 10}"
+
+
+def _printable(piece: str) -> str:
+    """An answer is one line, and moves no cursor."""
+    return "".join(letter if letter.isprintable() else " " for letter in piece)
