@@ -10,6 +10,7 @@ import typer
 from .default_model import model_or_default
 from .limits import LimitOption, parse_limits
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
+from .shown_frames import FrameSelectionOption
 
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def live(
     ],
     question: Annotated[
         str | None,
-        typer.Argument(metavar="[QUESTION]", help="What to ask again and again. Others can be typed at any time."),
+        typer.Argument(metavar="QUESTION", help="What to ask again and again. Others can be typed at any time."),
     ] = None,
     model: Annotated[
         str | None,
@@ -55,7 +56,7 @@ def live(
     ] = False,
     idle_seconds: Annotated[
         float, typer.Option(min=0.1, help="A file that has not grown for so long is complete.")
-    ] = 5.0,
+    ] = 10.0,
     silence_seconds: Annotated[
         float, typer.Option(min=0.1, help="An address that has sent nothing for so long is broken.")
     ] = 10.0,
@@ -68,10 +69,7 @@ def live(
             help="What frames are spread over, which differs where some were dropped. By default as published: frames."
         ),
     ] = None,
-    frame_selection: Annotated[
-        Literal["scores", "uniform", "rarest"] | None,
-        typer.Option(help="How the frames are chosen that the video encoder sees. By default as published: scores."),
-    ] = None,
+    frame_selection: FrameSelectionOption = None,
     json: Annotated[bool, typer.Option("--json", help="Answers as lines of JSON, with their times.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")] = False,
     device: DeviceOption = None,
@@ -83,6 +81,7 @@ def live(
     Ask about a live stream. Type a question at any time; answers go to stdout, each with the time that it is about. Ctrl+D or Ctrl+C ends.
     """
     from ..video.stream_frames import StreamOptions, check_source, is_file
+    from .main import with_models
 
     options = StreamOptions(parse_limits(limit), silence_seconds=silence_seconds, idle_seconds=idle_seconds)
     if every is not None and question is None:
@@ -97,17 +96,6 @@ def live(
         if is_given and not fits:
             what = "files, which are there already" if name == "--as-fast-as-possible" else "streams and cameras"
             raise typer.BadParameter(f"it is for {what}.", param_hint=f"'{name}'")
-    video = _load(
-        model_or_default(model, is_quiet=quiet),
-        {"device": device, "dtype": dtype, "quantization": quantization},
-        {
-            "window_seconds": window_seconds,
-            "frames_per_second": frames_per_second,
-            "sampling": sampling,
-            "frame_selection": frame_selection,
-        },
-        quiet,
-    )
     feed = {
         "keeps_time": follows_file and not as_fast_as_possible,
         "waits": as_fast_as_possible,
@@ -121,7 +109,14 @@ def live(
         "is_quiet": quiet,
         "generate_kwargs": {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens},
     }
-    _run(video, source, options, feed, loop)
+    loading = {"device": device, "dtype": dtype, "quantization": quantization}
+    window = {
+        "window_seconds": window_seconds,
+        "frames_per_second": frames_per_second,
+        "sampling": sampling,
+        "frame_selection": frame_selection,
+    }
+    with_models(_run)(model_or_default(model, is_quiet=quiet), loading, window, source, options, feed, loop)
 
 
 def _load(model: str, loading: dict[str, Any], window: dict[str, Any], is_quiet: bool) -> Any:
@@ -150,7 +145,9 @@ def _load(model: str, loading: dict[str, Any], window: dict[str, Any], is_quiet:
 
 
 def _run(
-    video: Any,
+    model: str,
+    loading: dict[str, Any],
+    window: dict[str, Any],
     source: str,
     options: "StreamOptions",
     feed: dict[str, bool],
@@ -160,6 +157,7 @@ def _run(
     from ..video.stream_frames import FrameStream
     from .live_loop import LiveLoop
 
+    video = _load(model, loading, window, loop["is_quiet"])
     if sys.stdin.isatty() and not loop["is_quiet"]:
         typer.echo("Type a question and Enter, at any time. Ctrl+D ends.", err=True)
     LiveLoop(

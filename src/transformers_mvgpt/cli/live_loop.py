@@ -2,6 +2,7 @@
 """Questions about a stream while it runs: typed ones, and one that is asked again and again."""
 
 import json
+import os
 import queue
 import sys
 import threading
@@ -105,12 +106,9 @@ class LiveLoop:
 
     def _read_typed(self) -> None:
         """In a thread: it may wait for ever."""
-        try:
-            for line in sys.stdin:
-                if line := " ".join(line.split()):
-                    self._typed.put(line)
-        except (OSError, ValueError):  # closed, or no text
-            pass
+        for line in _typed_lines():
+            if line := " ".join(line.split()):
+                self._typed.put(line)
         self._typed.put(None)
 
     def _on_frame(self, seconds: float) -> None:
@@ -177,6 +175,31 @@ class LiveLoop:
             err=True,
         )
         self._reported = now, self.feed.num_encoded, self.feed.num_dropped
+
+
+def _typed_lines() -> Iterator[str]:
+    """
+    Lines of stdin as they come. They are read past Python's own buffer, whose lock a thread that waits would still have when the process
+    is to end.
+    """
+    try:
+        descriptor = sys.stdin.fileno()
+    except (AttributeError, OSError, ValueError):  # there is none, or it is no file
+        yield from sys.stdin or ()
+        return
+    rest = b""
+    while True:
+        try:
+            block = os.read(descriptor, 4096)
+        except OSError:  # closed, or a terminal that is gone
+            block = b""
+        *lines, rest = (rest + block).split(b"\n")
+        if not block and rest:
+            lines, rest = [rest], b""
+        for line in lines:
+            yield line.decode("utf-8", "replace")
+        if not block:
+            return
 
 
 def clock_time(seconds: float) -> str:

@@ -22,7 +22,7 @@ from .regular_files import open_regular
 # What is waited for at a time: whoever stops a stream waits no longer.
 _WAIT_SECONDS = 0.2
 _BLOCK_BYTES = 1 << 16
-_HEAD_BYTES = 4096
+HEAD_BYTES = 4096
 
 
 class StreamEnded(OSError):
@@ -44,6 +44,7 @@ class ByteStream:
 
     Attributes:
         has_ended (`bool`): Whether the end was read.
+        error ([`StreamEnded`], *optional*): What was raised. FFmpeg may have gone on as if this were the end.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class ByteStream:
         self._interrupt = interrupt
         self._head = b""
         self.has_ended = False
+        self.error: StreamEnded | None = None
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -69,7 +71,7 @@ class ByteStream:
 
     def peek(self) -> bytes:
         """Its first bytes, which [`read`] returns all the same."""
-        while len(self._head) < _HEAD_BYTES and (block := self._next(_HEAD_BYTES)):
+        while len(self._head) < HEAD_BYTES and (block := self._next(HEAD_BYTES)):
             self._head += block
         return self._head
 
@@ -86,6 +88,13 @@ class ByteStream:
         return self._next(size)
 
     def _next(self, size: int) -> bytes:
+        try:
+            return self._wait_for_block(size)
+        except StreamEnded as error:
+            self.error = error
+            raise
+
+    def _wait_for_block(self, size: int) -> bytes:
         silent_since = time.monotonic()
         # whoever reads may ask several times
         while not (self.has_ended or self._stopped.is_set()):

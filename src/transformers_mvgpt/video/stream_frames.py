@@ -17,13 +17,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from .containers import recognize_container
+from .containers import Container, recognize_container
 from .frame_geometry import make_square
 from .limits import UntrustedInput, shorten
 from .reader_pyav import rgb_picture
 from .regular_files import confine, open_regular
 from .sources import path_of_address
-from .stream_bytes import ByteStream, StreamEnded, follow_file, open_address, without_password
+from .stream_bytes import HEAD_BYTES, ByteStream, StreamEnded, follow_file, open_address, without_password
 from .stream_properties import clock_origin, pixel_aspect_ratio, read_orientation
 
 
@@ -55,7 +55,7 @@ class StreamOptions:
 
     limits: UntrustedInput = field(default_factory=UntrustedInput)
     silence_seconds: float = 10.0
-    idle_seconds: float = 5.0
+    idle_seconds: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,9 @@ def check_source(source: str, options: StreamOptions) -> None:
             raise FileNotFoundError(
                 f"There is no video at '{shorten(source)}' ('{shorten(path)}'): check the path, or begin the recording first."
             )
+        with open_regular(path, title) as file:
+            if head := file.read(HEAD_BYTES):
+                _recognize(head, title)
     else:
         kind = _scheme(source)
         if kind not in (*_READ_SCHEMES, *_FFMPEG_SCHEMES):
@@ -174,6 +177,8 @@ class FrameStream:
                 seconds = float(frame.pts * self._stream.time_base)
             origin = seconds if origin is None else origin
             yield StreamFrame(seconds - origin, partial(self._picture, frame))
+        if self._bytes is not None and self._bytes.error is not None and not self._is_stopped:
+            raise self._bytes.error
         if not has_frames and not self._is_stopped:
             raise ValueError(f"{self.title} ended, and not one frame of it decodes. Check what sends it.")
 
@@ -185,7 +190,9 @@ class FrameStream:
                 packet = next(packets, None)
             except self._av.error.EOFError:
                 return
-            except (self._av.FFmpegError, StreamEnded) as error:
+            except StreamEnded:
+                raise
+            except self._av.FFmpegError as error:
                 if self._is_stopped or (self._bytes is not None and self._bytes.has_ended):
                     return  # what was begun is not completed any more
                 raise self._broken(error) from error
@@ -211,11 +218,8 @@ class FrameStream:
         ratio = pixel_aspect_ratio(self._stream)
         return make_square(orientation.apply(rgb_picture(frame)), 1 / ratio if orientation.is_transposed else ratio)
 
-    def _broken(self, error: BaseException) -> Exception:
-        if isinstance(error, StreamEnded):
-            return error
-        reason = getattr(error, "strerror", None) or str(error)
-        return StreamEnded(f"{self.title} broke off: {shorten(reason)}.")
+    def _broken(self, error: BaseException) -> StreamEnded:
+        return StreamEnded(f"{self.title} broke off: {shorten(getattr(error, 'strerror', None) or str(error))}.")
 
     def _open(self, stack: ExitStack) -> Any:
         options, source = self.options, self.source
@@ -244,15 +248,9 @@ class FrameStream:
             # motion JPEG with a header before each picture, as cameras send it
             demuxers, self._comes_without_times = "mpjpeg", True
         else:
-            try:
-                container = recognize_container(io.BytesIO(head))
-            except ValueError as error:
-                raise ValueError(f"{self.title} {error}") from None
+            container = _recognize(head, self.title)
             demuxers = container.demuxers
-            if container.name == "picture" and head.startswith(b"\xff\xd8\xff"):
-                demuxers, self._comes_without_times = "mjpeg,jpeg_pipe", True
-            if not demuxers:
-                raise ValueError(f"{self.title} does not begin like any kind of video that is read.")
+            self._comes_without_times = container.name == "picture"
             if container.name == "mp4" and not _has_index(io.BytesIO(head)):
                 return self._open_whole_mp4(stack)
         return self._open_container(_Readable(stream.read), container_options=_only(demuxers))
@@ -277,6 +275,8 @@ class FrameStream:
         except StreamEnded:
             raise
         except self._av.FFmpegError as error:
+            if self._bytes is not None and self._bytes.error is not None:
+                raise self._bytes.error from error
             raise OSError(
                 f"{self.title} cannot be opened: {shorten(error.strerror or str(error))}. Check the source, and that it sends video."
             ) from error
@@ -287,6 +287,19 @@ class _Readable:
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self.read = read
+
+
+def _recognize(head: bytes, title: str) -> Container:
+    """What a stream is, by its first bytes."""
+    try:
+        container = recognize_container(io.BytesIO(head))
+    except ValueError as error:
+        raise ValueError(f"{title} {error}") from None
+    if container.name == "picture" and head.startswith(b"\xff\xd8\xff"):
+        return Container("picture", "mjpeg,jpeg_pipe")  # motion JPEG, of which this is the first picture
+    if not container.demuxers:
+        raise ValueError(f"{title} does not begin like any kind of video that is read.")
+    return container
 
 
 def _only(demuxers: str) -> dict[str, str]:

@@ -1,0 +1,237 @@
+# Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
+"""`mvgpt live`: growing files, streams, typed questions, and how it ends."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from live_sources import ffmpeg, served, wait_for_bytes
+from terminals import run_in_terminal
+from tiny_trained import MOBILEVLM, TINYLLAVA
+from transformers_mvgpt.cli.live_loop import clock_time
+from transformers_mvgpt.cli.main import app
+from transformers_mvgpt.demo.drawn_clip import make_clip, write_clip
+
+
+QUESTION = "How many objects can be seen in all?"
+ALLOWED = ["--limit", "allow_private_addresses=true"]
+COMMAND = [sys.executable, "-m", "mvgpt_command", "live"]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """12 seconds, in which one object is seen."""
+    path = tmp_path_factory.mktemp("live") / "clip.ts"
+    write_clip(make_clip(910_004, "test", width=128, height=128, fps=20, seconds=12), path)
+    return path
+
+
+def run_live(*arguments, text=""):
+    return CliRunner().invoke(app, ["live", *map(str, arguments), "--device", "cpu"], input=text)
+
+
+def notes(result) -> list[str]:
+    """Lines on stderr, but for transformers' bar, which the command hides where it has a process of its own."""
+    return [line for line in result.stderr.splitlines() if line and "Loading weights" not in line]
+
+
+def answers(result) -> list[dict]:
+    assert result.exit_code == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_a_question_again_and_again(clip):
+    result = run_live(clip, QUESTION, "--every", 4, "--as-fast-as-possible", "--idle-seconds", 0.2)
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "[0:00.0 - 0:04.0] one\n[0:00.0 - 0:08.0] one\n[0:00.0 - 0:11.8] one\n",
+    )
+    [note] = notes(result)
+    assert "the package's small one answers" in note
+
+
+def test_lines_of_json(clip):
+    options = ["--as-fast-as-possible", "--idle-seconds", 0.2, "--json", "--quiet"]
+    window = ["--window-seconds", 5, "--frames-per-second", 2]
+    result = run_live(clip, QUESTION, *options, *window)
+    first, last = answers(result)
+    assert first == {
+        "start_seconds": 5.5,
+        "end_seconds": 10.0,
+        "question": QUESTION,
+        "answer": "one",
+        "num_frames": 10,
+        "num_dropped_frames": 0,
+    }
+    assert (last["end_seconds"], last["num_frames"]) == (11.5, 10)
+    assert notes(result) == []
+
+
+def test_tinyllava(clip):
+    result = run_live(
+        clip, QUESTION, "--as-fast-as-possible", "--idle-seconds", 0.2, "--model", TINYLLAVA, "--max-new-tokens", 3
+    )
+    assert result.exit_code == 0 and len(result.stdout.splitlines()) == 2
+
+
+def test_a_stream_over_tcp(clip):
+    content = clip.read_bytes()
+    pieces = [content[start : start + 20_000] for start in range(0, len(content), 20_000)]
+    with served(pieces, pause=0.02) as port:
+        [answer] = answers(run_live(f"tcp://127.0.0.1:{port}", QUESTION, "--every", 60, "--json", *ALLOWED))
+    assert answer["answer"] in ("one", "two")
+    assert answer["end_seconds"] > 1
+
+
+def test_a_stream_that_breaks_off(clip):
+    with served([clip.read_bytes()[:100_000]], end="stall") as port:
+        result = run_live(f"tcp://127.0.0.1:{port}", QUESTION, "--silence-seconds", 1, "--quiet", *ALLOWED)
+    assert result.exit_code == 1
+    [line] = notes(result)
+    assert line == (
+        f"Error: The stream 'tcp://127.0.0.1:{port}' has sent nothing for 1 seconds: check what sends it, or allow a longer silence with "
+        "`silence_seconds`."
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["0", QUESTION], 1, "There is no camera at '/dev/video0': connect one, or pass another number or path"),
+        (["missing.ts", QUESTION], 1, "There is no video at 'missing.ts'"),
+        (
+            ["http://127.0.0.1:9/", QUESTION],
+            1,
+            "an address of this machine or its own network: only public ones are read",
+        ),
+        (["rtsp://127.0.0.1/x", QUESTION], 1, "To allow these, set `--limit allow_private_addresses=...`"),
+        (["{clip}", "--every", "3"], 2, "Invalid value for '--every': it needs a QUESTION to ask"),
+        (["{clip}", QUESTION, "--reconnect"], 2, "Invalid value for '--reconnect': it is for streams and cameras"),
+        (["tcp://127.0.0.1:9", QUESTION, "--as-fast-as-possible"], 2, "it is for files, which are there already"),
+        (
+            ["{clip}", QUESTION, "--model", str(MOBILEVLM)],
+            1,
+            "MobileVLM takes images, no videos: `mvgpt live` needs a model",
+        ),
+        (["{clip}", QUESTION, "--model", str(TINYLLAVA), "--frame-selection", "rarest"], 1, "selects no frames"),
+        (["{clip}", QUESTION, "--window-seconds", "100000"], 1, "has more than 10,000 frames: lower one of them"),
+    ],
+)
+def test_what_is_refused(clip, arguments, code, message):
+    result = run_live(*(argument.format(clip=clip) for argument in arguments), "--quiet")
+    assert (result.exit_code, result.stdout) == (code, "")
+    [line] = notes(result)
+    assert line.startswith("Error: ") and message in line
+
+
+def test_a_growing_file(clip, tmp_path):
+    """Written by FFmpeg at its own speed, followed by a process of its own; a typed question through a pipe."""
+    path = tmp_path / "growing.ts"
+    with ffmpeg("-re", "-i", str(clip), "-c", "copy", "-flush_packets", "1", str(path)) as writer:
+        wait_for_bytes(path, 20_000)
+        process = subprocess.Popen(
+            [*COMMAND, str(path), QUESTION, "--every", "3", "--json", "--idle-seconds", "2", "--device", "cpu"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        process.stdin.write("Does anything move?\n")
+        process.stdin.flush()
+        lines = [json.loads(process.stdout.readline())]
+        was_growing = writer.poll() is None
+        lines += [json.loads(line) for line in process.stdout]
+        assert process.wait(60) == 0
+    assert was_growing
+    asked = [line["question"] for line in lines]
+    assert asked.count("Does anything move?") == 1 and asked.count(QUESTION) >= 2
+    assert lines[-1]["end_seconds"] == pytest.approx(11.75, abs=0.3) and lines[-1]["answer"] == "one"
+
+
+def test_in_a_terminal(clip):
+    """A typed question is answered in place, dropped frames are said, Ctrl+C ends it."""
+    moments = {}
+
+    def type_something(text: str, terminal: int) -> None:
+        if "Ctrl+D ends." in text and "asked" not in moments:
+            moments["asked"] = True
+            os.write(
+                terminal,
+                b"Does anything\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f" + QUESTION.encode() + b"\n",
+            )
+        if re.search(r"\] \w+\r\n", text) and "ended" not in moments:
+            moments["ended"] = True
+            os.write(terminal, b"\x03")
+
+    run = run_in_terminal([*COMMAND, str(clip), "--device", "cpu"], on_text=type_something)
+    assert moments.keys() == {"asked", "ended"}
+    assert run.exit_code == 130
+    assert "Traceback" not in run.text
+    assert any(re.fullmatch(r"\[0:00\.0 - 0:\d\d\.\d\] (one|two|none|zero)", line) for line in run.screen), run.screen
+
+
+def test_the_end_of_typed_questions_is_the_end(clip):
+    with served([clip.read_bytes()[:150_000]], end="stall") as port:
+        source = f"tcp://127.0.0.1:{port}"
+        result = run_live(source, "--silence-seconds", 60, *ALLOWED, text=f"{QUESTION}\n\n  Is there a circle?  ")
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 2
+
+
+def test_sigterm(clip):
+    with served([clip.read_bytes()[:150_000]], end="stall") as port:
+        process = subprocess.Popen(
+            [*COMMAND, f"tcp://127.0.0.1:{port}", "--device", "cpu", "--silence-seconds", "60", *ALLOWED],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        process.stdin.write(QUESTION + "\n")
+        process.stdin.flush()
+        assert re.fullmatch(r"\[0:\d\d\.\d - 0:\d\d\.\d\] \w+\n", process.stdout.readline())
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 143
+        assert time.monotonic() - began < 15
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_dropped_frames_are_said(clip, monkeypatch):
+    """At most once in a while, and the rest in the end."""
+    from transformers_mvgpt import LiveVideo
+
+    real = LiveVideo.add_frame
+
+    def slow(self, frame, seconds):
+        time.sleep(0.6)
+        return real(self, frame, seconds)
+
+    monkeypatch.setattr(LiveVideo, "add_frame", slow)
+    content = clip.read_bytes()
+    pieces = [content[start : start + 20_000] for start in range(0, len(content), 20_000)]
+    pause = 4 / len(pieces)
+    with served(pieces, pause=pause) as port:
+        result = run_live(f"tcp://127.0.0.1:{port}", QUESTION, *ALLOWED)
+    assert result.exit_code == 0
+    dropped = [line for line in notes(result) if "dropped" in line]
+    assert 1 <= len(dropped) <= 2
+    pattern = r"\d+ frames? dropped: \d\.\d of 4 frames per second were encoded\. Lower --frames-per-second\."
+    assert all(re.fullmatch(pattern, note) for note in dropped)
+
+
+def test_times_as_people_read_them():
+    assert [clock_time(seconds) for seconds in (0, 5.04, 65.25, 3599.96, 3723.5)] == [
+        "0:00.0",
+        "0:05.0",
+        "1:05.2",
+        "1:00:00.0",
+        "1:02:03.5",
+    ]
