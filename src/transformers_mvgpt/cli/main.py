@@ -138,7 +138,11 @@ for command in (
         cls=TrainCommand if command is train else TyperCommand,
         # What typer would take itself is cut off at the end of the line.
         short_help=first_sentence(command.__doc__ or ""),
-    )(with_one_line_errors(command if command in (ask, bench, chat, frames, live, train, web) else with_models(command)))
+    )(
+        with_one_line_errors(
+            command if command in (ask, bench, chat, frames, live, train, web) else with_models(command)
+        )
+    )
 
 
 def main() -> None:
