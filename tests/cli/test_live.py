@@ -134,7 +134,7 @@ def test_what_is_refused(clip, arguments, code, message):
 def test_a_growing_file(clip, tmp_path):
     """Written by FFmpeg at its own speed, followed by a process of its own; a typed question through a pipe."""
     path = tmp_path / "growing.ts"
-    with ffmpeg("-re", "-i", str(clip), "-c", "copy", "-flush_packets", "1", str(path)) as writer:
+    with ffmpeg("-re", "-i", str(clip), "-c", "copy", "-flush_packets", "1", str(path)):
         wait_for_bytes(path, 20_000)
         process = subprocess.Popen(
             [*COMMAND, str(path), QUESTION, "--every", "3", "--json", "--idle-seconds", "2", "--device", "cpu"],
