@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from code_blocks import PAGES, RUN_PAGES, blocks_of
+from code_blocks import PAGES, ROOT, RUN_PAGES, blocks_of
 from page_runner import is_run, run_console, run_page, run_python
 from transformers_mvgpt.demo import CLIP, make_clip, write_clip
 from untrained_release import write_checkpoint
@@ -29,6 +29,7 @@ def folder(tmp_path_factory, exported_folder) -> Path:
     write_clip(make_clip(4, "test"), folder / "other.mp4")
     write_checkpoint(folder / PUBLISHED)
     Image.new("RGB", (64, 48), "red").save(folder / "image.png")
+    (folder / "src").symlink_to(ROOT / "src")  # README's commands are those in a clone
     (folder / "small-onnx").symlink_to(exported_folder("mobile_videogpt"))
     return folder
 

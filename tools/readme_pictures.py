@@ -4,6 +4,7 @@ The pictures of README.md, in docs/images, in light and dark: how visuals become
 small model. `make pictures` makes them anew.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -141,12 +142,29 @@ def ask_small_model() -> dict[str, Any]:
     return record
 
 
-def write_picture(figure: Figure, path: Path) -> None:
-    """As PNG of few colors, which is small."""
-    data = BytesIO()
-    figure.savefig(data, dpi=_DOTS_PER_INCH, facecolor=figure.get_facecolor())
-    picture = Image.open(data).convert("RGB").quantize(192, dither=Image.Dither.NONE)
-    picture.save(path, optimize=True)
+def draw_turn(question: str, answer: str, theme: str) -> Figure:
+    """Question and answer, to stand above the frames."""
+    colors = _COLORS[theme]
+    figure = Figure(figsize=(8.3, 0.75), facecolor=colors.paper)
+    for y, name, said in ((0.73, "Question", question), (0.33, "Answer", answer)):
+        figure.text(0.012, y, name, fontsize=9.5, color=colors.muted, va="center")
+        figure.text(0.105, y, said, fontsize=9.5, color=colors.text, va="center", weight="bold")
+    return figure
+
+
+def write_picture(figures: Sequence[Figure], path: Path) -> None:
+    """One below the other, as PNG of few colors, which is small."""
+    pictures = []
+    for figure in figures:
+        data = BytesIO()
+        figure.savefig(data, dpi=_DOTS_PER_INCH, facecolor=figure.get_facecolor())
+        pictures.append(Image.open(data).convert("RGB"))
+    whole = Image.new("RGB", (max(each.width for each in pictures), sum(each.height for each in pictures)))
+    top = 0
+    for picture in pictures:
+        whole.paste(picture, (0, top))
+        top += picture.height
+    whole.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
     if (size := path.stat().st_size) > MAX_BYTES:
         raise ValueError(f"{path} has {size:,} bytes: at most {MAX_BYTES:,} are for a picture.")
 
@@ -156,8 +174,10 @@ def write_pictures(folder: Path) -> None:
 
     record = ask_small_model()
     for theme in THEMES:
-        write_picture(draw_data_flow(theme), folder / f"data_flow_{theme}.png")
-        write_picture(plot_frame_selection(record, str(CLIP), theme=theme), folder / f"answer_{theme}.png")
+        write_picture([draw_data_flow(theme)], folder / f"data_flow_{theme}.png")
+        turn = draw_turn(QUESTION, record["generated_text"], theme)
+        frames = plot_frame_selection(record, str(CLIP), theme=theme)
+        write_picture([turn, frames], folder / f"answer_{theme}.png")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 
-SUITE_SECONDS = 2600
-TEST_SECONDS = 45
+# a whole run on two cores of an AMD EPYC, and 40 % more: the seconds of one and the same run differ, as cores share caches and units
+SUITE_SECONDS = 3200
+TEST_SECONDS = 90
 VARIABLE = "SUITE_PROCESSOR_SECONDS"
 _KEY = "processor_time"
 
