@@ -153,7 +153,7 @@ def draw_turn(question: str, answer: str, theme: str) -> Figure:
 
 
 def write_picture(figures: Sequence[Figure], path: Path) -> None:
-    """One below the other, as PNG of few colors, which is small."""
+    """One below the other, as PNG."""
     pictures = []
     for figure in figures:
         data = BytesIO()
@@ -164,7 +164,7 @@ def write_picture(figures: Sequence[Figure], path: Path) -> None:
     for picture in pictures:
         whole.paste(picture, (0, top))
         top += picture.height
-    whole.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+    whole.save(path, optimize=True)
     if (size := path.stat().st_size) > MAX_BYTES:
         raise ValueError(f"{path} has {size:,} bytes: at most {MAX_BYTES:,} are for a picture.")
 
