@@ -4,12 +4,15 @@
 import json
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 from typer.testing import CliRunner
 
 from transformers_mvgpt.cli.main import app
+from transformers_mvgpt.cli.model_options import PrecisionOption
 from transformers_mvgpt.demo import CHECKPOINT, CLIP
+from transformers_mvgpt.runtime.onnx_folder import PRECISIONS
 
 
 QUESTION = "What shape is it?"
@@ -65,6 +68,11 @@ def test_options_that_mean_nothing(exported_folder, arguments, message):
     result = run_ask(folder, *arguments)
     assert result.exit_code == 1 and result.stdout == ""
     assert message.format(folder) in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_every_precision_can_be_chosen():
+    names, _ = get_args(get_args(PrecisionOption)[0])
+    assert set(get_args(names)) == set(PRECISIONS)
 
 
 def test_families_that_select_nothing(exported_folder):

@@ -78,8 +78,8 @@ def test_what_others_wrote_stays(tmp_path, name):
 @pytest.mark.parametrize(
     ("precision", "message"),
     [
-        ("int3", "Error: There is no precision 'int3': choose from fp32, fp16, int8, q4."),
-        (",", "Error: No precision was given: choose from fp32, fp16, int8, q4."),
+        ("int3", "Error: There is no precision 'int3': choose from fp32, int8, q4, fp16."),
+        (",", "Error: No precision was given: choose from fp32, int8, q4, fp16."),
     ],
 )
 def test_unknown_precision(tmp_path, precision, message):

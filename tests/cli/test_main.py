@@ -35,6 +35,7 @@ def test_help_names_every_command(arguments):
     ("arguments", "line"),
     [
         (["dance"], "No such command 'dance'. See `mvgpt --help`."),
+        (["aks"], "No such command 'aks'. Did you mean 'ask'? See `mvgpt --help`."),
         (["--dance"], "No such option: --dance. See `mvgpt --help`."),
         (["convert", "a"], "Missing argument 'TARGET'. See `mvgpt convert --help`."),
         (["assemble", "a"], "Missing option '--language-model'. See `mvgpt assemble --help`."),

@@ -10,7 +10,8 @@ from transformers_mvgpt import TinyLlavaVideoConfig, TinyLlavaVideoForConditiona
 from transformers_mvgpt.runtime import onnx_nodes
 from transformers_mvgpt.runtime.onnx_checks import TOLERANCES, FileCheck
 from transformers_mvgpt.runtime.onnx_decoder import check_language_model, decoder_graph
-from transformers_mvgpt.runtime.onnx_precisions import BLOCK_SIZE, PRECISIONS, embeddings_graph, to_4_bits
+from transformers_mvgpt.runtime.onnx_folder import PRECISIONS
+from transformers_mvgpt.runtime.onnx_precisions import BLOCK_SIZE, embeddings_graph, to_4_bits
 
 
 # widths that 32 does not divide, heads that share keys, biases, partial rotary embeddings

@@ -58,7 +58,7 @@ def _usage_line(error: Any) -> str:
         text += f", got '{shorten(given)}'"
     message = describe_error(ValueError(text)).rstrip(".")
     command = error.ctx.command_path if error.ctx is not None else "mvgpt"
-    return f"{message}. See `{command} --help`."
+    return f"{message}{'' if message.endswith(('?', '!')) else '.'} See `{command} --help`."
 
 
 def show_any_character() -> None:

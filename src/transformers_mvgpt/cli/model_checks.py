@@ -38,20 +38,31 @@ def check_device(device: str | None) -> None:
     Raises:
         ValueError: if there is no such device.
     """
+    from ..video.limits import shorten
+
+    if device is not None and (reason := _why_unusable(device)) is not None:
+        raise ValueError(
+            f"`--device {shorten(device)}` cannot be used here ({reason}). Use cpu, cuda, cuda:1 or mps, or leave it out."
+        )
+
+
+def _why_unusable(device: str) -> str | None:
     import torch
 
     from ..video.limits import shorten
 
-    if device is None:
-        return
     try:
-        if torch.empty(1, device=device).is_meta:
-            raise ValueError("it holds no numbers")
+        place = torch.device(device)
+    except RuntimeError:
+        return "PyTorch knows no such device"
+    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        return f"the last GPU is cuda:{count - 1}" if count else "PyTorch finds no GPU"
+    try:
+        return "it holds no numbers" if torch.empty(1, device=place).is_meta else None
     except Exception as error:  # of many kinds, with the device
-        reason = str(error).strip().split("\n")[0]
-        raise ValueError(
-            f"`--device {shorten(device)}` cannot be used here ({shorten(reason)}). Use cpu, cuda, cuda:1 or mps, or leave it out."
-        ) from error
+        # what follows is advice to who builds PyTorch
+        return shorten(str(error).strip().split("\n")[0].partition(". ")[0].rstrip("."))
 
 
 def check_image(image: str) -> None:

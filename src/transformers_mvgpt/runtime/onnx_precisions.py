@@ -23,10 +23,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from .onnx_folder import PRECISIONS
 from .onnx_nodes import FLOAT, FLOAT16, MICROSOFT, UINT8, Graph
 
 
-PRECISIONS = ("fp32", "fp16", "int8", "q4")
 # Weights that share a scale in 4 bits. It divides the widths of all published language models.
 BLOCK_SIZE = 32
 # Of numbers in 8 bits, and what stands for 0 where they are unsigned
@@ -59,7 +59,7 @@ def check_precisions(precisions: Iterable[str]) -> tuple[str, ...]:
 
 def suffix(precision: str) -> str:
     """What stands behind a file's name, as transformers.js has it: `_int8`, and nothing for `fp32`."""
-    return "" if precision == "fp32" else f"_{precision}"
+    return PRECISIONS[precision]
 
 
 def values(tensor: torch.Tensor, dtype: type = np.float32) -> np.ndarray:
