@@ -52,11 +52,12 @@ web-images: $(VENV)/.installed-dev $(WEB_PACKAGES)/.fetched
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
-# Those of README, the drawings of docs/concepts.md, and the pictures of docs/frames.md.
+# Those of README, the drawings of docs/concepts.md, and the pictures of docs/frames.md and docs/chat.md.
 pictures: $(VENV)/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python tools/readme_pictures.py
 	HF_HUB_OFFLINE=1 $(BIN)/python tools/concept_pictures.py
 	PYTHONPATH=tools HF_HUB_OFFLINE=1 $(BIN)/python -m frame_choice --pictures
+	PYTHONPATH=tests/helpers HF_HUB_OFFLINE=1 $(BIN)/python tools/chat_picture.py
 
 # How the choices of frames do, with the small model, in five minutes: the table of docs/frames.md, and its pictures.
 frame-choice: $(VENV)/.installed-dev
