@@ -137,7 +137,9 @@ def visit(server, tmp_path_factory) -> Iterator[Callable[[], Visit]]:
         visits = []
 
         def open_page() -> Visit:
-            visits.append(Visit(browser.new_context(viewport=LAPTOP).new_page(), server.url + "/"))
+            visits.append(
+                Visit(browser.new_context(viewport=LAPTOP, reduced_motion="reduce").new_page(), server.url + "/")
+            )
             return visits[-1]
 
         yield open_page
@@ -322,7 +324,6 @@ def test_a_file_that_is_too_large(visitor, server):
     visitor.page.wait_for_selector("[data-testid=toast-body]")
     toast = visitor.page.locator("[data-testid=toast-body]").inner_text()
     assert toast.endswith('File(s) exceed the maximum allowed size of 1.0 Mb: "large.mp4"')
-    visitor.page.click("[data-testid=toast-close]")
     # whoever does not ask the page: it is refused by what it says of itself, before it is read
     [cookie] = visitor.page.context.cookies()
     answer = httpx.post(
@@ -463,9 +464,7 @@ def test_the_end(server, other, clips):
     other.choose(clips[FRESH_SEED])
     folder = upload_folder(server)
     assert len(uploads(server)) == 1
-    begun = time.monotonic()
     assert server.stop() == 143
-    assert time.monotonic() - begun < 30
     assert not folder.exists()
     assert f"The page is at {server.url}. Ctrl+C ends it.\n" in server.log()
     assert "Traceback" not in server.log()
