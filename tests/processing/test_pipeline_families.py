@@ -135,8 +135,11 @@ def test_video_for_a_model_of_images(pipe, video):
         ValueError, match="A MobileVLMProcessor takes images, no videos: pass frames of the video as im"
     ):
         pipe.processor(text="<image>", videos=[PIXELS])
-    with pytest.raises(ValueError, match="Unknown argument 'num_frames'"):
-        pipe(images=PICTURE, text=WHAT, num_frames=3)
+    for name in ("num_frames", "start_seconds", "fps", "sampling", "video_start"):
+        with pytest.raises(
+            ValueError, match=f"Unknown argument '{name}': it is an option for videos, and this model t"
+        ):
+            pipe(images=PICTURE, text=WHAT, **{name: 3})
 
 
 @both

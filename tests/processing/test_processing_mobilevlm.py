@@ -207,5 +207,5 @@ def test_videos_are_refused_and_options_of_transformers_for_them_mean_nothing(pr
     assert ids == processor.apply_chat_template(
         [ask("Is it red?", RED)], processor_kwargs={"num_frames": 2}, **options
     )
-    with pytest.raises(ValueError, match="Unknown option 'start_seconds'"):
+    with pytest.raises(ValueError, match="Unknown option 'start_seconds': it is an option for videos, and this model"):
         processor.apply_chat_template([ask("Is it red?", RED)], processor_kwargs={"start_seconds": 2}, **options)

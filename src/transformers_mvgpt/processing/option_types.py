@@ -13,6 +13,16 @@ from huggingface_hub.errors import StrictDataclassError
 from ..video.limits import shorten
 
 
+# Of the families' video processors. A model that takes images alone has none of them, nor a name that is like one.
+VIDEO_OPTIONS = frozenset(
+    (
+        *("start_seconds", "end_seconds", "sampling", "video_backend", "video_metadata"),
+        *("num_frames", "max_frames", "fps", "do_sample_frames", "return_metadata"),
+    )
+)
+NOT_FOR_IMAGES = "it is an option for videos, and this model takes images alone; leave it out, or pass frames of the video as images"
+
+
 def checked_options(kinds: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """
     The options, with scalars of NumPy as Python's.

@@ -10,6 +10,7 @@ from transformers.utils.chat_template_utils import Chat, is_valid_message
 
 from ..video.limits import shorten
 from .columns import column_to_list, is_lazy_column, is_missing, is_table, open_table
+from .option_types import NOT_FOR_IMAGES, VIDEO_OPTIONS
 from .pipeline_samples import VISUALS, Row, check_columns
 from .video_inputs import flatten_videos, is_single_video
 
@@ -28,17 +29,23 @@ _OTHER_NAMES = {
 }
 
 
-def refuse_unknown(names: Collection[str], known: Collection[str]) -> None:
+def refuse_unknown(names: Collection[str], known: Collection[str], takes_videos: bool = True) -> None:
     """
+    Args:
+        names, known: names of arguments that are given, and of those that there are.
+        takes_videos (`bool`, defaults to `True`): whether options for videos would be among the latter.
+
     Raises:
         ValueError: if one of these names of arguments is not known; says which is meant, as far as that can be guessed.
     """
     for name in names:
         if name in known:
             continue
-        similar = difflib.get_close_matches(name, known, n=1)
+        similar = [] if name in VIDEO_OPTIONS else difflib.get_close_matches(name, known, n=1)
         meant = _OTHER_NAMES.get(name) or (similar[0] if similar else None)
         way_out = f"use `{meant}`" if meant else "options of `generate` and of the processor are taken"
+        if not takes_videos and VIDEO_OPTIONS & {name, meant}:
+            way_out = NOT_FOR_IMAGES
         raise ValueError(f"Unknown argument {shorten(repr(name))}: {way_out}.")
 
 

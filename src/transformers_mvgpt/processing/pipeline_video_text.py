@@ -197,6 +197,7 @@ class VideoTextToTextPipeline(Pipeline, GenerateOptions):
                 *self.processor.chat_variables(),
             }
             - {"self", "kwargs"},
+            takes_videos="video" in self.processor.placeholders,
         )
 
     def preprocess(self, inputs: Any, on_error: str = "raise", **options: Any) -> dict[str, Any]:

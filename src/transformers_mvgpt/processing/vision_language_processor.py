@@ -17,7 +17,7 @@ from .chat_messages import check_text
 from .chat_prompts import ChatPrompts
 from .image_inputs import read_images
 from .labeled_inputs import LabeledInputs
-from .option_types import checked_options
+from .option_types import NOT_FOR_IMAGES, VIDEO_OPTIONS, checked_options
 from .processor_files import check_json_files
 from .saved_with_code import SavedWithCode
 from .sentencepiece_files import load_tokenizer
@@ -182,6 +182,8 @@ class VisionLanguageProcessor(SavedWithCode, WithOptionDefaults, WithPlaceholder
         # transformers' own code passes options of videos to all processors
         known = self.known_options() | set(VideosKwargs.__annotations__)
         if unknown := sorted(set(options) - known):
+            if "video" not in self.placeholders and (of_videos := VIDEO_OPTIONS & set(unknown)):
+                raise ValueError(f"Unknown option {', '.join(map(repr, sorted(of_videos)))}: {NOT_FOR_IMAGES}.")
             raise ValueError(
                 f"Unknown option {', '.join(map(repr, unknown))}; the options of {type(self).__name__} are "
                 f"{', '.join(sorted(known))}."
