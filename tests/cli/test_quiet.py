@@ -38,6 +38,10 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
     "draw-clips": ("draw-clips drawn --num-questions 3", (bar("Questions"),)),
     "ask": (f"ask {CLIP} '{QUESTION}' -m {CHECKPOINT} --show-frames", (r"frame +\d+ .*", COMPILING)),
     "chat": (f"chat {CLIP} -m {CHECKPOINT} --device cpu", (COMPILING,)),
+    "live": (
+        f"live {CLIP} '{QUESTION}' -m {CHECKPOINT} --every 5 --as-fast-as-possible --idle-seconds 0.1 --device cpu",
+        (COMPILING,),
+    ),
     "frames": (f"frames {CLIP} -o frames.png --device cpu", (SMALL_MODEL, COMPILING)),
     "caption": (
         f"caption drawn -m {CHECKPOINT} --prompt '{QUESTION}' --out answers.parquet --workers 1 --device cpu",
