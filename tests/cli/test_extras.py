@@ -69,6 +69,7 @@ WITH_DEVICE = [
     ["chat", VIDEO],
     ["evaluate", MODEL, "questions.jsonl"],
     ["frames", VIDEO],
+    ["live", VIDEO],
     ["serve", MODEL],
     ["web"],
 ]

@@ -126,7 +126,7 @@ def _load(model: str, loading: dict[str, Any], window: dict[str, Any], is_quiet:
     from ..evaluation.pipeline_loading import load_pipeline
     from ..evaluation.quantization import check_quantization
     from ..families import FAMILIES
-    from .ask import check_device, check_model
+    from .model_checks import check_device, check_model
     from .progress import step
 
     check_model(model)
