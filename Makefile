@@ -30,7 +30,7 @@ PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 # what the page in the browser runs on
 WEB_PACKAGES := build/web-packages
 
-.PHONY: demo web-page web-images fuzz soak caption-soak docs gpu train-demo tiny-models ablations benchmarks benchmark-tables frame-choice on-device pictures hub-configs release test test-eval test-floor test-slow test-swift test-vllm style quality
+.PHONY: demo web-page web-images fuzz soak caption-soak live-soak docs gpu train-demo tiny-models ablations benchmarks benchmark-tables frame-choice on-device pictures hub-configs release test test-eval test-floor test-slow test-swift test-vllm style quality
 
 demo: $(VENV)/.installed
 	$(BIN)/mvgpt demo
@@ -146,6 +146,11 @@ soak: $(VENV)/.installed-dev
 # two cores.
 caption-soak: $(VENV)/.installed-dev
 	$(TOOLS) caption_soak --ray
+
+# Ten minutes of a stream through a window of 30 seconds: memory, passes of the image encoder, and answers beside the offline path's. About
+# three minutes on two cores. With MACHINE=name the figures go to benchmarks/.
+live-soak: $(VENV)/.installed-dev
+	$(TOOLS) live_soak $(if $(MACHINE),--out benchmarks/$(MACHINE)/live.json)
 
 # vLLM's server for machines without a GPU, in under 20 minutes; its first run installs 4 GB.
 test-vllm: $(VENV)/.installed-dev $(VENV)/.installed-vllm-$(VLLM)
