@@ -14,7 +14,9 @@ import typer
 def main(
     minutes: Annotated[float, typer.Option(help="Of the stream.")] = 10.0,
     questions: Annotated[int, typer.Option(help="Moments at which answers are compared.")] = 20,
-    megabytes: Annotated[float, typer.Option(help="Growth from the first minute to the last that is too much.")] = 16.0,
+    megabytes: Annotated[
+        float, typer.Option(help="Growth from the first minute to the last that is too much.")
+    ] = 16.0,
     published_frames: Annotated[
         int, typer.Option(help="Frames that a random model of 0.5B encodes; 0 leaves it out.")
     ] = 20,
