@@ -11,6 +11,8 @@ from transformers_mvgpt.kernels.dispatch import QuickGELU, use_quick_gelu
 from transformers_mvgpt.kernels.fast_paths import FastPaths
 
 
+# what torch says of its own scripts
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
 def test_activation_takes_all_that_transformers_takes(dtype):
     activation, x = QuickGELU().eval(), torch.randn(2, 5, dtype=dtype, requires_grad=True)
