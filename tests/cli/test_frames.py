@@ -1,7 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """`mvgpt frames`: pictures and lists of the frames that a model of each family looks at."""
 
-import importlib.util
+import sys
 
 import pytest
 from PIL import Image
@@ -59,6 +59,7 @@ def test_list(run_frames):
     title, *lines = result.stdout.splitlines()
     assert title == "8 of 16 frames chosen by the lowest scores"
     assert lines[0].split()[:5] == ["frame", "24", "2.00", "s", "score"]
+    assert max(map(len, lines)) <= 40 and len({line.index("score") for line in lines}) == 1
     assert len(lines) == 16 and sum(line.endswith("  chosen") for line in lines) == 8
     result = run_frames(CLIP, "-m", TINYLLAVA)
     title, *lines = result.stdout.splitlines()
@@ -82,8 +83,7 @@ def test_refused_before_anything_is_loaded(run_frames, tmp_path, monkeypatch):
     refused(run_frames(CLIP, "-m", TINYLLAVA, "--frame-selection", "rarest"), "TinyLLaVA-Video selects no frames")
     refused(run_frames(CLIP, "--frame-selection", "best"), "'best' is not one of 'scores', 'uniform', 'rarest'")
     refused(run_frames(CLIP, "-m", MOBILEVLM), "MobileVLM takes images, no videos")
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find_spec(name))
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setattr(command, "_frames", load)
     refused(run_frames(CLIP, "-o", "frames.png"), "needs matplotlib: pip install 'transformers-mvgpt[plots]'.")
 

@@ -75,11 +75,26 @@ def show_selection(selection: "FrameSelection", theme: Literal["light", "dark"] 
         _draw(selection, protocol, theme, sys.stdout)
         return
     typer.echo(selection.describe())
-    for frame in selection.frames:
-        score = "" if frame.score is None else f"  score {frame.score:7.1f}"
-        chosen = "  chosen" if frame.is_selected and selection.method is not None else ""
-        time = "" if frame.seconds is None else f"  {frame.seconds:9.2f} s"
-        typer.echo(f"frame {frame.index:6d}{time}{score}{chosen}")
+    for line in selection_lines(selection):
+        typer.echo(line)
+
+
+def selection_lines(selection: "FrameSelection") -> list[str]:
+    """A line for each frame, no wider than its numbers, so that it also fits a narrow terminal."""
+    indices = _aligned([str(frame.index) for frame in selection.frames])
+    seconds = _aligned(["" if frame.seconds is None else f"{frame.seconds:.2f}" for frame in selection.frames])
+    scores = _aligned(["" if frame.score is None else f"{frame.score:.1f}" for frame in selection.frames])
+    lines = []
+    for frame, index, time, score in zip(selection.frames, indices, seconds, scores, strict=True):
+        parts = [f"frame {index}", time and f"{time} s", score and f"score {score}"]
+        parts.append("chosen" if frame.is_selected and selection.method is not None else "")
+        lines.append("  ".join(filter(None, parts)))
+    return lines
+
+
+def _aligned(numbers: list[str]) -> list[str]:
+    width = max(map(len, numbers), default=0)
+    return [number.rjust(width) for number in numbers]
 
 
 def _protocol(stream: TextIO) -> "Protocol | None":

@@ -24,7 +24,8 @@ Protocol = Literal["kitty", "iterm", "sixel"]
 
 # A picture of a row of frames cannot be read below this.
 MIN_COLUMNS = 60
-_CELL = (8, 16)  # pixels of a letter, where the terminal does not say it
+# Width of a letter in pixels, where the terminal does not say it. Of a wider picture, the right edge would be lost.
+_CELL_WIDTH = 7
 _SECONDS_TO_ANSWER = 0.3
 _ATTRIBUTES = re.compile(rb"\x1b\[\?([0-9;]*)c")
 # what has come of one that does not end
@@ -70,8 +71,8 @@ def terminal_size(stream: TextIO) -> tuple[int, int]:
         columns = os.get_terminal_size(stream.fileno()).columns or 80
         pixels = _pixels_of_width(stream.fileno())
     except OSError:
-        return 80, _CELL[0]
-    return columns, round(pixels / columns) or _CELL[0]
+        return 80, _CELL_WIDTH
+    return columns, round(pixels / columns) or _CELL_WIDTH
 
 
 def _pixels_of_width(file: int) -> int:
