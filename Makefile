@@ -150,7 +150,7 @@ caption-soak: $(VENV)/.installed-dev
 # Ten minutes of a stream through a window of 30 seconds: memory, passes of the image encoder, and answers beside the offline path's. About
 # three minutes on two cores. With MACHINE=name the figures go to benchmarks/.
 live-soak: $(VENV)/.installed-dev
-	$(TOOLS) live_soak $(if $(MACHINE),--out benchmarks/$(MACHINE)/live.json)
+	OMP_NUM_THREADS=1 $(TOOLS) live_soak $(if $(MACHINE),--out benchmarks/$(MACHINE)/live.json)
 
 # vLLM's server for machines without a GPU, in under 20 minutes; its first run installs 4 GB.
 test-vllm: $(VENV)/.installed-dev $(VENV)/.installed-vllm-$(VLLM)

@@ -2,6 +2,7 @@
 """`make live-soak`: ten minutes of a stream with the small model, and how fast the published size encodes frames."""
 
 import json
+import os
 import statistics
 import time
 from pathlib import Path
@@ -64,6 +65,8 @@ def measure_published_size(num_frames: int) -> dict[str, float]:
 
     from .soak import drawn_stream
 
+    # the small model needs one, and this one all
+    torch.set_num_threads(os.cpu_count() or 1)
     model = make_random_model("0.5b", torch.device("cpu"), torch.float32)
     live = LiveVideo(model, make_processor(model.config))
     seconds_per_frame = []
