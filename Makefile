@@ -171,11 +171,11 @@ release: $(VENV)/.installed-release
 	$(MAKE) quality
 	$(BIN)/python tools/release.py build
 
-# The stamps make a second run quick; a change of the requirements installs again.
+# The stamps make a second run quick; a change of the requirements installs again. The first has what README's commands need.
 $(VENV)/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install torch torchvision
-	$(BIN)/python -m pip install --editable .
+	$(BIN)/python -m pip install --editable ".[plots]"
 	touch $@
 
 $(VENV)/.installed-train: $(VENV)/.installed

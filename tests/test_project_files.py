@@ -29,6 +29,13 @@ def steps_of(workflow):
     return [step for job in workflow["jobs"].values() for step in job["steps"]]
 
 
+def commands_of(target):
+    """What `make` would run."""
+    return subprocess.run(
+        ["make", "--dry-run", "--always-make", target], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+
 def test_pythons(settings):
     """The matrix tries those that setup.cfg declares, from the oldest that it allows and tools write for."""
     [oldest] = re.findall(r"^>=(3\.\d+)$", settings["options"]["python_requires"])
@@ -43,10 +50,7 @@ def test_pythons(settings):
 def test_releases_of_transformers(settings):
     """`make test` has the newest that setup.cfg allows, `make test-floor` the oldest; the matrix runs both."""
     [floor] = re.findall(r"^transformers>=([\d.]+),<6$", settings["options"]["install_requires"], re.M)
-    printed = subprocess.run(
-        ["make", "--dry-run", "--always-make", "test-floor"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    assert f" transformers=={floor} " in printed
+    assert f" transformers=={floor} " in commands_of("test-floor")
     assert read("tests.yml")["jobs"]["tests"]["strategy"]["matrix"]["target"] == ["test", "test-floor"]
 
 
@@ -93,6 +97,13 @@ def test_targets_of_make():
     named = {name for text in texts for name in re.findall(r"(?:`|run: |\$ )make ([a-z][a-z-]+)", text)}
     assert named and named <= set(phony.split())
     assert all(re.search(rf"^{name}:", makefile, re.M) for name in phony.split())
+
+
+def test_readme_s_commands_run_after_make_demo():
+    """It installs matplotlib too, for the picture of `mvgpt frames`, which the package itself does not require."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert text.index("$ make demo") < text.index("$ mvgpt frames ") and "-o frames.png" in text
+    assert '--editable ".[plots]"' in commands_of("demo")
 
 
 def test_the_site_is_published_from_where_it_is_built():

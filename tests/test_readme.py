@@ -49,7 +49,8 @@ def test_pictures_can_be_made_again(tmp_path):
         assert made.size == kept.size
         # fonts may differ a little between releases of matplotlib
         assert np.abs(np.asarray(made.convert("L"), float) - np.asarray(kept.convert("L"), float)).mean() < 3
-    [line] = re.findall(
-        rf'^\$ mvgpt ask \S+/clip\.mp4 "{QUESTION}"\n(.*)$', (ROOT / "README.md").read_text("utf-8"), re.M
-    )
+    text = (ROOT / "README.md").read_text("utf-8")
+    [line] = re.findall(rf'^\$ mvgpt ask \S+/clip\.mp4 "{QUESTION}"\n(.*)$', text, re.M)
     assert ask_small_model()["generated_text"] == line
+    # who cannot see the picture is told what is written in it
+    assert f'<img alt="Question: {QUESTION} Answer: {line} ' in text
