@@ -285,3 +285,34 @@ def test_questions_take_turns(small):
     for thread in threads:
         thread.join()
     assert answers == [expected] * 3
+
+
+def test_answers_that_nobody_reads_hold_up_nothing(small):
+    """Left unread, read in turn, and with questions asked between their pieces."""
+    live = LiveVideo(*small)
+    for number, frame in enumerate(pictures(20)):
+        live.add_frame(frame, number / 4)
+    options = {"max_new_tokens": 12, "min_new_tokens": 12}
+    expected = live.ask("What is there?", **options)
+    unread = live.stream("What is there?", **options)
+    begun = next(unread)
+    assert live.ask("What is there?", **options) == expected
+    assert live.add_frame(pictures(1)[0], 100)
+    assert begun + "".join(unread) == expected
+    snapshot = live.snapshot()
+    expected = live.ask("What is there?", snapshot=snapshot, **options)
+    streams = [live.stream("What is there?", snapshot=snapshot, **options) for _ in range(2)]
+    pieces = [(next(streams[0], ""), next(streams[1], "")) for _ in range(14)]
+    assert ["".join(answer) for answer in zip(*pieces, strict=True)] == [expected] * 2
+    for _ in live.stream("What is there?", **options):
+        assert live.ask("What is there?", snapshot=snapshot, **options) == expected
+        break
+
+
+def test_no_question_while_the_next_token_is_made(small):
+    live = LiveVideo(*small)
+    live.add_frame(pictures(1)[0], 0)
+    for work in (lambda: live.ask("Where?"), lambda: live.add_frame(pictures(1)[0], 1)):
+        with pytest.raises(RuntimeError, match="The model is at work in this thread"):
+            list(live.stream("What is there?", is_cancelled=work))
+    assert live.ask("What is there?", max_new_tokens=2)

@@ -16,6 +16,10 @@ from .turns import ContextFullError, Turns
 from .video_chat import MAX_NEW_TOKENS, VideoChat
 
 
+# Windows runs no handler of a signal while a thread waits without an end.
+_POLL_SECONDS = 0.5
+
+
 @dataclass
 class _Answering:
     """
@@ -160,7 +164,8 @@ class Conversation(Turns):
             yield from _until_none(answering.pieces)
         finally:
             answering.is_closed.set()
-            thread.join()
+            while thread.is_alive():
+                thread.join(_POLL_SECONDS)
             self._is_answering = False
             self._take(question, answering, is_over)
         if answering.error is not None:
@@ -191,9 +196,8 @@ class Conversation(Turns):
 
 def _until_none(pieces: "queue.SimpleQueue[str | None]") -> Iterator[str]:
     while True:
-        # Windows runs no handler of a signal while a thread waits without an end
         try:
-            piece = pieces.get(timeout=0.5)
+            piece = pieces.get(timeout=_POLL_SECONDS)
         except queue.Empty:
             continue
         if piece is None:

@@ -6,34 +6,44 @@ from collections import deque
 from types import TracebackType
 
 
+# Windows runs no handler of a signal while a thread waits without an end.
+_POLL_SECONDS = 0.5
+
+
 class FairLock:
     """
     One thread at a time, first come first served. Long work calls [`let_others`] where it can be interrupted.
 
-    A thread that has it must not enter it again.
+    Raises:
+        RuntimeError: if a thread that has it enters it again.
     """
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._is_taken = False
-        self._waiting: deque[threading.Event] = deque()
+        self._owner: int | None = None
+        self._waiting: deque[tuple[int, threading.Event]] = deque()
 
     def __enter__(self) -> None:
+        thread = threading.get_ident()
         with self._guard:
-            if not self._is_taken:
-                self._is_taken = True
+            if self._owner == thread:
+                raise RuntimeError(
+                    "The model is at work in this thread: neither frames nor questions can be given to it from there, as in a stopping "
+                    "criterion or a streamer of an answer."
+                )
+            if self._owner is None:
+                self._owner = thread
                 return
             turn = threading.Event()
-            self._waiting.append(turn)
+            self._waiting.append((thread, turn))
         try:
-            turn.wait()
+            while not turn.wait(_POLL_SECONDS):
+                pass
         except BaseException:  # Ctrl+C
             with self._guard:
-                has_come = turn.is_set()
-                if not has_come:
-                    self._waiting.remove(turn)
-            if has_come:
-                self._pass_on()
+                if not turn.is_set():
+                    self._waiting.remove((thread, turn))
+            self._pass_on()
             raise
 
     def __exit__(
@@ -42,7 +52,10 @@ class FairLock:
         self._pass_on()
 
     def let_others(self) -> None:
-        """Lets those that wait now have their turn, each once, and goes on after them. The calling thread has the lock."""
+        """
+        Lets those that wait now have their turn, each once, and goes on after them. The calling thread has the lock. If the wait is
+        interrupted, it has it no more, and leaving it does nothing.
+        """
         with self._guard:
             if not self._waiting:
                 return
@@ -50,8 +63,11 @@ class FairLock:
         self.__enter__()
 
     def _pass_on(self) -> None:
+        """Of the thread that has it; another one has nothing to pass on."""
         with self._guard:
+            if self._owner != threading.get_ident():
+                return
+            self._owner = None
             if self._waiting:
-                self._waiting.popleft().set()
-            else:
-                self._is_taken = False
+                self._owner, turn = self._waiting.popleft()
+                turn.set()

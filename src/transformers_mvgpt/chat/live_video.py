@@ -68,7 +68,8 @@ class LiveVideo:
     by one here, and together there.
 
     Frames may be added in one thread and questions asked in others. A question is about the window as it is when the question comes.
-    Between the tokens of its answer frames are encoded, for up to half of the time. There is one answer at a time.
+    Between the tokens of its answer frames are encoded, for up to half of the time. One answer is made at a time, others wait for it; one
+    that [`stream`] has begun is made also while nobody reads it.
 
     - A frame that is earlier than the newest one begins the stream anew: the window is emptied. (A decoder that is opened again counts
       from zero.)
@@ -144,7 +145,7 @@ class LiveVideo:
         self._first_stream, self._image_stream = names[0], names[-1]
         self._window = FrameWindow(window_seconds, frames_per_second)
         self._window_lock = threading.Lock()
-        self._model_turn, self._answer_turn = FairLock(), FairLock()
+        self._model_turn, self._answering_turn = FairLock(), FairLock()
         # how long the last frame took, and since when the model works on an answer
         self._encoding_seconds = self._resumed = 0.0
 
@@ -262,8 +263,7 @@ class LiveVideo:
         chat = self._chat(snapshot)
         goes_on = StopsWhen(self._let_frames_in)
         criteria = StoppingCriteriaList([*generate_kwargs.pop("stopping_criteria", []), goes_on])
-        with self._answer_turn:
-            return chat.ask(question, stopping_criteria=criteria, **generate_kwargs)
+        return chat.ask(question, stopping_criteria=criteria, **generate_kwargs)
 
     def stream(
         self,
@@ -283,20 +283,19 @@ class LiveVideo:
                 Is asked after each token, in the thread that makes them, whether the answer is to end.
 
         Returns:
-            `Iterator[str]`: The pieces. Closing it ends the answer.
+            `Iterator[str]`: The pieces. The answer is begun with the first one that is read; closing the iterator ends it.
+
+        Raises:
+            ValueError: as [`ask`]. What goes wrong while the answer is made is raised where it is read.
+            RuntimeError: there, if `is_cancelled` asks another question or adds a frame.
         """
-        pieces = Conversation(self._chat(snapshot)).stream(
+        return Conversation(self._chat(snapshot)).stream(
             question, is_cancelled=lambda: self._let_frames_in() or is_cancelled(), **generate_kwargs
         )
-        return self._read(pieces)
-
-    def _read(self, pieces: Iterator[str]) -> Iterator[str]:
-        with self._answer_turn:
-            yield from pieces
 
     def _chat(self, snapshot: LiveSnapshot | None) -> VideoChat:
         chat = _ChatInTurn(self.model, self.processor, (snapshot or self.snapshot()).video)
-        chat.model_turn = self._model_turn
+        chat.answering_turn, chat.model_turn = self._answering_turn, self._model_turn
         return chat
 
     def _let_frames_in(self) -> bool:
@@ -329,12 +328,13 @@ class LiveVideo:
 
 
 class _ChatInTurn(VideoChat):
-    """Whose answers are made while nothing else is done with the model."""
+    """Whose answers are made one after another, while nothing else is done with the model, whether somebody reads them or not."""
 
+    answering_turn: FairLock
     model_turn: FairLock
 
     def answer_turn(self, *args: Any, **kwargs: Any) -> Any:
-        with self.model_turn:
+        with self.answering_turn, self.model_turn:
             return super().answer_turn(*args, **kwargs)
 
 
