@@ -26,7 +26,7 @@ def read(name):
 
 
 def steps_of(workflow):
-    return [step for job in workflow["jobs"].values() for step in job["steps"]]
+    return [step for job in workflow["jobs"].values() for step in job.get("steps", [])]
 
 
 def commands_of(target):
@@ -74,14 +74,30 @@ def test_workflows_have_few_rights(path):
     assert workflow["permissions"] == {"contents": "read"}
     assert "secrets." not in text and workflow["concurrency"]["group"]
     for name, job in workflow["jobs"].items():
+        if "uses" in job:  # another workflow of these, and no more than what it needs
+            assert job == {"uses": job["uses"]} and (ROOT / job["uses"]).resolve() in WORKFLOWS
+            continue
         assert job["timeout-minutes"] <= 75
         assert ("permissions" in job) == (name == "publish")
     for step in steps_of(workflow):
         assert re.fullmatch(r"[\w/.-]+@[0-9a-f]{40}", step.get("uses", f"a@{'0' * 40}")), step
         if "actions/checkout@" in step.get("uses", ""):
             assert step["with"]["persist-credentials"] is False
-    versions = re.findall(r"uses: (\S+)(.*)$", text, re.M)
+    versions = re.findall(r"uses: (\S+@\S+)(.*)$", text, re.M)
     assert all(re.fullmatch(r" # v\d+\.\d+\.\d+", comment) for _, comment in versions)
+
+
+def test_nothing_is_published_before_the_tests_have_passed():
+    """PyPI takes nothing back: a release waits for all that is tried of a pull request."""
+    jobs = read("release.yml")["jobs"]
+    assert jobs["tests"] == {"uses": "./.github/workflows/tests.yml"} and set(jobs["publish"]["needs"]) == {
+        "tests",
+        "build",
+    }
+    # YAML takes `on` for a truth value
+    assert "workflow_call" in read("tests.yml")[True]
+    groups = [read(name)["concurrency"]["group"] for name in ("tests.yml", "release.yml")]
+    assert groups[0] != groups[1]
 
 
 def test_actions_have_one_version():

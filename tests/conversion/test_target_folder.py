@@ -4,7 +4,6 @@
 import errno
 import os
 import re
-import resource
 import signal
 import stat
 import subprocess
@@ -196,6 +195,7 @@ def test_other_files_keep_their_mode(tmp_path):
 @pytest.fixture
 def no_file_beyond():
     """Files cannot grow beyond a size, as on a full disk."""
+    resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -3,7 +3,6 @@
 
 import os
 import pickle
-import resource
 import signal
 import time
 from collections.abc import Callable
@@ -68,6 +67,8 @@ def run_measured(
 
 
 def _call(function: Callable[[], Any], max_bytes: int | None) -> tuple[Any, str, int]:
+    import resource
+
     import torch
 
     # a pool of threads that the parent had is not there: the fork would wait for it for ever

@@ -1,16 +1,16 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Commands in a terminal of their own, and what it shows."""
 
-import fcntl
 import os
 import select
 import struct
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import pytest
 
 
 # Makes it the terminal whose Ctrl-C the command gets.
@@ -61,6 +61,7 @@ def run_in_terminal(
     Args:
         on_text: Called with all text so far and the terminal's file descriptor, to type something.
     """
+    fcntl, termios = (pytest.importorskip(name, reason="no such terminals here") for name in ("fcntl", "termios"))
     terminal, other_end = os.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, num_columns, 0, 0))
     process = subprocess.Popen(

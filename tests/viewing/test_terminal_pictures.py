@@ -4,7 +4,6 @@
 import base64
 import io
 import os
-import pty
 import re
 import select
 import sys
@@ -62,6 +61,7 @@ def ask_in_terminal(environ, answer, typed=b""):
 
     Returns what the process found, what its terminal was sent, and what it could read afterwards.
     """
+    pty = pytest.importorskip("pty")
     read, write = os.pipe()
     child, terminal = pty.fork()
     if child == 0:

@@ -2,7 +2,6 @@
 """Reads files in processes of their own, some at once, and says how each ended."""
 
 import os
-import resource
 import signal
 import time
 import traceback
@@ -117,6 +116,8 @@ def read_forked(
 
 def _read_in_child(path: Path, read: Callable[[Path], None], words: Path) -> int:
     """The number of the outcome in `OUTCOMES`. What is written to stderr goes to the file `words`."""
+    import resource
+
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     descriptor = os.open(words, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.dup2(descriptor, 1)
@@ -143,4 +144,4 @@ def _resident_bytes(pid: int) -> int:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except (OSError, IndexError):
         return 0
-    return pages * resource.getpagesize()
+    return pages * os.sysconf("SC_PAGE_SIZE")

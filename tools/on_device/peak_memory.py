@@ -1,7 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """The most memory that this process ever had. Nothing here loads more than the standard library."""
 
-import resource
 import sys
 from pathlib import Path
 
@@ -16,5 +15,7 @@ def peak_bytes() -> int:
         for line in status.read_text("utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return 1024 * int(line.split()[1])
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
