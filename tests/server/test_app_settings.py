@@ -7,6 +7,7 @@ import json
 import httpx
 import pytest
 from PIL import Image
+from starlette.testclient import TestClient
 
 from served_models import Served, about, events_of, text, to_data
 from transformers_mvgpt.server.answering import Answer
@@ -49,6 +50,42 @@ def test_keys(small):
     assert served.client.post("/v1/chat/completions", content=b"{").status_code == 401
     assert served.client.get("/health").status_code == 200
     assert "secret" not in repr(ServerSettings("m", api_key="secret"))
+
+
+def test_pages_of_other_sites(small):
+    """Without a key, a page in this machine's browser could ask, and read the answers by a name that leads here."""
+    served = small()
+    here, evil = {"Host": "127.0.0.1:8000"}, {"Host": "evil.example"}
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "a"}], "max_tokens": 1})
+    messages = {
+        "other_host": "This server is for this machine alone: ask it as http://127.0.0.1, or set a key (`MVGPT_API_KEY`).",
+        "other_site": "Pages of other sites are refused where there is no key: set one (`MVGPT_API_KEY`).",
+    }
+    for settings, headers, code in (
+        ({"is_local": True}, evil, "other_host"),
+        ({"is_local": True}, {"Host": "[::1"}, "other_host"),
+        ({"is_local": True}, {**here, "Origin": "http://evil.example"}, "other_site"),
+        ({"is_local": True}, {**here, "Origin": "null"}, "other_site"),
+        ({"is_local": True}, {**here, "Origin": "http://["}, "other_site"),
+        ({"is_local": True}, {**here, "Origin": "http://127.0.0.1:8000"}, None),
+        ({"is_local": True}, here, None),
+        ({"is_local": True}, {"Host": "localhost"}, None),
+        ({}, evil, None),
+        ({}, {**here, "Origin": "http://evil.example"}, "other_site"),
+        # as a proxy passes it on
+        ({"is_local": True, "api_key": "secret"}, {**evil, "Origin": "http://site.example"}, None),
+    ):
+        app = create_app(served.model, served.processor, ServerSettings("m", **settings))
+        client = TestClient(app, headers={"Authorization": "Bearer secret", **headers})
+        answers = [client.get(path) for path in ("/health", "/metrics", "/v1/models", "/v1/models/m")]
+        # a body that a page may send without asking first
+        answers.append(client.post("/v1/chat/completions", content=body, headers={"Content-Type": "text/plain"}))
+        assert {answer.status_code for answer in answers} == {403 if code else 200}, (settings, headers)
+        if code is not None:
+            assert [answer.json()["error"] for answer in answers] == [
+                {"message": messages[code], "type": "permission_error", "param": None, "code": code}
+            ] * len(answers)
+        app.state.service.close()
 
 
 def test_limits_of_the_cache(small, clip_data):

@@ -232,10 +232,9 @@ def test_images_of_mobilevlm(tmp_path):
         app = create_web_app(
             loaded.model,
             loaded.processor,
-            ServerSettings("small"),
+            ServerSettings("small", is_local=True),
             visitors.answers.uploads,
             max_video_seconds=60,
-            is_local=True,
         )
         components = [block.__class__.__name__ for block in app.routes[-1].app.get_blocks().blocks.values()]
         assert "Image" in components and "Video" not in components

@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """What reaches Gradio, and what does not. Behind the gate stands an application that says what it was asked."""
 
+import asyncio
 import json
 import os
 import time
@@ -139,6 +140,59 @@ def test_uploads_are_refused_before_they_are_read(client, uploads):
     assert uploads.refusal(0) is None
 
 
+def upload_of(num_bytes, **headers):
+    """The scope of an upload that says how many bytes it has."""
+    headers = {"host": "127.0.0.1", "content-length": str(num_bytes)} | headers
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return {"type": "http", "method": "POST", "path": "/gradio_api/upload", "query_string": b"", "headers": raw}
+
+
+def run_gate(app, uploads, scope, receive):
+    """What is sent to the visitor."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(PageGate(app, uploads=uploads, api_key=None, is_local=True)(scope, receive, send))
+    return sent
+
+
+def test_uploads_have_no_more_than_they_say(uploads):
+    """h11 reads a request as chunks, of any size, although it also says a length."""
+    read = []
+
+    async def count(scope, receive, send):
+        while (message := await receive())["type"] == "http.request":
+            read.append(len(message["body"]))
+
+    async def receive():
+        return {"type": "http.request", "body": b"0" * 400, "more_body": True}
+
+    start, body = run_gate(count, uploads, upload_of(1, transfer_encoding="chunked"), receive)
+    assert (start["status"], json.loads(body["body"])) == (411, {"detail": "Uploads say how large they are."})
+    assert read == []
+    run_gate(count, uploads, upload_of(1000), receive)
+    assert read == [400, 400]
+
+
+def test_who_leaves_or_does_not_end_while_a_file_is_sent(uploads, monkeypatch):
+    """Neither is an error of the server, and the room is free again."""
+    monkeypatch.setattr("transformers_mvgpt.server.web_gate._UPLOAD_SECONDS", 0.06)
+
+    async def leave():
+        return {"type": "http.disconnect"}
+
+    async def wait():
+        await asyncio.sleep(10)
+
+    assert run_gate(behind, uploads, upload_of(90_000), leave) == []
+    start, body = run_gate(behind, uploads, upload_of(90_000), wait)
+    assert start["status"] == 408
+    assert json.loads(body["body"]) == {"detail": "The file took more than 0.001 minutes: send a smaller one."}
+    assert [uploads.refusal(100_000) for _ in range(20)] == [None] * 20
+
+
 def test_room_for_uploads(uploads, upload):
     """What is on its way counts, so that many at once do not fill the disk."""
     for _ in range(19):
@@ -175,7 +229,7 @@ def test_other_hosts_and_other_pages(client):
     assert answer.json()["detail"].startswith("This page is for this machine alone: open it as http://127.0.0.1")
     for host in ("localhost:7860", "[::1]:7860"):
         assert client.get("/", headers={"Host": host}).status_code == 200
-    for origin in ("http://evil.example", "null", "http://127.0.0.1:8000"):
+    for origin in ("http://evil.example", "null", "http://127.0.0.1:8000", "http://["):
         answer = client.post("/gradio_api/cancel", json={}, headers={"Origin": origin})
         assert (answer.status_code, answer.json()) == (403, {"detail": "Requests of other pages are refused."})
     assert client.post("/gradio_api/cancel", json={}, headers={"Origin": HERE}).status_code == 200

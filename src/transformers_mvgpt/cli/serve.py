@@ -61,6 +61,7 @@ def serve(
     require("`mvgpt serve`", "serve", "fastapi", "uvicorn", "prometheus_client")
     from ..evaluation.pipeline_loading import load_pipeline
     from ..server.app import create_app
+    from ..server.other_sites import LOOPBACK
     from ..server.running import run_app
     from ..server.settings import ServerSettings
 
@@ -68,6 +69,7 @@ def serve(
     settings = ServerSettings(
         served_model_name=served_model_name or Path(model).name or model,
         api_key=api_key,
+        is_local=host in LOOPBACK,
         media_folders=tuple(allow_media or ()),
         limits=limits,
         max_cached_visuals=cache_videos,
@@ -78,7 +80,7 @@ def serve(
     )
     check_model(model)
     check_device(device)
-    if api_key is None and host not in ("127.0.0.1", "localhost", "::1"):
+    if api_key is None and not settings.is_local:
         typer.echo(
             f"Warning: --host {host} lets others reach this server, and there is no API key: anyone there can use it. "
             "Set MVGPT_API_KEY.",

@@ -134,10 +134,10 @@ def _serve(
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     require("`mvgpt web`", "web", "gradio", "fastapi", "uvicorn", "prometheus_client", "matplotlib")
     from ..evaluation.pipeline_loading import load_pipeline
+    from ..server.other_sites import LOOPBACK
     from ..server.running import run_app
     from ..server.settings import ServerSettings
     from ..server.web_app import create_web_app
-    from ..server.web_gate import LOOPBACK
     from ..server.web_uploads import MIB, UploadFolder
     from .default_model import model_or_default
     from .model_checks import check_device, check_model
@@ -145,11 +145,10 @@ def _serve(
     is_small, model = model is None, model_or_default(model)
     name = "the package's small model" if is_small else Path(model).name or model
     # all that can be wrong before a large model is loaded in vain
-    settings = ServerSettings(served_model_name=name, **server)
+    settings = ServerSettings(served_model_name=name, is_local=host in LOOPBACK, **server)
     check_model(model)
     check_device(loading["device"])
-    is_local = host in LOOPBACK
-    if settings.api_key is None and not is_local:
+    if settings.api_key is None and not settings.is_local:
         typer.echo(
             f"Warning: --host {host} lets others reach this page, and there is no API key: anyone there can use it. Set MVGPT_API_KEY.",
             err=True,
@@ -164,7 +163,6 @@ def _serve(
             settings,
             uploads,
             max_video_seconds=max_video_seconds,
-            is_local=is_local,
             note=_NOTE if is_small else "",
             # it has learned single questions, and loses the thread in a conversation
             remembers=not is_small,

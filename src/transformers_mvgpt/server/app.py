@@ -17,6 +17,7 @@ from ..families import family_of
 from ..processing.vision_language_processor import VisionLanguageProcessor
 from .chat_endpoint import answer_chat
 from .chat_service import ChatService
+from .other_sites import comes_from_other_host, comes_from_other_page
 from .request_errors import RequestError, internal_error
 from .settings import ServerSettings
 
@@ -70,9 +71,10 @@ def create_app(model: PreTrainedModel, processor: VisionLanguageProcessor, setti
     app.exception_handler(RequestError)(_refuse)
     app.exception_handler(HTTPException)(_refuse_http)
     app.exception_handler(Exception)(_fail)
-    with_key = [Depends(_key_check(settings.api_key))]
+    of_no_other_site = [Depends(_site_check(settings))]
+    with_key = [*of_no_other_site, Depends(_key_check(settings.api_key))]
 
-    @app.get("/health")
+    @app.get("/health", dependencies=of_no_other_site)
     async def health() -> JSONResponse:
         is_open = service.queue.is_open
         return JSONResponse({"status": "ok" if is_open else "shutting down"}, 200 if is_open else 503)
@@ -96,6 +98,27 @@ def create_app(model: PreTrainedModel, processor: VisionLanguageProcessor, setti
         return await answer_chat(service, request)
 
     return app
+
+
+def _site_check(settings: ServerSettings) -> Any:
+    async def check(request: Request) -> None:
+        # pages of other sites do not know it
+        if settings.api_key is not None:
+            return
+        if settings.is_local and comes_from_other_host(request.headers):
+            raise RequestError(
+                "This server is for this machine alone: ask it as http://127.0.0.1, or set a key (`MVGPT_API_KEY`).",
+                status=403,
+                code="other_host",
+            )
+        if comes_from_other_page(request.headers):
+            raise RequestError(
+                "Pages of other sites are refused where there is no key: set one (`MVGPT_API_KEY`).",
+                status=403,
+                code="other_site",
+            )
+
+    return check
 
 
 def _key_check(api_key: str | None) -> Any:

@@ -13,7 +13,10 @@ class ServerSettings:
     """
     Args:
         served_model_name (`str`): What requests call the model.
-        api_key (`str`, *optional*): What clients must send as `Authorization: Bearer ...`; anyone is served without one.
+        api_key (`str`, *optional*): What clients must send as `Authorization: Bearer ...`; anyone is served without one, but for pages
+            of other sites in a browser.
+        is_local (`bool`): Whether the server listens to this machine alone. Without a key, names of other hosts that lead to this machine
+            are then refused.
         media_folders (`Sequence[str]`): Folders below which `file:` addresses are read; none by default.
         limits ([`UntrustedInput`]): How much is taken from addresses and files, and where addresses may lead.
         max_cached_visuals (`int`), max_cached_bytes (`int`): How many encoded videos and images are kept, and their memory in bytes.
@@ -27,6 +30,7 @@ class ServerSettings:
 
     served_model_name: str
     api_key: str | None = field(default=None, repr=False)
+    is_local: bool = False
     media_folders: Sequence[str | os.PathLike] = ()
     limits: UntrustedInput = UntrustedInput()
     max_cached_visuals: int = 32

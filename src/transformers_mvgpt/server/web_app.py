@@ -28,7 +28,6 @@ def create_web_app(
     uploads: UploadFolder,
     *,
     max_video_seconds: float,
-    is_local: bool,
     note: str = "",
     remembers: bool = True,
 ) -> FastAPI:
@@ -41,7 +40,6 @@ def create_web_app(
         uploads ([`UploadFolder`]): Where uploads lie. Gradio takes the folder from the environment variable `GRADIO_TEMP_DIR`, which
             must name it.
         max_video_seconds (`float`): Length of a video.
-        is_local (`bool`): Whether it listens to this machine alone.
         note (`str`): What the page says about the model.
         remembers (`bool`): Whether questions are asked with the conversation before them, unless the visitor says otherwise.
 
@@ -75,5 +73,5 @@ def create_web_app(
     gradio_app.state_holder.capacity = MAX_VISITORS
     # the connections by which it sees that a visitor leaves would outlast the server
     app.state.end_page = gradio_app.stop_event.set
-    app.add_middleware(PageGate, uploads=uploads, api_key=settings.api_key, is_local=is_local)
+    app.add_middleware(PageGate, uploads=uploads, api_key=settings.api_key, is_local=settings.is_local)
     return app

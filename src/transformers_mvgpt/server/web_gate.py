@@ -14,16 +14,17 @@ from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .other_sites import comes_from_other_host, comes_from_other_page
 from .web_uploads import UploadFolder
 
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # A question, or which file is looked at.
 _MAX_EVENT_BYTES = 256 * 1024
 # What a form has around its file.
@@ -54,7 +55,7 @@ _HEADERS = {
 
 class PageGate:
     """
-    Lets through what the page asks, refuses all else, and leaves the paths of the API alone, which has keys of its own.
+    Lets through what the page asks, refuses all else, and leaves the paths of the API alone, which has checks of its own.
 
     Args:
         app (`ASGIApp`): What is behind it.
@@ -97,12 +98,11 @@ class PageGate:
     def _check_visitor(self, scope: Scope) -> None:
         """Refuses who must not be here."""
         headers = Headers(scope=scope)
-        if self.is_local and _host_name(headers.get("host", "")) not in LOOPBACK:
+        if self.is_local and comes_from_other_host(headers):
             raise _refuse(
                 403, "This page is for this machine alone: open it as http://127.0.0.1, or start it with `--host`."
             )
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        if comes_from_other_page(headers):
             raise _refuse(403, "Requests of other pages are refused.")
         if self.api_key is not None and scope["path"] != "/login" and not self._has_pass(headers):
             if scope["path"] == "/":
@@ -110,16 +110,25 @@ class PageGate:
             raise _refuse(401, "Enter the key first, on the page itself.")
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuses it before anything is read; of the bytes that are expected, uvicorn passes on no more."""
-        length = Headers(scope=scope).get("content-length", "")
-        if not length.isdecimal():
+        """Refuses it before anything is read, and passes on no more than it says that it has."""
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "")
+        # in chunks, it may have any size beside the length that it says
+        if not length.isdecimal() or "transfer-encoding" in headers:
             raise _refuse(411, "Uploads say how large they are.")
         num_bytes = max(int(length) - _FORM_BYTES, 0)
         if (reason := self.uploads.refusal(num_bytes)) is not None:
             raise _refuse(413, reason)
         try:
             async with asyncio.timeout(_UPLOAD_SECONDS):
-                await self.app(scope, receive, _with_headers(send))
+                await self.app(scope, _at_most(int(length), receive), _with_headers(send))
+        except ClientDisconnect:
+            # who has left is not answered, and is no fault of the server
+            pass
+        except TimeoutError:
+            raise _refuse(
+                408, f"The file took more than {_UPLOAD_SECONDS / 60:g} minutes: send a smaller one."
+            ) from None
         finally:
             self.uploads.arrived(num_bytes)
 
@@ -173,13 +182,6 @@ class PageGate:
         return response
 
 
-def _host_name(host: str) -> str | None:
-    try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None
-
-
 class _Refused(Exception):
     """With an answer instead of the page's."""
 
@@ -210,6 +212,18 @@ async def _read(receive: Receive, most: int) -> bytes | None:
             return None
         if not message.get("more_body", False):
             return bytes(body)
+
+
+def _at_most(num_bytes: int, receive: Receive) -> Receive:
+    """Of what has more bytes, the rest is as if the visitor had left."""
+
+    async def read() -> Message:
+        nonlocal num_bytes
+        message = await receive()
+        num_bytes -= len(message.get("body", b""))
+        return message if num_bytes >= 0 else {"type": "http.disconnect"}
+
+    return read
 
 
 async def _drain(receive: Receive) -> None:
