@@ -6,6 +6,7 @@ Where the command `mvgpt` begins. It stands beside the package: to import anythi
 
 import os
 import signal
+import sys
 from types import FrameType
 
 
@@ -25,7 +26,18 @@ def begin() -> None:
     """Makes this process the command's."""
     global is_running
     is_running = True
+    _open_closed_streams()
     signal.signal(signal.SIGINT, end_at_once)
+
+
+def _open_closed_streams() -> None:
+    """
+    In place of a stream that is closed (`2>&-`, `<&-`), or that there is not, as under `pythonw`, the null device: what is written goes
+    nowhere, and no file that is opened later gets its number.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
 
 
 def end_at_once(signal_number: int, frame: FrameType | None) -> None:

@@ -38,8 +38,8 @@ def terminal(monkeypatch):
     monkeypatch.setenv("COLORFGBG", "15;0")
     for name in ("TMUX", "STY", "KITTY_WINDOW_ID"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("transformers_mvgpt.viewing.terminal_pictures.terminal_size", lambda stream: (columns, 8))
-    columns = 80
+    monkeypatch.setattr("transformers_mvgpt.viewing.terminal_pictures.letter_width", lambda stream, num_columns: 8)
+    monkeypatch.setenv("COLUMNS", "80")
     return Terminal()
 
 
@@ -76,7 +76,7 @@ def test_a_list_elsewhere(why, terminal, monkeypatch):
     if why == "address":
         video = "https://example.org/clip.mp4"
     if why == "narrow":
-        monkeypatch.setattr("transformers_mvgpt.viewing.terminal_pictures.terminal_size", lambda stream: (40, 8))
+        monkeypatch.setenv("COLUMNS", "40")
     if why == "no_matplotlib":
         monkeypatch.setattr(shown_frames, "find_spec", lambda name: None)
     if why == "no_protocol":

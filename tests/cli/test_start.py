@@ -68,6 +68,21 @@ def test_help_and_usage_errors_load_little(arguments, code, large):
     assert process["seconds"] < 1.5
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it is how POSIX shells close streams")
+def test_closed_streams():
+    """`<&-` and `2>&-`: nothing is read, what is written goes nowhere, and no file gets their numbers."""
+    script = """
+import sys
+from mvgpt_command import begin
+begin()
+print(sys.stdin.fileno(), repr(sys.stdin.read()), sys.stderr.fileno())
+sys.stderr.write("nobody reads it")
+"""
+    command = ["sh", "-c", 'exec "$@" <&- 2>&-', "sh", sys.executable, "-c", script]
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300)
+    assert (result.returncode, result.stdout) == (0, "0 '' 2\n")
+
+
 @pytest.mark.parametrize("start", [["-c", "from mvgpt_command import main; main()"], ["-m", "transformers_mvgpt.cli"]])
 def test_version(start):
     result = subprocess.run([sys.executable, *start, "--version"], capture_output=True, text=True, timeout=300)

@@ -2,11 +2,21 @@
 """Text on a terminal, and paths that someone types there."""
 
 import io
+import sys
 
 import pytest
 
 from transformers_mvgpt.cli.chat_loop import parse_path
-from transformers_mvgpt.cli.terminal_text import AnswerWriter, styled
+from transformers_mvgpt.cli.progress import step
+from transformers_mvgpt.cli.terminal_text import (
+    AnswerWriter,
+    harmless,
+    harmless_line,
+    is_dumb,
+    styled,
+    width,
+    write_note,
+)
 
 
 class Terminal(io.StringIO):
@@ -56,6 +66,38 @@ def test_styles(monkeypatch):
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "dumb")
     assert styled("a", "dim", Terminal()) == "a"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "in_a_line"),
+    [
+        ("a\tb\n", "a\tb\n", "a\\tb\\n"),
+        ("\x1b[2J\x9b31m", "?[2J?31m", "\\x1b[2J\\x9b31m"),
+        ("4pm.\u202egpj", "4pm.?gpj", "4pm.\\u202egpj"),
+        ("\u2066a\u2028\udcff", "?a??", "\\u2066a\\u2028\\udcff"),
+        # two words in one of Persian, a family, a blank that keeps words together
+        (
+            "می\u200cخواهم 👩\u200d👧 5\xa0s 日",
+            "می\u200cخواهم 👩\u200d👧 5\xa0s 日",
+            "می\u200cخواهم 👩\u200d👧 5\xa0s 日",
+        ),
+    ],
+)
+def test_what_a_terminal_would_take_for_a_command(text, shown, in_a_line):
+    assert (harmless(text), harmless_line(text)) == (shown, in_a_line)
+
+
+def test_width():
+    assert [width(text) for text in ("abc", "日本", "e\u0301", "می\u200cخ")] == [3, 4, 1, 3]
+
+
+def test_streams_that_there_are_not(monkeypatch):
+    """As under `pythonw`."""
+    monkeypatch.setattr(sys, "stderr", None)
+    assert is_dumb(None) and styled("a", "bold", None) == "a"
+    write_note("nobody reads it")
+    with step("Loading"):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def test_folders(model):
     check_location(model)
 
 
-@pytest.mark.parametrize("model", ["./missing", "../missing", "a/b/c", "~/x", "missing/", "models/missing"])
+@pytest.mark.parametrize("model", ["./missing", "../missing", "a/b/c", "~/x", "missing/"])
 def test_paths_are_not_asked_for_on_the_hub(model):
     with pytest.raises(
         FileNotFoundError, match=f"^There is no model folder '{model}'. Check the path, or name a repo"
@@ -75,6 +75,8 @@ def test_no_such_repository(monkeypatch):
         check_location("owner/name", "Say where it is now.")
 
 
-def test_in_the_cache(monkeypatch):
+@pytest.mark.parametrize("model", ["owner/name", "models/name"])
+def test_in_the_cache(monkeypatch, model):
+    """Also where a folder has the owner's name, as a download of another repository leaves it."""
     monkeypatch.setattr(model_location, "try_to_load_from_cache", lambda name, file: f"/cache/{file}")
-    check_location("owner/name")
+    check_location(model)

@@ -11,7 +11,7 @@ import typer
 
 from .error_lines import EXIT_UNREAD
 from .shown_frames import show_answer_frames
-from .terminal_text import without_controls
+from .terminal_text import harmless, harmless_line, is_terminal
 
 
 if TYPE_CHECKING:
@@ -30,21 +30,21 @@ class AnswerOutput:
 
     def __init__(self, question: str, *, are_several: bool, as_json: bool) -> None:
         self.question, self.are_several, self.as_json = question, are_several, as_json
-        self.is_watched = sys.stdout is not None and sys.stdout.isatty()
+        self.is_watched = is_terminal(sys.stdout)
         # to a terminal, pieces are written as they come
         self.is_streaming = self.is_watched and not as_json
         self._num_failed = 0
 
     def begin(self, file: str) -> None:
         self._file, self._start = file, time.monotonic()
-        self._head = f"{printable(file)}: " if self.are_several else ""
+        self._head = f"{harmless_line(file)}: " if self.are_several else ""
         # what is written before the next character: the head, and line breaks, of which a last one would leave a head alone
         self._pending = self._head
 
     def write(self, piece: str) -> None:
         """A piece of the answer."""
         if self.is_watched:
-            piece = without_controls(piece)
+            piece = harmless(piece)
         written = ""
         for character in piece:
             if character == "\n" and self._head:
@@ -80,7 +80,7 @@ class AnswerOutput:
         # of an empty answer, the head
         typer.echo(self._pending.partition("\n")[0].rstrip())
         if selected_frames and self.are_several:
-            typer.echo(f"{printable(self._file)}:", err=True)
+            typer.echo(f"{harmless_line(self._file)}:", err=True)
         record = {"selected_frames": selected_frames or [], "frame_selections": frame_selections}
         show_answer_frames(record, self._file, limits)
 
@@ -103,10 +103,3 @@ class AnswerOutput:
         encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
         line = {"file": self._file, "question": self.question, **values}
         typer.echo(json.dumps(line, ensure_ascii=encoding != "utf8"))
-
-
-def printable(name: str) -> str:
-    """A name of a file in a line: what would begin another line, or talk to the terminal, is shown by its number."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in name
-    )

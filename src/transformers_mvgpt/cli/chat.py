@@ -158,9 +158,9 @@ def _chat_exported(
 def _talk(open_visual: Any, opened: "OpenedVisual", max_new_tokens: int | None) -> None:
     from .chat_loop import COMMANDS, ChatLoop
     from .line_input import LineHistory, PipedLines, TypedLines, history_file
-    from .terminal_text import write_note
+    from .terminal_text import is_terminal, write_note
 
-    is_typed = sys.stdin.isatty()
+    is_typed = is_terminal(sys.stdin)
     lines: TypedLines | PipedLines = PipedLines()
     if is_typed:
         lines = TypedLines(LineHistory(history_file()), list(COMMANDS))

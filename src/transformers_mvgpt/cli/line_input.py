@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from ..video.limits import shorten
-from .terminal_text import is_dumb, styled
+from .terminal_text import is_dumb, is_terminal, styled
 
 
 _MAX_LINES = 1000
@@ -89,7 +89,7 @@ class TypedLines:
         self._is_pasted_whole = False
         self._readline: Any = None
         # Python's `input` uses it where both are a terminal
-        if sys.stdin.isatty() and sys.stdout.isatty():
+        if is_terminal(sys.stdin) and is_terminal(sys.stdout):
             with contextlib.suppress(ImportError):
                 self._readline = importlib.import_module("readline")
         if self._readline is not None:
@@ -162,7 +162,7 @@ class PipedLines:
             EOFError: where the input ends.
             ValueError: if a line is not UTF-8. The next call reads the next one.
         """
-        line = sys.stdin.buffer.readline()
+        line = b"" if sys.stdin is None else sys.stdin.buffer.readline()
         if not line:
             raise EOFError
         self._number += 1

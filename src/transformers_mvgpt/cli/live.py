@@ -11,6 +11,7 @@ from .default_model import model_or_default
 from .limits import LimitOption, parse_limits
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
 from .shown_frames import FrameSelectionOption
+from .terminal_text import is_terminal
 
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def _run(
     from .live_loop import LiveLoop
 
     video = _load(model, loading, window, loop["is_quiet"])
-    if sys.stdin.isatty() and not loop["is_quiet"]:
+    if is_terminal(sys.stdin) and not loop["is_quiet"]:
         typer.echo("Type a question and Enter, at any time. Ctrl+D ends.", err=True)
     LiveLoop(
         video,

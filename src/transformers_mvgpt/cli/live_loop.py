@@ -14,6 +14,7 @@ import typer
 
 from ..chat.live_feed import LiveFeed
 from ..chat.live_video import LiveVideo
+from .terminal_text import harmless
 
 
 # Dropped frames are said no more often.
@@ -156,7 +157,7 @@ class LiveLoop:
             else:
                 typer.echo(f"[{clock_time(start)} - {clock_time(end)}] ", nl=False)
                 for piece in pieces:
-                    typer.echo(_printable(piece), nl=False)
+                    typer.echo(_in_one_line(piece), nl=False)
                     sys.stdout.flush()
                 typer.echo()
             sys.stdout.flush()
@@ -211,6 +212,5 @@ def clock_time(seconds: float) -> str:
     return f"{f'{hours}:' if hours else ''}{text}:{rest // 10:02d}.{rest % 10}"
 
 
-def _printable(piece: str) -> str:
-    """An answer is one line, and moves no cursor."""
-    return "".join(letter if letter.isprintable() else " " for letter in piece)
+def _in_one_line(piece: str) -> str:
+    return harmless("".join(" " if letter.isspace() else letter for letter in piece))

@@ -5,7 +5,6 @@ import os
 import sys
 import threading
 import time
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -13,6 +12,7 @@ from typing import Any, TextIO
 import typer
 
 from ..video.reading_reports import listen_to_reading
+from .terminal_text import count_columns, harmless_line, is_terminal, width
 
 
 # A line that is gone at once would only flicker.
@@ -38,7 +38,7 @@ def step(text: str, *, is_quiet: bool = False) -> Iterator[Callable[[str], None]
         A context manager that yields a function to change the text.
     """
     is_other_process = os.environ.get("LOCAL_RANK", "0") != "0"
-    if is_quiet or is_other_process or not sys.stderr.isatty():
+    if is_quiet or is_other_process or not is_terminal(sys.stderr):
         yield lambda text: None
         return
     with _line.show(_Step(text)) as shown, listen_to_reading(shown.tell_reading):
@@ -70,7 +70,7 @@ class _Step:
         seconds = int(time.monotonic() - self.start)
         elapsed = f"{seconds // 60}:{seconds % 60:02d}" if seconds >= 60 else f"{seconds} s"
         # names of files may hold anything
-        text = "".join(letter if letter.isprintable() else "?" for letter in self.text + self.reading)
+        text = harmless_line(self.text + self.reading)
         room = num_columns - len(spinner) - len(elapsed) - 3
         if room < 4:
             return _cut(f"{spinner} {elapsed}".strip(), num_columns)
@@ -116,7 +116,7 @@ class _Line:
 
     def _begin(self) -> None:
         self._terminal, self._process, self._is_free = sys.stderr, os.getpid(), True
-        self._streams = [stream for stream in (sys.stdout, sys.stderr) if stream.isatty()]
+        self._streams = [stream for stream in (sys.stdout, sys.stderr) if stream is not None and is_terminal(stream)]
         for stream in self._streams:
             self._watch(stream)
         self._ended = threading.Event()
@@ -170,18 +170,18 @@ class _Line:
         if is_dumb:
             self._announce(shown)
         else:
-            self._draw(shown.describe(spinner, _count_columns(self._terminal) - 1))
+            self._draw(shown.describe(spinner, count_columns(self._terminal) - 1))
         return 1
 
     def _announce(self, shown: _Step) -> None:
         """On a terminal that cannot go back in a line: the text, once."""
         if not shown.is_announced:
             shown.is_announced = True
-            self._write(f"{shown.text} ...\n")
+            self._write(f"{harmless_line(shown.text)} ...\n")
             self._terminal.flush()
 
     def _draw(self, line: str) -> None:
-        num_columns = _width(line)
+        num_columns = width(line)
         # The cursor waits at the start: what another library writes past Python then begins there.
         self._write(f"\r{line}{' ' * (self._num_drawn - num_columns)}\r")
         self._terminal.flush()
@@ -206,13 +206,6 @@ def _refresh_bars() -> None:
             bar.refresh()
 
 
-def _count_columns(terminal: TextIO) -> int:
-    try:
-        return os.get_terminal_size(terminal.fileno()).columns or 80
-    except OSError:
-        return 80
-
-
 def _can_write(letters: str, stream: TextIO) -> bool:
     try:
         letters.encode(stream.encoding or "ascii")
@@ -221,23 +214,12 @@ def _can_write(letters: str, stream: TextIO) -> bool:
     return True
 
 
-def _width(text: str) -> int:
-    """Columns that a terminal takes for it."""
-    return sum(_columns_of(letter) for letter in text)
-
-
-def _columns_of(letter: str) -> int:
-    if unicodedata.combining(letter):
-        return 0
-    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-
-
 def _cut(text: str, num_columns: int) -> str:
-    if _width(text) <= num_columns:
+    if width(text) <= num_columns:
         return text
     kept, taken = "", 3
     for letter in text:
-        taken += _columns_of(letter)
+        taken += width(letter)
         if taken > num_columns:
             break
         kept += letter
@@ -256,7 +238,7 @@ def conversion_progress() -> Iterator[Callable[[str, int, int], None]]:
             # loading and writing, of which nothing is counted
             if total == 1:
                 change(name)
-                if not completed and not sys.stderr.isatty():
+                if not completed and not is_terminal(sys.stderr):
                     typer.echo(name, err=True)
                 return
             if name not in bars:

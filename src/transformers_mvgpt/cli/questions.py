@@ -7,6 +7,7 @@ import sys
 import typer
 
 from ..video.limits import shorten
+from .terminal_text import is_terminal
 
 
 # More than any model reads.
@@ -41,7 +42,7 @@ def split_arguments(arguments: list[str] | None) -> tuple[list[str], str]:
 def _read_question() -> str:
     if sys.stdin is None:
         raise typer.BadParameter("there is no stdin to read it from.", param_hint="'QUESTION'")
-    if sys.stdin.isatty():
+    if is_terminal(sys.stdin):
         typer.echo("The question, and Ctrl-D behind it:", err=True)
     try:
         question = sys.stdin.read(_MAX_CHARACTERS + 1).strip()

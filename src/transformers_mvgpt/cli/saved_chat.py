@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..compat.safetensors_files import full_disk_is_named
-from .terminal_text import without_controls
+from .terminal_text import harmless_line
 
 
 _MARKDOWN = (".md", ".markdown")
@@ -32,7 +32,7 @@ class SavedVisual:
     def name(self) -> str:
         """For people."""
         name = self.source if self._is_address else os.path.basename(os.path.abspath(self.source))
-        return without_controls(name)
+        return harmless_line(name)
 
     @property
     def part(self) -> dict[str, Any]:

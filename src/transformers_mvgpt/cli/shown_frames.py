@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
+from .terminal_text import count_columns, is_terminal
+
 
 if TYPE_CHECKING:
     from ..video.limits import UntrustedInput
@@ -97,13 +99,13 @@ def _aligned(numbers: list[str]) -> list[str]:
     return [number.rjust(width) for number in numbers]
 
 
-def _protocol(stream: TextIO) -> "Protocol | None":
+def _protocol(stream: TextIO | None) -> "Protocol | None":
     """How a picture is drawn there, if it can be drawn and read."""
-    if not stream.isatty() or find_spec("matplotlib") is None:
+    if stream is None or not is_terminal(stream) or find_spec("matplotlib") is None:
         return None
-    from ..viewing.terminal_pictures import MIN_COLUMNS, terminal_protocol, terminal_size
+    from ..viewing.terminal_pictures import MIN_COLUMNS, terminal_protocol
 
-    return terminal_protocol(stream) if terminal_size(stream)[0] >= MIN_COLUMNS else None
+    return terminal_protocol(stream) if count_columns(stream) >= MIN_COLUMNS else None
 
 
 def _draw(
@@ -114,10 +116,11 @@ def _draw(
     from PIL import Image
 
     from ..viewing import plot_frame_selection
-    from ..viewing.terminal_pictures import draws_on_dark, encode_picture, terminal_size
+    from ..viewing.terminal_pictures import draws_on_dark, encode_picture, letter_width
 
     figure = plot_frame_selection(selection, theme=theme or ("dark" if draws_on_dark() else "light"))
-    columns, cell_width = terminal_size(stream)
+    columns = count_columns(stream)
+    cell_width = letter_width(stream, columns)
     width, _ = figure.get_size_inches()
     # as large as it is read best, or as wide as the terminal
     num_columns = min(columns - 1, round(100 * width / cell_width))

@@ -65,9 +65,9 @@ _CHECK_PATH = "Check the path, or name a repository on the Hub as 'owner/name'."
 
 
 def _is_path(name: str) -> bool:
-    """Whether it can be no repository: `./x`, `x/`, `~/x`, `a/b/c`, or a name in a folder that there is."""
+    """Whether it can be no repository: `./x`, `x/`, `~/x`, `a/b/c`. That there is a folder `owner` says nothing about `owner/name`."""
     parent, last = os.path.split(name)
-    if not last or parent in ("", ".", "..") or name.startswith("~") or os.path.isdir(parent):
+    if not last or parent in ("", ".", "..") or name.startswith("~"):
         return True
     try:
         validate_repo_id(name)

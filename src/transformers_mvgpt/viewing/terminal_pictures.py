@@ -65,14 +65,13 @@ def draws_on_dark(environ: Mapping[str, str] = os.environ) -> bool:
     return background not in ("7", "15")
 
 
-def terminal_size(stream: TextIO) -> tuple[int, int]:
-    """Its width in letters, and the width of a letter in pixels."""
+def letter_width(stream: TextIO, num_columns: int) -> int:
+    """The width of a letter in pixels, in a terminal that is `num_columns` letters wide."""
     try:
-        columns = os.get_terminal_size(stream.fileno()).columns or 80
         pixels = _pixels_of_width(stream.fileno())
     except OSError:
-        return 80, _CELL_WIDTH
-    return columns, round(pixels / columns) or _CELL_WIDTH
+        return _CELL_WIDTH
+    return round(pixels / num_columns) or _CELL_WIDTH
 
 
 def _pixels_of_width(file: int) -> int:
