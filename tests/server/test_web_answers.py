@@ -3,7 +3,9 @@
 
 import asyncio
 import contextlib
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -21,13 +23,13 @@ from transformers_mvgpt.demo import CHECKPOINT, CLIP, CLIP_SEED, make_clip
 from transformers_mvgpt.server.chat_service import ChatService
 from transformers_mvgpt.server.request_errors import RequestError
 from transformers_mvgpt.server.settings import ServerSettings
-from transformers_mvgpt.server.web_answers import PageAnswers
+from transformers_mvgpt.server.web_answers import BUSY, PageAnswers
 from transformers_mvgpt.server.web_app import create_web_app
 from transformers_mvgpt.server.web_examples import write_examples
 from transformers_mvgpt.server.web_frames import frame_strip
 from transformers_mvgpt.server.web_uploads import UploadFolder
-from transformers_mvgpt.video.limits import UntrustedInput
-from transformers_mvgpt.viewing.frame_selection import FrameSelection
+from transformers_mvgpt.video.limits import UntrustedInput, shorten
+from transformers_mvgpt.viewing.frame_selection import FrameSelection, SampledFrame
 
 
 FIRST = make_clip(CLIP_SEED, "test").questions[0]
@@ -120,6 +122,74 @@ def test_refusals(small):
 
     with visitors_of(small, max_video_seconds=5) as visitors:
         asyncio.run(visit(visitors))
+
+
+def test_errors_name_no_path_of_the_server(visitors):
+    """Also where a name is so long, or has such letters, that messages change it."""
+
+    async def visit():
+        for name in ("clip.mp4", f"{'a' * 250}.mp4", "\u202eevil.mp4"):
+            with pytest.raises(RequestError, match="could not be read") as caught:
+                await visitors.look("one", visitors.bring(b"no video at all", name))
+            message = caught.value.message
+            assert "mvgpt-web-" not in message and "digest" not in message, message
+            assert shorten(name) in message
+
+    asyncio.run(visit())
+
+
+def test_questions_at_once(visitors):
+    async def visit():
+        await visitors.look("one", visitors.bring(CLIP.read_bytes()))
+        asked = [visitors.ask("one", FIRST.text) for _ in range(2)]
+        first, second = await asyncio.gather(*asked, return_exceptions=True)
+        assert first == FIRST.answer
+        assert isinstance(second, RequestError) and second.code == BUSY
+        # and then the next
+        assert await visitors.ask("one", FIRST.text) == FIRST.answer
+
+    asyncio.run(visit())
+
+
+def test_who_makes_room_for_others(visitors, monkeypatch):
+    """Not who has sent a video, for sessions that somebody has invented."""
+    monkeypatch.setattr("transformers_mvgpt.server.web_answers.MAX_VISITORS", 3)
+
+    async def visit():
+        path = visitors.bring(CLIP.read_bytes())
+        await visitors.look("one", path)
+        for number in range(5):
+            with pytest.raises(RequestError, match="There is nothing to ask about yet"):
+                await visitors.ask(f"invented {number}", "")
+            with pytest.raises(RequestError, match="The file is not here any more"):
+                await visitors.look(f"invented {number}", "nothing")
+        example = visitors.answers.uploads.examples / "clip.mp4"
+        example.write_bytes(CLIP.read_bytes())
+        for number in range(5):
+            await visitors.look(f"invented {number}", str(example))
+        assert await visitors.ask("one", FIRST.text) == FIRST.answer
+        # of those who sent something, who has asked nothing; and nobody who is being answered
+        await visitors.look("other", path)
+        answers = visitors.answers
+        for name in ("two", "three"):
+            await visitors.look(name, path)
+        assert list(answers._visitors) == ["one", "two", "three"]
+        for visitor in answers._visitors.values():
+            visitor.is_asking = True
+        with pytest.raises(RequestError, match="Too many others are here: try again in a few minutes."):
+            await visitors.look("four", path)
+
+    asyncio.run(visit())
+
+
+def test_a_folder_that_somebody_else_has_deleted(visitors):
+    async def visit():
+        path = Path(visitors.bring(CLIP.read_bytes()))
+        await visitors.look("one", str(path))
+        shutil.rmtree(path.parent)
+        visitors.answers.forget("one")
+
+    asyncio.run(visit())
 
 
 def test_limits_hold_for_uploads(small):
@@ -253,3 +323,12 @@ def test_videos_of_tinyllava(tmp_path):
 
     with visitors_of(load_model(str(TINYLLAVA), {})) as visitors:
         asyncio.run(visit(visitors))
+
+
+def test_one_frame_is_not_several():
+    frame = SampledFrame(picture(PICTURE_SEEDS[0]), index=0, seconds=0.0, score=None, is_selected=True)
+    for frames_per_chunk, words in (
+        (None, "The model sees this <b>one frame</b>.<"),
+        (4, "The model sees this <b>one frame</b>, and its video encoder looks closer at it.<"),
+    ):
+        assert words in frame_strip(FrameSelection((frame,), frames_per_chunk, None))

@@ -187,6 +187,9 @@ def test_who_leaves_or_does_not_end_while_a_file_is_sent(uploads, monkeypatch):
         await asyncio.sleep(10)
 
     assert run_gate(behind, uploads, upload_of(90_000), leave) == []
+    with monkeypatch.context() as patch:
+        patch.setattr("transformers_mvgpt.server.web_gate._SILENCE_SECONDS", 0.01)
+        assert run_gate(behind, uploads, upload_of(90_000), wait) == []
     start, body = run_gate(behind, uploads, upload_of(90_000), wait)
     assert start["status"] == 408
     assert json.loads(body["body"]) == {"detail": "The file took more than 0.001 minutes: send a smaller one."}
@@ -250,8 +253,36 @@ def test_the_key(client_with_key):
     assert "httponly" in cookie and "samesite=strict" in cookie and KEY not in cookie
     assert client.get("/").json()["path"] == "/"
     client.cookies.clear()
-    client.cookies.set("mvgpt_web", "another")
+    client.cookies.set("mvgpt_web_80", "another")
     assert client.get("/config").status_code == 401
+
+
+def test_cookies_of_other_programs(uploads):
+    """Browsers give them to all ports of a host: a second page, and what is no cookie by the standard."""
+    first, second = (PageGate(behind, uploads=uploads, api_key=KEY, is_local=True) for _ in range(2))
+    clients = [TestClient(first, base_url=HERE), TestClient(second, base_url="http://127.0.0.1:7861")]
+    cookies = ['other={"a": "b, c"}']
+    for client in clients:
+        answer = client.post("/login", data={"key": KEY}, follow_redirects=False)
+        cookies.append(answer.headers["set-cookie"].partition(";")[0])
+        client.cookies.clear()
+    for client in clients:
+        assert client.get("/config", headers={"Cookie": "; ".join(cookies)}).status_code == 200
+
+
+def test_what_gradio_fails_on(uploads, caplog):
+    async def fail(scope, receive, send):
+        await JSONResponse({}, 500)(scope, receive, send)
+        raise KeyError(99)
+
+    client = TestClient(PageGate(fail, uploads=uploads, api_key=None, is_local=True), base_url=HERE)
+    assert client.post("/gradio_api/queue/join", json={"fn_index": 99}).status_code == 400
+    assert client.get("/config").status_code == 500
+    lines = [(record.levelname, record.getMessage()) for record in caplog.records if record.name.endswith("web_gate")]
+    assert lines == [
+        ("WARNING", "POST /gradio_api/queue/join: KeyError: 99"),
+        ("WARNING", "GET /config: KeyError: 99"),
+    ]
 
 
 def test_the_api_has_keys_of_its_own(client_with_key):

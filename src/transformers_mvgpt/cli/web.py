@@ -133,12 +133,13 @@ def _serve(
     # before Gradio is imported, which would ask a server of its makers for its newest version
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     require("`mvgpt web`", "web", "gradio", "fastapi", "uvicorn", "prometheus_client", "matplotlib")
-    from ..evaluation.pipeline_loading import load_pipeline
-    from ..server.other_sites import LOOPBACK
-    from ..server.running import run_app
-    from ..server.settings import ServerSettings
-    from ..server.web_app import create_web_app
-    from ..server.web_uploads import MIB, UploadFolder
+    with step("Loading Gradio"):
+        from ..evaluation.pipeline_loading import load_pipeline
+        from ..server.other_sites import LOOPBACK
+        from ..server.running import run_app
+        from ..server.settings import ServerSettings
+        from ..server.web_app import create_web_app
+        from ..server.web_uploads import MIB, UploadFolder
     from .default_model import model_or_default
     from .model_checks import check_device, check_model
 
@@ -157,16 +158,17 @@ def _serve(
         pipe = load_pipeline(model, **loading)
     with UploadFolder(max_upload_mb * MIB) as uploads:
         os.environ["GRADIO_TEMP_DIR"] = str(uploads.path)
-        app = create_web_app(
-            pipe.model,
-            pipe.processor,
-            settings,
-            uploads,
-            max_video_seconds=max_video_seconds,
-            note=_NOTE if is_small else "",
-            # it has learned single questions, and loses the thread in a conversation
-            remembers=not is_small,
-        )
+        with step("Drawing the page"):
+            app = create_web_app(
+                pipe.model,
+                pipe.processor,
+                settings,
+                uploads,
+                max_video_seconds=max_video_seconds,
+                note=_NOTE if is_small else "",
+                # it has learned single questions, and loses the thread in a conversation
+                remembers=not is_small,
+            )
 
         def say_where(address: str) -> None:
             typer.echo(f"The page is at {address}. Ctrl+C ends it.")

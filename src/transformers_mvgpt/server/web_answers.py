@@ -6,6 +6,7 @@ and one conversation.
 
 import asyncio
 import logging
+import os
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 
 from ..processing.chat_messages import check_question
 from ..video.error_text import describe_error, limits_as_option
+from ..video.limits import shorten
 from ..video.memory_errors import is_memory_error
 from ..viewing.frame_selection import FrameSelection, ReadVisual
 from .answer_queue import Place, Turn
@@ -40,9 +42,10 @@ _MAX_MESSAGES = 200
 
 @dataclass
 class _Visitor:
-    file: Path | None = None
+    file: Path
     messages: list[dict[str, Any]] = field(default_factory=list)
     turn: Turn | None = None
+    is_asking: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,12 +92,10 @@ class PageAnswers:
             RequestError: if it is refused.
         """
         self.forget(name)
-        visitor = self._visitor(name)
-        visitor.file = self.uploads.find(path)
-        self.uploads.claim(visitor.file, name)
-        if visitor.file is None:
+        file = self.uploads.find(path)
+        if file is None:
             raise _gone()
-        file = visitor.file
+        visitor = self._add(name, file)
         selection = self._selections.get(_key(file))
         if selection is not None and self.service.cache.get(_key(file)) is not None:
             yield selection
@@ -119,63 +120,69 @@ class PageAnswers:
         Raises:
             RequestError: if it is refused.
         """
-        visitor = self._visitor(name)
-        file = visitor.file
-        if file is None:
+        visitor = self._visitors.get(name)
+        if visitor is None:
             raise RequestError(f"There is nothing to ask about yet: choose {self.kind} first.")
-        if visitor.turn is not None:
+        self._visitors.move_to_end(name)
+        file = visitor.file
+        if visitor.is_asking or visitor.turn is not None:
             raise RequestError("Your last question is still being answered: wait for it, or stop it.", code=BUSY)
         try:
             check_question(question)
         except ValueError as error:
             raise RequestError("The question is empty: write what you want to know.") from error
-        messages = [*(visitor.messages if remembers else []), {"role": "user", "content": question}]
-        first, *others = messages
-        modality = "video" if self.takes_videos else "image"
-        content = [{"type": modality}, {"type": "text", "text": first["content"]}]
-        request = ChatRequest([{**first, "content": content}, *others], [])
+        # before anything is waited for: of two questions at once, one is refused
+        visitor.is_asking = True
         try:
-            prepared = await asyncio.to_thread(self.service.answerer.prepare, request)
-        except RequestError as error:
-            if error.code != "context_length_exceeded":
-                raise
-            raise RequestError(
-                f"Question and conversation are longer than the model's {self.service.answerer.context_length:,} tokens: ask less, or "
-                "start a new conversation."
-            ) from error
+            messages = [*(visitor.messages if remembers else []), {"role": "user", "content": question}]
+            first, *others = messages
+            modality = "video" if self.takes_videos else "image"
+            content = [{"type": modality}, {"type": "text", "text": first["content"]}]
+            request = ChatRequest([{**first, "content": content}, *others], [])
+            try:
+                prepared = await asyncio.to_thread(self.service.answerer.prepare, request)
+            except RequestError as error:
+                if error.code != "context_length_exceeded":
+                    raise
+                raise RequestError(
+                    f"Question and conversation are longer than the model's {self.service.answerer.context_length:,} tokens: ask less, or "
+                    "start a new conversation."
+                ) from error
 
-        place = self.service.queue.enter()
-        text, is_stopped = "", False
-        try:
-            places, read = [place], None
-            if self.service.cache.get(_key(file)) is None:  # it had to make room for others
-                read, read_place = await self._read(name, visitor, file)
-                places.append(read_place)
+            place = self.service.queue.enter()
+            text, is_stopped = "", False
+            try:
+                places, read = [place], None
+                if self.service.cache.get(_key(file)) is None:  # it had to make room for others
+                    read, read_place = await self._read(name, visitor, file)
+                    places.append(read_place)
 
-            def work(turn: Turn) -> Answer:
-                encoded = self.service.cache.get(_key(file)) or self._encode(file, read)[0]
-                self.service.cache.put(_key(file), encoded)
-                try:
-                    return self.service.answerer.answer(prepared, [encoded], turn.say, lambda: turn.is_cancelled)
-                finally:
-                    self.service.cache.trim()
+                def work(turn: Turn) -> Answer:
+                    encoded = self.service.cache.get(_key(file)) or self._encode(file, read)[0]
+                    self.service.cache.put(_key(file), encoded)
+                    try:
+                        return self.service.answerer.answer(prepared, [encoded], turn.say, lambda: turn.is_cancelled)
+                    finally:
+                        self.service.cache.trim()
 
-            async for step in self._run(visitor, work, file, places):
-                text = step.text
-                if not isinstance(step, Answer):
-                    yield step
-        except RequestError as error:
-            if error.code != _CANCELLED:
-                raise
-            is_stopped = True
+                async for step in self._run(visitor, work, file, places):
+                    text = step.text
+                    if not isinstance(step, Answer):
+                        yield step
+            except RequestError as error:
+                if error.code != _CANCELLED:
+                    raise
+                is_stopped = True
+            finally:
+                place.give_back()
+            # it belongs to this video and this conversation, which may be gone
+            if self._visitors.get(name) is not visitor:
+                return
+            visitor.messages += [{"role": "user", "content": question}, {"role": "assistant", "content": text}]
+            del visitor.messages[:-_MAX_MESSAGES]
+            yield Progress(text, is_stopped=is_stopped)
         finally:
-            place.give_back()
-        # it belongs to this video and this conversation, which may be gone
-        if self._visitors.get(name) is not visitor:
-            return
-        visitor.messages += [{"role": "user", "content": question}, {"role": "assistant", "content": text}]
-        del visitor.messages[:-_MAX_MESSAGES]
-        yield Progress(text, is_stopped=is_stopped)
+            visitor.is_asking = False
 
     def messages(self, name: str) -> list[dict[str, Any]]:
         """The visitor's conversation."""
@@ -207,13 +214,23 @@ class PageAnswers:
         self._visitors.pop(name, None)
         self.uploads.claim(None, name)
 
-    def _visitor(self, name: str) -> _Visitor:
-        if name not in self._visitors:
-            while len(self._visitors) >= MAX_VISITORS:
-                self.forget(next(iter(self._visitors)))
-            self._visitors[name] = _Visitor()
-        self._visitors.move_to_end(name)
+    def _add(self, name: str, file: Path) -> _Visitor:
+        """A visitor with a file. Whoever has to make room for him is one who has little to lose."""
+        while len(self._visitors) >= MAX_VISITORS:
+            idle = [
+                other for other, visitor in self._visitors.items() if visitor.turn is None and not visitor.is_asking
+            ]
+            if not idle:
+                raise RequestError("Too many others are here: try again in a few minutes.", status=429)
+            # of several, the first of them, who was here longest ago
+            self.forget(min(idle, key=self._loss))
+        self._visitors[name] = _Visitor(file)
+        self.uploads.claim(file, name)
         return self._visitors[name]
+
+    def _loss(self, name: str) -> tuple[bool, bool]:
+        visitor = self._visitors[name]
+        return visitor.file.parent != self.uploads.examples, bool(visitor.messages)
 
     async def _read(self, name: str, visitor: _Visitor, file: Path) -> tuple[ReadVisual, Place]:
         """Its pixels, and their place in memory."""
@@ -294,8 +311,7 @@ class PageAnswers:
             logger.warning("Out of memory: %s", error)
             return out_of_memory(str(error))
         if isinstance(error, (ValueError, OSError)):
-            # visitors know the name of their file, and not where it lies here
-            message = describe_error(error, limits_as_option).replace(str(file), file_title(file))
+            message = describe_error(error, lambda text: limits_as_option(self._without_paths(text, file)))
             return RequestError(message, code="unusable_media")
         if is_reading:
             # a decoder's, which is about this file all the same
@@ -304,6 +320,13 @@ class PageAnswers:
             return RequestError(message, code="unusable_media")
         logger.error("A visitor's request failed", exc_info=error)
         return internal_error()
+
+    def _without_paths(self, text: str, file: Path) -> str:
+        """Visitors know the name of their file, and not where it lies here."""
+        # as a message may hold it: messages shorten long paths, and letters that do not print
+        for path in (str(file), shorten(str(file))):
+            text = text.replace(path, file_title(file))
+        return text.replace(f"{self.uploads.path}{os.sep}", "")
 
 
 def _key(file: Path) -> str:

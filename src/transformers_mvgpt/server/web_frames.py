@@ -34,9 +34,13 @@ def _caption(selection: FrameSelection) -> str:
     if number == 1 and selection.frames[0].seconds is None:
         return "The image as the model sees it."
     if selection.frames_per_chunk is None:
-        return f"The model sees these <b>{number} frames</b>."
+        return (
+            f"The model sees these <b>{number} frames</b>." if number > 1 else "The model sees this <b>one frame</b>."
+        )
     chosen = sum(frame.is_selected for frame in selection.frames)
     how = {"scores": "with the highest scores", "uniform": "evenly spread", "rarest": "with the lowest scores"}
+    if number == 1:
+        return "The model sees this <b>one frame</b>, and its video encoder looks closer at it."
     return (
         f"The model sees these <b>{number} frames</b>. Its video encoder looks closer at <b>{chosen}</b> of them, "
         f'{how.get(selection.method or "scores", "")}, marked <span class="mv-mark">✓</span>.'

@@ -8,22 +8,26 @@ import contextlib
 import hmac
 import html
 import json
+import logging
 import re
 import secrets
 from collections.abc import Callable
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, cookie_parser
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..video.error_text import describe_error
+from ..video.limits import shorten
 from .other_sites import comes_from_other_host, comes_from_other_page
 from .web_uploads import UploadFolder
 
+
+logger = logging.getLogger(__name__)
 
 # A question, or which file is looked at.
 _MAX_EVENT_BYTES = 256 * 1024
@@ -31,7 +35,10 @@ _MAX_EVENT_BYTES = 256 * 1024
 _FORM_BYTES = 8 * 1024
 _DRAIN_SECONDS = 5
 _UPLOAD_SECONDS = 900
-_COOKIE = "mvgpt_web"
+# How long an upload, which has its room from the first byte on, may pause.
+_SILENCE_SECONDS = 10
+# Browsers give a host's cookies to all its ports: another page of this kind must not take its place.
+_COOKIE = "mvgpt_web_{port}"
 _API = re.compile(r"/(health|metrics|v1/.*)")
 _UPLOAD = "/gradio_api/upload"
 _FILE = "/gradio_api/file="
@@ -93,7 +100,7 @@ class PageGate:
             if refused.response.status_code == 413:
                 await _drain(receive)
             return
-        await self.app(scope, receive, _with_headers(send))
+        await self._ask_page(scope, receive, send)
 
     def _check_visitor(self, scope: Scope) -> None:
         """Refuses who must not be here."""
@@ -104,7 +111,7 @@ class PageGate:
             )
         if comes_from_other_page(headers):
             raise _refuse(403, "Requests of other pages are refused.")
-        if self.api_key is not None and scope["path"] != "/login" and not self._has_pass(headers):
+        if self.api_key is not None and scope["path"] != "/login" and not self._has_pass(scope):
             if scope["path"] == "/":
                 raise _Refused(_login_page())
             raise _refuse(401, "Enter the key first, on the page itself.")
@@ -121,16 +128,24 @@ class PageGate:
             raise _refuse(413, reason)
         try:
             async with asyncio.timeout(_UPLOAD_SECONDS):
-                await self.app(scope, _at_most(int(length), receive), _with_headers(send))
-        except ClientDisconnect:
-            # who has left is not answered, and is no fault of the server
-            pass
+                await self._ask_page(scope, _at_most(int(length), receive), send)
         except TimeoutError:
             raise _refuse(
                 408, f"The file took more than {_UPLOAD_SECONDS / 60:g} minutes: send a smaller one."
             ) from None
         finally:
             self.uploads.arrived(num_bytes)
+
+    async def _ask_page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Gradio fails on requests that its page does not make, which is no fault of the server: a line says so."""
+        try:
+            await self.app(scope, receive, _with_headers(send, refuses=scope["method"] == "POST"))
+        except ClientDisconnect:
+            # who has left is not answered
+            pass
+        except Exception as error:
+            logger.warning("%s %s: %s", scope["method"], shorten(scope["path"]), describe_error(error))
+            logger.debug("It came from here", exc_info=error)
 
     async def _checked(self, scope: Scope, receive: Receive) -> Receive:
         """Refuses what the page does not ask. Returns what reads the body."""
@@ -162,12 +177,10 @@ class PageGate:
             return False
         return all(map(self._names_uploads, value.values()))
 
-    def _has_pass(self, headers: Headers) -> bool:
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and hmac.compare_digest(cookie.value.encode(), self._pass.encode())
+    def _has_pass(self, scope: Scope) -> bool:
+        # as browsers write them: one of another program need not be as the standard says
+        value = cookie_parser(Headers(scope=scope).get("cookie", "")).get(_cookie_name(scope), "")
+        return hmac.compare_digest(value.encode(), self._pass.encode())
 
     async def _log_in(self, scope: Scope, receive: Receive) -> Response:
         if scope["method"] != "POST":
@@ -178,8 +191,14 @@ class PageGate:
         if not hmac.compare_digest(given.strip().encode(), self.api_key.encode()):
             return _login_page("That is not the key.")
         response = RedirectResponse("/", 303)
-        response.set_cookie(_COOKIE, self._pass, httponly=True, samesite="strict", secure=scope["scheme"] == "https")
+        response.set_cookie(
+            _cookie_name(scope), self._pass, httponly=True, samesite="strict", secure=scope["scheme"] == "https"
+        )
         return response
+
+
+def _cookie_name(scope: Scope) -> str:
+    return _COOKIE.format(port=scope["server"][1])
 
 
 class _Refused(Exception):
@@ -215,11 +234,18 @@ async def _read(receive: Receive, most: int) -> bytes | None:
 
 
 def _at_most(num_bytes: int, receive: Receive) -> Receive:
-    """Of what has more bytes, the rest is as if the visitor had left."""
+    """Of what has more bytes, or pauses, the rest is as if the visitor had left."""
+    seconds: float | None = _SILENCE_SECONDS
 
     async def read() -> Message:
-        nonlocal num_bytes
-        message = await receive()
+        nonlocal num_bytes, seconds
+        try:
+            message = await asyncio.wait_for(receive(), seconds)
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+        if not message.get("more_body", False):
+            # what is read then is only whether the visitor is still there
+            seconds = None
         num_bytes -= len(message.get("body", b""))
         return message if num_bytes >= 0 else {"type": "http.disconnect"}
 
@@ -243,10 +269,12 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return read
 
 
-def _with_headers(send: Send) -> Callable[[Message], Any]:
+def _with_headers(send: Send, *, refuses: bool) -> Callable[[Message], Any]:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             MutableHeaders(scope=message).update(_HEADERS)
+            if refuses and message["status"] == 500:
+                message["status"] = 400
         await send(message)
 
     return send_with_headers

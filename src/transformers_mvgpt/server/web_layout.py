@@ -195,14 +195,14 @@ class Page:
                 answer = step.text or (_waiting(step.num_before) if step.num_before else "…")
                 if step.is_stopped:
                     answer = f"{step.text} (stopped)".strip()
-                yield [*asked, {"role": "assistant", "content": answer}], busy, ""
+                yield _as_text([*asked, {"role": "assistant", "content": answer}]), busy, ""
                 busy = gr.skip()
             yield gr.skip(), gr.update(submit_btn="Ask", stop_btn=False), ""
         except RequestError as error:
             if error.code == BUSY:
                 yield gr.skip(), gr.skip(), _alert(error.message)
                 return
-            yield earlier, gr.update(value=question, submit_btn="Ask", stop_btn=False), _alert(error.message)
+            yield _as_text(earlier), gr.update(value=question, submit_btn="Ask", stop_btn=False), _alert(error.message)
 
     def _stop(self, request: gr.Request) -> None:
         self.answers.stop(str(request.session_hash))
@@ -239,6 +239,11 @@ def _chooser(file: Path) -> Any:
         return value
 
     return choose
+
+
+def _as_text(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Gradio takes what is said for HTML, also where it takes it for no Markdown."""
+    return [{**message, "content": html.escape(message["content"], quote=False)} for message in messages]
 
 
 def _waiting(num_before: int) -> str:

@@ -1,6 +1,7 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """Files that visitors of the web page send: in a folder of their own, up to a size, and no longer than they are needed."""
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -131,10 +132,12 @@ def file_title(file: Path) -> str:
 
 
 def _delete(file: Path) -> None:
-    file.unlink(missing_ok=True)
-    # Gradio makes a folder for each file
-    if file.parent.name != _OWN_FOLDER and not any(file.parent.iterdir()):
-        shutil.rmtree(file.parent, ignore_errors=True)
+    # the system's cleaning may have been here before; on Windows, what is being read stays until the next sweep
+    with contextlib.suppress(OSError):
+        file.unlink()
+    # Gradio makes a folder for each file; one that is not empty stays
+    with contextlib.suppress(OSError):
+        file.parent.rmdir()
 
 
 def _megabytes(num_bytes: int) -> str:
