@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 from live_sources import ffmpeg, served, wait_for_bytes
 from terminals import run_in_terminal
 from tiny_trained import MOBILEVLM, TINYLLAVA
-from transformers_mvgpt.cli.live_loop import clock_time
 from transformers_mvgpt.cli.main import app
 from transformers_mvgpt.demo.drawn_clip import make_clip, write_clip
 
@@ -223,13 +222,3 @@ def test_dropped_frames_are_said(clip, monkeypatch):
     assert 1 <= len(dropped) <= 2
     pattern = r"\d+ frames? dropped: \d\.\d of 4 frames per second were encoded\. Lower --frames-per-second\."
     assert all(re.fullmatch(pattern, note) for note in dropped)
-
-
-def test_times_as_people_read_them():
-    assert [clock_time(seconds) for seconds in (0, 5.04, 65.25, 3599.96, 3723.5)] == [
-        "0:00.0",
-        "0:05.0",
-        "1:05.2",
-        "1:00:00.0",
-        "1:02:03.5",
-    ]

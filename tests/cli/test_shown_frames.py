@@ -86,3 +86,25 @@ def test_a_list_elsewhere(why, terminal, monkeypatch):
         record = {**RECORD, "frame_selections": RECORD["frame_selections"] * 2}
     show_answer(terminal, monkeypatch, record, video)
     assert terminal.getvalue().splitlines() == LIST
+
+
+def test_a_video_of_zero_frames_alone(capsys):
+    """Of one frame, which draws less attention than the zero frames behind it: an empty list would say nothing."""
+    frame = {"index": 0, "seconds": 0.0, "score": 1.0, "is_selected": False}
+    described = {"method": "scores", "frames_per_chunk": 8, "num_zero_frames": 15, "frames": [frame]}
+    shown_frames.show_answer_frames({"selected_frames": [], "frame_selections": [described]}, "one.mp4")
+    assert capsys.readouterr().err == "0 of 1 frame chosen by their scores; zero frames chosen in its place\n"
+
+
+def test_times_from_a_minute_on():
+    """As everywhere else, and as --start-seconds takes them."""
+    frame = {"index": 3, "seconds": 65.25, "score": 2.0, "is_selected": True}
+    assert shown_frames.frame_lines([frame]) == ["frame      3      1:05.25  score 2.0"]
+    described = {
+        "method": "scores",
+        "frames_per_chunk": 8,
+        "num_zero_frames": 0,
+        "frames": [{**frame, "seconds": 5.0}, frame],
+    }
+    lines = shown_frames.selection_lines(FrameSelection.from_description(described, [None, None]))
+    assert lines == ["frame 3   5.00 s  score 2.0  chosen", "frame 3  1:05.25  score 2.0  chosen"]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from transformers_mvgpt import FrameSelection, plot_frame_selection
 from transformers_mvgpt.viewing import SampledFrame
-from transformers_mvgpt.viewing.frame_selection_plot import format_seconds
+from transformers_mvgpt.viewing.shown_times import format_seconds
 
 
 SCORES = [40.0, 29.0, 30.0, 44.0, 49.0, 38.0, 28.0, 30.0]
@@ -199,3 +199,7 @@ def test_without_matplotlib(monkeypatch):
 )
 def test_times(seconds, num_digits, expected):
     assert format_seconds(seconds, num_digits) == expected
+    # the same from a minute on
+    assert format_seconds(seconds, num_digits, is_clock=True) == (
+        "0:03.5" if seconds == 3.46 else "0:00.04" if seconds == 0.04 else expected
+    )

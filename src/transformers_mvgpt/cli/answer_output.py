@@ -79,7 +79,7 @@ class AnswerOutput:
             self.write(answer)
         # of an empty answer, the head
         typer.echo(self._pending.partition("\n")[0].rstrip())
-        if selected_frames and self.are_several:
+        if (selected_frames or frame_selections) and self.are_several:
             typer.echo(f"{harmless_line(self._file)}:", err=True)
         record = {"selected_frames": selected_frames or [], "frame_selections": frame_selections}
         show_answer_frames(record, self._file, limits)

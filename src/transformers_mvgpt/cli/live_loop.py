@@ -14,6 +14,7 @@ import typer
 
 from ..chat.live_feed import LiveFeed
 from ..chat.live_video import LiveVideo
+from ..viewing.shown_times import format_seconds
 from .terminal_text import harmless
 
 
@@ -155,7 +156,8 @@ class LiveLoop:
                 }
                 typer.echo(json.dumps(line, ensure_ascii=False))
             else:
-                typer.echo(f"[{clock_time(start)} - {clock_time(end)}] ", nl=False)
+                times = " - ".join(format_seconds(seconds, is_clock=True) for seconds in (start, end))
+                typer.echo(f"[{times}] ", nl=False)
                 for piece in pieces:
                     typer.echo(_in_one_line(piece), nl=False)
                     sys.stdout.flush()
@@ -201,15 +203,6 @@ def _typed_lines() -> Iterator[str]:
             yield line.decode("utf-8", "replace")
         if not block:
             return
-
-
-def clock_time(seconds: float) -> str:
-    """As 1:05.2, or 1:02:03.5 from an hour on."""
-    tenths = max(0, round(seconds * 10))
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    text = f"{minutes:02d}" if hours else str(minutes)
-    return f"{f'{hours}:' if hours else ''}{text}:{rest // 10:02d}.{rest % 10}"
 
 
 def _in_one_line(piece: str) -> str:

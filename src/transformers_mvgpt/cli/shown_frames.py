@@ -37,9 +37,11 @@ def write_frames(selected_frames: list[dict[str, Any]]) -> None:
 
 def frame_lines(selected_frames: list[dict[str, Any]]) -> list[str]:
     """One line per frame, as the pipeline describes them."""
+    from ..viewing.shown_times import format_seconds
+
     return [
         f"frame {frame['index']:6d}"
-        + (f"  {frame['seconds']:9.2f} s" if frame["seconds"] is not None else "")
+        + (f"  {format_seconds(frame['seconds'], 2):>11}" if frame["seconds"] is not None else "")
         + f"  score {frame['score']:.1f}"
         for frame in selected_frames
     ]
@@ -54,13 +56,19 @@ def show_answer_frames(record: Mapping[str, Any], video: str, limits: "Untrusted
         video (`str`): path or address of its video. An address is not fetched again: of it there is a list.
         limits ([`UntrustedInput`], *optional*): the limits on the file.
     """
+    from ..viewing import FrameSelection
+
     is_address = video.lower().startswith(("http:", "https:", "data:"))
     protocol = None if is_address or len(record.get("frame_selections", ())) != 1 else _protocol(sys.stderr)
     if protocol is None:
         write_frames(record.get("selected_frames", []))
+        # of a video so short that zero frames alone were chosen, an empty list would say nothing
+        for described in record.get("frame_selections", ()):
+            if not any(frame["is_selected"] for frame in described["frames"]):
+                typer.echo(
+                    FrameSelection.from_description(described, [None] * len(described["frames"])).describe(), err=True
+                )
         return
-    from ..viewing import FrameSelection
-
     _draw(FrameSelection.from_record(record, video, untrusted_input=limits), protocol, None, sys.stderr)
 
 
@@ -83,12 +91,14 @@ def show_selection(selection: "FrameSelection", theme: Literal["light", "dark"] 
 
 def selection_lines(selection: "FrameSelection") -> list[str]:
     """A line for each frame, no wider than its numbers, so that it also fits a narrow terminal."""
+    from ..viewing.shown_times import format_seconds
+
     indices = _aligned([str(frame.index) for frame in selection.frames])
-    seconds = _aligned(["" if frame.seconds is None else f"{frame.seconds:.2f}" for frame in selection.frames])
+    times = _aligned(["" if frame.seconds is None else format_seconds(frame.seconds, 2) for frame in selection.frames])
     scores = _aligned(["" if frame.score is None else f"{frame.score:.1f}" for frame in selection.frames])
     lines = []
-    for frame, index, time, score in zip(selection.frames, indices, seconds, scores, strict=True):
-        parts = [f"frame {index}", time and f"{time} s", score and f"score {score}"]
+    for frame, index, time, score in zip(selection.frames, indices, times, scores, strict=True):
+        parts = [f"frame {index}", time, score and f"score {score}"]
         parts.append("chosen" if frame.is_selected and selection.method is not None else "")
         lines.append("  ".join(filter(None, parts)))
     return lines

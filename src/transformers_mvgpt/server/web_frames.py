@@ -8,6 +8,7 @@ import io
 from PIL import Image
 
 from ..viewing.frame_selection import FrameSelection, SampledFrame
+from ..viewing.shown_times import format_seconds
 
 
 # On the page a frame is about half as wide, so that it is sharp on fine screens.
@@ -49,7 +50,7 @@ def _caption(selection: FrameSelection) -> str:
 
 def _item(number: int, total: int, frame: SampledFrame, selects: bool) -> str:
     kind = "mv-seen" if not selects else "mv-chosen" if frame.is_selected else "mv-plain"
-    time = "" if frame.seconds is None else _time(frame.seconds)
+    time = "" if frame.seconds is None else format_seconds(frame.seconds)
     chosen = selects and frame.is_selected
     words = f"Frame {number} of {total}" if total > 1 else "The image"
     words += f", at {time}" if time else ""
@@ -61,14 +62,6 @@ def _item(number: int, total: int, frame: SampledFrame, selects: bool) -> str:
         f'<img src="{_picture(frame.image)}" alt="{html.escape(words)}">{mark}'
         f'<figcaption aria-hidden="true">{time or "&nbsp;"}</figcaption></figure></li>'
     )
-
-
-def _time(seconds: float) -> str:
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _picture(image: Image.Image | None) -> str:

@@ -66,6 +66,8 @@ class FrameSelection:
         count = _counted(len(self.frames), "frame")
         if self.method is None:
             return f"{count}, all of them seen" if len(self.frames) > 1 else count
+        if self.num_zero_frames and not self.selected:
+            return f"0 of {count} chosen {_BY_METHOD[self.method]}; zero frames chosen in {'its' if len(self.frames) == 1 else 'their'} place"
         zero_frames = f"; {_counted(self.num_zero_frames, 'zero frame')} behind them" if self.num_zero_frames else ""
         return f"{len(self.selected)} of {count} chosen {_BY_METHOD[self.method]}{zero_frames}"
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .frame_selection import FrameSelection, SampledFrame
+from .shown_times import format_seconds
 
 
 if TYPE_CHECKING:
@@ -238,17 +239,6 @@ class _Drawing:
 
     def _text(self, x: float, y: float, text: str, *, size: float = _LETTERS, **style: Any) -> None:
         self.axes.text(x, y, text, **{"va": "top", "color": self.colors.text, "fontsize": size, **style})
-
-
-def format_seconds(seconds: float, num_digits: int = 1) -> str:
-    """`"3.5 s"`, from a minute on `"1:05.0"`, from an hour on `"1:02:03.5"`."""
-    seconds = round(seconds, num_digits)
-    if seconds < 60:
-        return f"{seconds:.{num_digits}f} s"
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    clock = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
-    return f"{clock}:{rest:0{num_digits + 3 if num_digits else 2}.{num_digits}f}"
 
 
 def _chunks(selection: FrameSelection) -> list[list[SampledFrame | None]]:
