@@ -106,7 +106,8 @@ def test_it_connects_again(monkeypatch):
     streams = [
         Stream([0, 0.01], OSError("It broke off.")),
         OSError("Nobody is there."),
-        Stream([0, 0.01]),
+        ValueError("It is empty: nothing has come."),
+        Stream([0, 0.01], ValueError("Not one frame of it decodes.")),
         Stream([0]),
     ]
     opened = []
@@ -115,7 +116,7 @@ def test_it_connects_again(monkeypatch):
         if len(opened) == len(streams):
             raise OSError("Nobody is there.")
         opened.append(streams[len(opened)])
-        if isinstance(opened[-1], OSError):
+        if isinstance(opened[-1], Exception):
             raise opened[-1]
         return opened[-1]
 
@@ -130,7 +131,7 @@ def test_it_connects_again(monkeypatch):
     assert feed.error is None and feed.is_over.is_set()
     # on one clock, which runs on meanwhile
     assert window.times[:2] == [0, 0.01] and window.times[2] > 0.1 and window.times == sorted(window.times)
-    assert len(opened) == 4
+    assert len(opened) == 5
 
 
 def test_stopping():

@@ -178,6 +178,13 @@ def test_forms_of_frames(small):
         frame.transpose(2, 0, 1),
         Image.fromarray(frame).convert("RGBA"),
     ]
+    # three lines of pixels: the documented shape, where the array could have another one
+    narrow = pictures(1, 3, 64)[0]
+    for number, form in enumerate((narrow, torch.from_numpy(narrow), Image.fromarray(narrow))):
+        live.add_frame(form, 100 + number)
+    assert [image.size for image in live.snapshot().images] == [(48, 2)] * 3
+    assert all(torch.equal(pixels, live.snapshot().pixels[0]) for pixels in live.snapshot().pixels)
+    live.clear()
     for number, form in enumerate(forms):
         live.add_frame(form, number)
     # other sizes are resized by themselves
@@ -195,6 +202,10 @@ def test_forms_of_frames(small):
         (np.zeros((8, 8, 2), np.uint8), 0, "Frames must have the shape"),
         (np.zeros((0, 8, 3), np.uint8), 0, "Frames must have the shape"),
         (np.zeros((8, 8, 3), np.uint8), float("nan"), "`seconds` (nan) must be the time"),
+        (np.zeros((8, 8, 3), np.uint8), 1e308, "`seconds` (1e+308) must be the time"),
+        (np.zeros((8, 8, 3), np.uint8), -1e308, "`seconds` (-1e+308) must be the time"),
+        (None, 0, "A frame must be a picture (`PIL.Image.Image`) or an array of uint8 pixels"),
+        ("frame.png", 0, "of shape (height, width, 3), got frame.png"),
     ],
 )
 def test_frames_that_do_not_fit(small, frame, seconds, message):
@@ -202,12 +213,16 @@ def test_frames_that_do_not_fit(small, frame, seconds, message):
     live.add_frame(pictures(1)[0], 0)
     with pytest.raises(ValueError, match=re.escape(message)):
         live.add_frame(frame, seconds + 1)
+    with pytest.raises(ValueError, match=re.escape("`seconds` (None) must be the time")):
+        live.add_frame(pictures(1)[0], None)
     assert live.num_frames == 1
 
 
 def test_options_that_do_not_fit(small, tmp_path):
     for options, message in (
         ({"window_seconds": 0}, "`window_seconds` (0) must be a number above 0"),
+        ({"window_seconds": None}, "`window_seconds` (None) must be a number above 0"),
+        ({"window_seconds": "3"}, "`window_seconds` (3) must be a number above 0"),
         ({"frames_per_second": float("inf")}, "`frames_per_second` (inf) must be a number above 0"),
         ({"window_seconds": 3600}, "has more than 10,000 frames: lower one of them"),
         ({"sampling": "seconds"}, "`sampling` (seconds) must be one of: frames, time"),

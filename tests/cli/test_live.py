@@ -7,14 +7,17 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from live_sources import ffmpeg, served, wait_for_bytes
 from terminals import run_in_terminal
 from tiny_trained import MOBILEVLM, TINYLLAVA
+from transformers_mvgpt import demo
 from transformers_mvgpt.cli.main import app
 from transformers_mvgpt.demo.drawn_clip import make_clip, write_clip
 
@@ -119,7 +122,11 @@ def test_a_stream_that_breaks_off(clip):
             1,
             "MobileVLM takes images, no videos: `mvgpt live` needs a model",
         ),
-        (["{clip}", QUESTION, "--model", str(TINYLLAVA), "--frame-selection", "rarest"], 1, "selects no frames"),
+        (
+            ["{clip}", QUESTION, "--model", str(TINYLLAVA), "--frame-selection", "rarest"],
+            1,
+            "TinyLLaVA-Video selects no frames, it looks at all that it is given: leave `--frame-selection` out",
+        ),
         (["{clip}", QUESTION, "--window-seconds", "100000"], 1, "has more than 10,000 frames: lower one of them"),
     ],
 )
@@ -131,22 +138,12 @@ def test_what_is_refused(clip, arguments, code, message):
 
 
 def test_a_growing_file(clip, tmp_path):
-    """Written by FFmpeg at its own speed, followed by a process of its own; a typed question through a pipe."""
+    """Written by FFmpeg at its own speed; a typed question beside the repeated one."""
     path = tmp_path / "growing.ts"
     with ffmpeg("-re", "-i", str(clip), "-c", "copy", "-flush_packets", "1", str(path)):
         wait_for_bytes(path, 20_000)
-        process = subprocess.Popen(
-            [*COMMAND, str(path), QUESTION, "--every", "3", "--json", "--idle-seconds", "2", "--device", "cpu"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        process.stdin.write("Does anything move?\n")
-        process.stdin.flush()
-        lines = [json.loads(process.stdout.readline())]
-        lines += [json.loads(line) for line in process.stdout]
-        assert process.wait(60) == 0
+        options = ["--every", "3", "--json", "--idle-seconds", "2"]
+        lines = answers(run_live(path, QUESTION, *options, text="Does anything move?\n"))
     asked = [line["question"] for line in lines]
     assert asked.count("Does anything move?") == 1 and asked.count(QUESTION) >= 2
     assert lines[-1]["end_seconds"] == pytest.approx(11.75, abs=0.3) and lines[-1]["answer"] == "one"
@@ -182,6 +179,7 @@ def test_the_end_of_typed_questions_is_the_end(clip):
     assert len(result.stdout.splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_sigterm(clip):
     with served([clip.read_bytes()[:150_000]], end="stall") as port:
         process = subprocess.Popen(
@@ -199,6 +197,53 @@ def test_sigterm(clip):
         assert process.wait(30) == 143
         assert time.monotonic() - began < 15
         assert "Traceback" not in process.stderr.read()
+
+
+def test_the_end_of_a_pipe_is_not_the_end_of_a_repeated_question(clip):
+    """As in the background, where stdin is empty. In a terminal, Ctrl+D ends it."""
+    options = ["--as-fast-as-possible", "--idle-seconds", 0.2, "--every", 4, "--json"]
+    assert len(answers(run_live(clip, QUESTION, *options, "--max-new-tokens", 1))) == 3
+
+
+def test_an_answer_ends_with_the_command(clip, monkeypatch):
+    """Also one that the encoder thread makes: it writes nothing more once the command is over."""
+    from transformers_mvgpt.cli.live_loop import LiveLoop
+
+    monkeypatch.setattr(LiveLoop, "_report", lambda self, is_over=False: interrupt(self, is_over))
+
+    def interrupt(loop, is_over: bool) -> None:
+        if not is_over and loop._writing.locked():
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    options = ["--as-fast-as-possible", "--every", 1, "--max-new-tokens", 2000, "--idle-seconds", 0.2]
+    monkeypatch.setattr("transformers_mvgpt.chat.video_chat.VideoChat.answer_turn", endless_answer)
+    result = run_live(clip, QUESTION, *options, "--quiet")
+    assert result.exit_code == 130
+    assert time.monotonic() - began < 20
+    written = result.stdout
+    time.sleep(0.2)
+    assert result.stdout == written and not [t for t in threading.enumerate() if t.name == "answer"]
+
+
+def endless_answer(self, messages, turns, *, stopping_criteria, **options) -> None:
+    """Of which each token takes a moment."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end and not any(bool(ends(torch.zeros(1, 1), None)) for ends in stopping_criteria):
+        time.sleep(0.01)
+
+
+def test_an_adapter(clip, tmp_path, monkeypatch):
+    """Its folder has no config.json: what it is for is told by its weights."""
+    (tmp_path / "adapter_config.json").write_text(
+        json.dumps({"base_model_name_or_path": str(demo.CHECKPOINT), "peft_type": "LORA"})
+    )
+
+    def load(model, **options) -> None:
+        raise ValueError(f"{model} is loaded.")
+
+    monkeypatch.setattr("transformers_mvgpt.evaluation.pipeline_loading.load_pipeline", load)
+    assert notes(run_live(clip, QUESTION, "--model", tmp_path, "--quiet")) == [f"Error: {tmp_path} is loaded."]
 
 
 def test_dropped_frames_are_said(clip, monkeypatch):

@@ -17,6 +17,8 @@ from .frame_window import FrameRate
 from .live_video import LiveVideo
 
 
+# A source that is being started again accepts connections and closes them, or sends what does not decode: that is a `ValueError`.
+_STREAM_ERRORS = (OSError, ValueError)
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 30.0
 
@@ -112,7 +114,7 @@ class LiveFeed:
         while True:
             try:
                 self._read_stream(clock)
-            except OSError:
+            except _STREAM_ERRORS:
                 if not self._reconnects:
                     raise
             if not self._reconnects or not self._open_again():
@@ -127,7 +129,7 @@ class LiveFeed:
             try:
                 self._stream = self._open_stream()
                 return True
-            except OSError:
+            except _STREAM_ERRORS:
                 continue
         return False
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,17 @@ from ..processing.video_inputs import channel_layout
 from ..processing.vision_language_processor import VisionLanguageProcessor
 from ..video.frame_times import SAMPLINGS
 from ..video.limits import shorten
+from ..video.pictures import to_rgb_array
 from ..video.video_metadata import SampledVideoMetadata
 from .answer_text import StopsWhen
 from .conversation import Conversation
 from .fair_lock import FairLock
 from .frame_window import FrameWindow
 from .video_chat import VideoChat
+
+
+# Of times and rates: products of two are finite, and so exact that frames have an order.
+_LARGEST = 1e12
 
 
 @dataclass(frozen=True)
@@ -127,8 +133,8 @@ class LiveVideo:
                 "TinyLLaVA-Video."
             )
         for name, value in (("window_seconds", window_seconds), ("frames_per_second", frames_per_second)):
-            if not 0 < value < float("inf"):
-                raise ValueError(f"`{name}` ({value}) must be a number above 0.")
+            if not (_is_number(value) and value > 0):
+                raise ValueError(f"`{name}` ({shorten(value)}) must be a number above 0.")
         if window_seconds * frames_per_second > MAX_NUM_FRAMES:
             raise ValueError(
                 f"A window of {window_seconds:g} seconds with {frames_per_second:g} frames per second has more than {MAX_NUM_FRAMES:,} "
@@ -170,7 +176,16 @@ class LiveVideo:
         return self._window.num_bytes
 
     def wants(self, seconds: float) -> bool:
-        """Whether a frame that is shown then would be taken: where decoding it to pixels can be saved, ask before."""
+        """
+        Whether a frame that is shown then would be taken: where decoding it to pixels can be saved, ask before.
+
+        Raises:
+            ValueError: if this is no time, as for [`add_frame`].
+        """
+        if not _is_number(seconds):
+            raise ValueError(
+                f"`seconds` ({shorten(seconds)}) must be the time at which the frame is shown, a finite number of seconds."
+            )
         with self._window_lock:
             return self._window.rate.wants(seconds)
 
@@ -181,7 +196,7 @@ class LiveVideo:
 
         Args:
             frame (`PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
-                A picture, or uint8 pixels of shape `(height, width, 3)`.
+                A picture, or uint8 pixels of shape `(height, width, 3)`; `(3, height, width)` is taken too, unless the width is 3.
             seconds (`float`):
                 When it is shown, on the clock of the stream.
 
@@ -189,13 +204,11 @@ class LiveVideo:
             `bool`: Whether it was taken. It is skipped if one was taken less than `1 / frames_per_second` before.
 
         Raises:
-            ValueError: if its dtype or shape does not fit, or its time is no number. The window stays as it is.
+            ValueError: if it is no frame, its dtype or shape does not fit, or its time is no number. The window stays as it is.
         """
-        seconds = float(seconds)
-        if not np.isfinite(seconds):
-            raise ValueError(f"`seconds` ({seconds}) must be the time at which the frame is shown, a finite number.")
         if not self.wants(seconds):
             return False
+        seconds, frame = float(seconds), _unambiguous(frame)
         processor = self.processor.video_processor
         held = processor.hold_frame(frame)
         pixels = processor.normalize_held(self._image_stream, held[self._image_stream][None])
@@ -342,6 +355,31 @@ def _describe(times: list[float]) -> SampledVideoMetadata:
     """Metadata of frames as of a whole video."""
     rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else None
     return SampledVideoMetadata(total_num_frames=len(times), fps=rate, frame_times=np.asarray(times, dtype=np.float64))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and abs(value) < _LARGEST
+
+
+def _unambiguous(frame: Any) -> Any:
+    """
+    A frame as `hold_frame` takes it. Pixels whose first and last dimension are 3 have the documented shape: they are turned to one that
+    can be no other.
+
+    Raises:
+        ValueError: if it is no frame.
+    """
+    if isinstance(frame, Image.Image):
+        if frame.height != 3:
+            return frame
+        frame = to_rgb_array(frame)
+    if not isinstance(frame, (np.ndarray, torch.Tensor)):
+        raise ValueError(
+            f"A frame must be a picture (`PIL.Image.Image`) or an array of uint8 pixels of shape (height, width, 3), got {shorten(frame)}."
+        )
+    if frame.ndim == 3 and frame.shape[0] == frame.shape[2] == 3:
+        return frame.transpose(2, 0, 1) if isinstance(frame, np.ndarray) else frame.permute(2, 0, 1)
+    return frame
 
 
 def _size_of(frame: Any) -> tuple[int, int]:

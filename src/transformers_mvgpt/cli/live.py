@@ -1,7 +1,6 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
 """`mvgpt live`: questions about a camera, a stream or a file that is being written."""
 
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,7 +10,6 @@ from .default_model import model_or_default
 from .limits import LimitOption, parse_limits
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
 from .shown_frames import FrameSelectionOption
-from .terminal_text import is_terminal
 
 
 if TYPE_CHECKING:
@@ -123,10 +121,10 @@ def live(
 def _load(model: str, loading: dict[str, Any], window: dict[str, Any], is_quiet: bool) -> Any:
     """The [`LiveVideo`] of a model."""
     from ..chat.live_video import LiveVideo
-    from ..conversion.loading import read_config
+    from ..conversion.loading import find_family
     from ..evaluation.pipeline_loading import load_pipeline
     from ..evaluation.quantization import check_quantization
-    from ..families import FAMILIES
+    from ..scale.visual_checks import check_family
     from .model_checks import check_device, check_model
     from .progress import step
 
@@ -134,12 +132,12 @@ def _load(model: str, loading: dict[str, Any], window: dict[str, Any], is_quiet:
     check_device(loading["device"])
     if loading["quantization"] is not None:
         check_quantization(loading["quantization"], loading["device"])
-    model_type = read_config(model).model_type
-    family = next((family for family in FAMILIES if model_type in family.model_types), None)
-    if family is not None and family.video_processor_class is None:
+    family = find_family(model)
+    if family is not None and check_family(family, ()) == "image":
         raise ValueError(
             f"{family.name} takes images, no videos: `mvgpt live` needs a model for videos, of Mobile-VideoGPT or TinyLLaVA-Video."
         )
+    check_family(family, [name for name in ("frame_selection",) if window[name] is not None])
     with step("Loading the model", is_quiet=is_quiet):
         pipe = load_pipeline(model, **loading)
     return LiveVideo(pipe.model, pipe.processor, **window)
@@ -159,8 +157,6 @@ def _run(
     from .live_loop import LiveLoop
 
     video = _load(model, loading, window, loop["is_quiet"])
-    if is_terminal(sys.stdin) and not loop["is_quiet"]:
-        typer.echo("Type a question and Enter, at any time. Ctrl+D ends.", err=True)
     LiveLoop(
         video,
         lambda on_frame: LiveFeed(video, partial(FrameStream, source, options), **feed, on_frame=on_frame),

@@ -2,6 +2,7 @@
 """Questions about a stream while it runs: typed ones, and one that is asked again and again."""
 
 import json
+import math
 import os
 import queue
 import sys
@@ -15,7 +16,8 @@ import typer
 from ..chat.live_feed import LiveFeed
 from ..chat.live_video import LiveVideo
 from ..viewing.shown_times import format_seconds
-from .terminal_text import harmless
+from .progress import step
+from .terminal_text import harmless, is_terminal
 
 
 # Dropped frames are said no more often.
@@ -54,7 +56,8 @@ class LiveLoop:
         self.feed = make_feed(self._on_frame)
         # `None` where no more are typed
         self._typed: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._is_due = threading.Event()
+        self._is_terminal = is_terminal(sys.stdin)
+        self._is_due, self._is_over = threading.Event(), threading.Event()
         self._due_seconds: float | None = None
         self._latest_seconds = 0.0
         # when the repeated question was asked, on the clock of the stream
@@ -64,16 +67,20 @@ class LiveLoop:
 
     def run(self) -> None:
         """
-        Until the stream ends; without a repeated question, until no more are typed.
+        Until the stream ends, or no more questions are typed. A repeated question goes on where others come through a pipe that ends.
 
         Raises:
             OSError, ValueError: if the stream cannot be opened or breaks off.
         """
-        self.feed.start()
         try:
+            with step("Opening the stream", is_quiet=self.is_quiet):
+                self.feed.start()
+            if self._is_terminal and not self.is_quiet:
+                typer.echo("Type a question and Enter, at any time. Ctrl+D ends.", err=True)
             threading.Thread(target=self._read_typed, name="typed questions", daemon=True).start()
             self._answer_all()
         finally:
+            self._is_over.set()
             self.feed.stop()
             self._report(is_over=True)
         if self.feed.error is not None:
@@ -94,7 +101,7 @@ class LiveLoop:
             if is_over:
                 self._answer_last()
                 return
-            if self.question is None and not is_typing and not waiting:
+            if not (is_typing or waiting) and (self.question is None or self._is_terminal):
                 return
 
     def _lines(self) -> Iterator[str | None]:
@@ -122,8 +129,11 @@ class LiveLoop:
             self._due_seconds = seconds + self.every_seconds  # the first frame, or a stream that begins anew
         if seconds < self._due_seconds:
             return
-        while self._due_seconds <= seconds:
-            self._due_seconds += self.every_seconds
+        # a stream may jump far
+        self._due_seconds = max(
+            self._due_seconds + self.every_seconds * ((seconds - self._due_seconds) // self.every_seconds + 1),
+            math.nextafter(seconds, math.inf),
+        )
         if self.waits:
             self._answer_repeated()
         else:
@@ -143,7 +153,8 @@ class LiveLoop:
     def _answer(self, question: str) -> None:
         with self._writing:
             snapshot = self.live.snapshot()
-            pieces = self.live.stream(question, snapshot=snapshot, **self.generate_kwargs)
+            options = {"snapshot": snapshot, "is_cancelled": self._is_over.is_set, **self.generate_kwargs}
+            pieces = self.live.stream(question, **options)
             start, end = snapshot.start_seconds, snapshot.end_seconds
             if self.as_json:
                 line = {

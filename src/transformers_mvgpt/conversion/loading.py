@@ -182,6 +182,8 @@ def read_config(path: str) -> PreTrainedConfig:
         ValueError: if it is damaged or has values that cannot be, in one line that names the file.
     """
     file = cached_file(path, CONFIG_NAME)
+    if file is None:  # as transformers says it of this file in a folder
+        raise FileNotFoundError(f"The folder '{shorten(str(path))}' has no {CONFIG_NAME}.")
     fields = read_json(file)
     model_type, where = fields.get("model_type"), f"config.json of {shorten(str(path))}"
     if not isinstance(model_type, str):
