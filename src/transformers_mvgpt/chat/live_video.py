@@ -358,7 +358,8 @@ def _describe(times: list[float]) -> SampledVideoMetadata:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and abs(value) < _LARGEST
+    is_real = isinstance(value, Real)
+    return is_real and abs(value) < _LARGEST
 
 
 def _unambiguous(frame: Any) -> Any:
