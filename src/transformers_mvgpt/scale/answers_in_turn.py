@@ -2,7 +2,9 @@
 """One sample after the other, the next of which is read while the model answers."""
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 
@@ -27,12 +29,26 @@ def answer_in_turn(pipe: Any, samples: Iterable[Any], **options: Any) -> Iterato
     defaults = (pipe._preprocess_params, pipe._forward_params, pipe._postprocess_params)
     reading, answering, telling = ({**default, **step} for default, step in zip(defaults, steps, strict=True))
     left = iter(samples)
-    # one thread: memory holds two videos at most
-    pool = ThreadPoolExecutor(1, thread_name_prefix="read")
+    todo: SimpleQueue[tuple[Any, Future] | None] = SimpleQueue()
+
+    def read() -> None:
+        while (item := todo.get()) is not None:
+            sample, prepared = item
+            try:
+                prepared.set_result(pipe.preprocess(sample, **reading))
+            except BaseException as error:  # raised where it is waited for
+                prepared.set_exception(error)
+            # what the reader waits for next is not to be kept by this thread
+            del item, sample, prepared
+
+    # One thread: memory holds two videos at most. The end of the process would wait for that of a pool, until a slow address has sent all.
+    Thread(target=read, name="read", daemon=True).start()
 
     def read_next() -> Future | None:
         for sample in left:
-            return pool.submit(pipe.preprocess, sample, **reading)
+            prepared: Future = Future()
+            todo.put((sample, prepared))
+            return prepared
         return None
 
     try:
@@ -42,4 +58,4 @@ def answer_in_turn(pipe: Any, samples: Iterable[Any], **options: Any) -> Iterato
             [record] = pipe.postprocess(pipe.forward(prepared, **answering), **telling)
             yield record
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        todo.put(None)
