@@ -154,7 +154,7 @@ def test_control_tokens_of_a_question_are_text(run_ask, clip, answer_of_pipeline
         (["clip.mp4", "-", "--model", "m"], "Invalid value for 'QUESTION': stdin is empty: write the question to it."),
         (
             ["clip.mp4", "Why?", "--start-seconds", "1:05", "--end-seconds", "65"],
-            "Invalid value for '--end-seconds': it ends at 65 s, and does not begin before: --start-seconds is 65 s.",
+            "Invalid value for '--end-seconds': the end (65 s) is not after the start (65 s, --start-seconds).",
         ),
         (["clip.mp4", "Why?", "--model", "m", "--max-new-tokens", "0"], "Invalid value for '--max-new-tokens'"),
         (["clip.mp4", "Why?", "--model", "m", "--video-backend", "vlc"], "'vlc' is not one of 'pyav', 'torchcodec'"),

@@ -163,6 +163,13 @@ def test_names_are_shown_in_one_line(capsys):
     writer.begin("a\nb\x1b.mp4")
     writer.finish("so")
     assert capsys.readouterr().out == "a\\nb\\x1b.mp4: so\n"
+    writer.begin("data:video/mp4;base64," + "A" * 40_000)
+    writer.finish("so")
+    assert len(capsys.readouterr().out) < 300
+    writer = AnswerOutput("Why?", are_several=False, as_json=True)
+    writer.begin("u\u2028v\x9b31m\x7f.mp4")
+    writer.finish("so")
+    assert r'"file": "u\u2028v\u009b31m\u007f.mp4"' in capsys.readouterr().out
 
 
 def test_many_videos_are_for_another_command(monkeypatch):

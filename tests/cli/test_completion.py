@@ -32,7 +32,8 @@ def complete(*words: str) -> list[str]:
     found, process = run({**variables, "COMP_CWORD": str(len(words))})
     assert not process["torch"]
     # 0.12 on an idle machine
-    assert process["seconds"] < 0.3
+    # torch alone takes more than twice as long; on a busy machine, processor seconds vary
+    assert process["seconds"] < 1
     return found
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from transformers_mvgpt.cli.line_input import LineHistory, PipedLines, history_file
+from transformers_mvgpt.cli.line_input import BadLineError, LineHistory, PipedLines, TypedLines, history_file
 
 
 def test_history_over_runs(tmp_path):
@@ -60,3 +60,11 @@ def test_piped_lines(monkeypatch):
     assert lines.read() == "Größe?"
     with pytest.raises(EOFError):
         lines.read()
+
+
+def test_a_typed_line_that_is_no_text(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("bad \udcff byte\ngood\n"))
+    lines = TypedLines(LineHistory(tmp_path / "history"), [])
+    with pytest.raises(BadLineError, match="^The line holds bytes that are not UTF-8: type it again.$"):
+        lines.read()
+    assert lines.read() == "good"

@@ -34,6 +34,16 @@ def test_what_is_no_time(text):
         parse_time(text)
 
 
+@pytest.mark.parametrize(
+    "command", [["ask", "a", "Why?"], ["caption", "a", "--out", "a.jsonl"], ["chat", "a"], ["frames", "a"]], ids=str
+)
+def test_a_segment_that_ends_too_early(command):
+    """Also where neither the video nor the model is there."""
+    result = CliRunner().invoke(app, [*command, "--model", "m", "--start-seconds", "1:05", "--end-seconds", "2"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'--end-seconds': the end (2 s) is not after the start (65 s, --start-seconds)" in result.stderr
+
+
 @pytest.mark.parametrize("command", [["ask", "a.mp4", "Why?"], ["caption", "a.mp4", "--out", "a.jsonl"]])
 @pytest.mark.parametrize("option", ["--start-seconds", "--end-seconds"])
 @pytest.mark.parametrize("text", ["1:75", "-3", "nan", "1:2:3:4"])

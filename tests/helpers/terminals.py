@@ -53,7 +53,7 @@ def run_in_terminal(
     num_columns: int = 80,
     environment: Mapping[str, str] | None = None,
     on_text: Callable[[str, int], None] | None = None,
-    timeout: float = 120,
+    timeout: float = 400,
 ) -> TerminalRun:
     """
     Runs a command whose stdin, stdout and stderr are a terminal.

@@ -2,6 +2,7 @@
 """What the arguments of a command name. Files are empty: their names say what they are."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,16 @@ def test_nothing_there(argument, kind, message):
     with pytest.raises(FileNotFoundError) as error:
         find(argument, kind=kind)
     assert str(error.value) == message
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="there, it is taken as `*`")
+def test_two_stars_beside_other_letters():
+    touch("a/b.mp4")
+    with pytest.raises(
+        ValueError,
+        match=r"^The pattern 'a/\*\*\.mp4' has `\*\*` beside other letters: it stands alone between slashes",
+    ):
+        find("a/**.mp4")
 
 
 def test_lists_are_those_that_training_reads():

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ..video.limits import shorten
 from .error_lines import EXIT_UNREAD
 from .shown_frames import show_answer_frames
-from .terminal_text import harmless, harmless_line, is_terminal
+from .terminal_text import harmless, harmless_json, harmless_line, is_terminal
 
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class AnswerOutput:
 
     def begin(self, file: str) -> None:
         self._file, self._start = file, time.monotonic()
-        self._head = f"{harmless_line(file)}: " if self.are_several else ""
+        self._head = f"{_name_of(file)}: " if self.are_several else ""
         # what is written before the next character: the head, and line breaks, of which a last one would leave a head alone
         self._pending = self._head
 
@@ -80,7 +81,7 @@ class AnswerOutput:
         # of an empty answer, the head
         typer.echo(self._pending.partition("\n")[0].rstrip())
         if (selected_frames or frame_selections) and self.are_several:
-            typer.echo(f"{harmless_line(self._file)}:", err=True)
+            typer.echo(f"{_name_of(self._file)}:", err=True)
         record = {"selected_frames": selected_frames or [], "frame_selections": frame_selections}
         show_answer_frames(record, self._file, limits)
 
@@ -102,4 +103,9 @@ class AnswerOutput:
     def _write_line(self, values: dict[str, Any]) -> None:
         encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
         line = {"file": self._file, "question": self.question, **values}
-        typer.echo(json.dumps(line, ensure_ascii=encoding != "utf8"))
+        typer.echo(harmless_json(json.dumps(line, ensure_ascii=encoding != "utf8")))
+
+
+def _name_of(file: str) -> str:
+    """Of a file or address, in a line; a `data:` address holds the whole file."""
+    return harmless_line(shorten(file) if file[:5].lower() == "data:" else file)

@@ -13,7 +13,7 @@ from .limits import LimitOption, parse_limits
 from .model_checks import check_device, check_model
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
 from .progress import step
-from .times import EndSecondsOption, StartSecondsOption
+from .times import EndSecondsOption, StartSecondsOption, check_segment
 
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def caption(
     interrupted. Exit code 3: some could not be answered, and have an error (with a launcher, the code is 0). For several devices, start it with
     `accelerate launch --no-python mvgpt caption ...`.
     """
+    check_segment(start_seconds, end_seconds)
     if ray is not None:
         require("`--ray`", "ray", "ray", "pyarrow")
     from ..scale.captioning import CaptioningStopped

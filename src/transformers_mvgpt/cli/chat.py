@@ -12,7 +12,7 @@ from .extras import require_decoder
 from .limits import LimitOption, parse_limits
 from .model_options import DeviceOption, DtypeOption, QuantizationOption
 from .shown_frames import FrameSelectionOption
-from .times import EndSecondsOption, StartSecondsOption
+from .times import EndSecondsOption, StartSecondsOption, check_segment
 
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def chat(
     from .ask_exported import check_exported_options
     from .main import with_models
 
+    check_segment(start_seconds, end_seconds)
     limits = parse_limits(limit)
     model = model_or_default(model)
     is_exported = is_exported_folder(model)

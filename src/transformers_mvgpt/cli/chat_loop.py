@@ -16,6 +16,7 @@ from ..chat.turns import ContextFullError, Turns
 from .answer_interruption import StoppedByInterrupt
 from .error_lines import one_line
 from .interruption import INTERRUPTED
+from .line_input import BadLineError
 from .progress import step
 from .saved_chat import SavedVisual, check_suffix, save_chat
 from .terminal_text import AnswerWriter, write_note
@@ -89,9 +90,9 @@ class ChatLoop:
         num_interrupts = 0
         while True:
             try:
-                line = self._lines.read()
+                line = self._read()
                 num_interrupts = 0
-                if self._take(line):
+                if line is not None and self._take(line):
                     break
             except EOFError:
                 break
@@ -101,11 +102,25 @@ class ChatLoop:
                     return INTERRUPTED
                 typer.echo(err=True)
                 write_note("Ctrl-C again ends, as does Ctrl-D.")
-            except BrokenPipeError:
+            except (BrokenPipeError, typer.Exit):
                 raise
             except Exception as error:
                 self._fail(one_line(error))
         return int(self._has_failed and not self._is_typed)
+
+    def _read(self) -> str | None:
+        """A line, or `None` if it cannot be taken."""
+        try:
+            return self._lines.read()
+        except BadLineError as error:
+            self._fail(str(error))
+            return None
+        except BrokenPipeError:
+            raise
+        except (OSError, ValueError) as error:
+            # such as a stdin that is open for writing alone, as `nohup` opens it: the next line would bring the same
+            typer.echo(f"Error: Stdin cannot be read: {one_line(error)}", err=True)
+            raise typer.Exit(1) from error
 
     def _take(self, line: str) -> bool:
         """Whether the line ends the chat."""
@@ -115,8 +130,8 @@ class ChatLoop:
         if not text.startswith("/") or text.startswith("//"):
             self._answer(text[1:] if text.startswith("//") else text)
             return False
-        command, _, rest = text.partition(" ")
-        rest = rest.strip()
+        command, *others = text.split(None, 1)
+        rest = "".join(others)
         if command not in COMMANDS:
             self._fail(
                 f"There is no command {command}, there are {', '.join(COMMANDS)}. A question that begins with a slash is written "

@@ -11,7 +11,7 @@ from .extras import require
 from .limits import LimitOption, parse_limits
 from .model_options import DeviceOption, DtypeOption
 from .shown_frames import FrameSelectionOption, ThemeOption, show_selection
-from .times import EndSecondsOption, StartSecondsOption
+from .times import EndSecondsOption, StartSecondsOption, check_segment
 
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def frames(
     """Show which frames of a video a model looks at, and how it scored them."""
     from .main import with_models
 
+    check_segment(start_seconds, end_seconds)
     limits = parse_limits(limit)
     if out is not None:
         _check_picture(out)

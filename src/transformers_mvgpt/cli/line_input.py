@@ -19,6 +19,7 @@ from .terminal_text import is_dumb, is_terminal, styled
 _MAX_LINES = 1000
 # Longer lines are not kept.
 _MAX_CHARACTERS = 10_000
+_NOT_DECODED = "The line holds bytes that are not UTF-8: type it again."
 
 
 def history_file() -> Path:
@@ -75,6 +76,10 @@ class LineHistory:
                 os.close(file)
 
 
+class BadLineError(ValueError):
+    """A line that cannot be taken; the next one may be."""
+
+
 class TypedLines:
     """
     Lines from a terminal. With Python's `readline` they can be edited, come back with the arrow keys, and a paste of several lines is one.
@@ -100,21 +105,28 @@ class TypedLines:
         Raises:
             EOFError: where the input ends.
             KeyboardInterrupt: on Ctrl-C.
+            BadLineError: if what was typed is not in the terminal's encoding. The next call reads the next line.
         """
         if self._readline is None:
             typer.echo("> ", nl=False, err=True)
-            line = sys.stdin.readline()
+            try:
+                line = sys.stdin.readline()
+            except UnicodeDecodeError:
+                raise BadLineError(_NOT_DECODED) from None
             if not line:
                 typer.echo(err=True)
                 raise EOFError
-            return line.rstrip("\r\n")
+            return _checked(line.rstrip("\r\n"))
         try:
             line = input(self._prompt)
+        except UnicodeDecodeError:
+            raise BadLineError(_NOT_DECODED) from None
         except EOFError:
             # where it looks out for pastes, readline has ended the line
             if not self._is_pasted_whole:
                 typer.echo(err=True)
             raise
+        _checked(line)
         if line.strip() and line != self._last:
             self._readline.add_history(line)
             self._history.append(line)
@@ -160,7 +172,7 @@ class PipedLines:
         """
         Raises:
             EOFError: where the input ends.
-            ValueError: if a line is not UTF-8. The next call reads the next one.
+            BadLineError: if a line is not UTF-8. The next call reads the next one.
         """
         line = b"" if sys.stdin is None else sys.stdin.buffer.readline()
         if not line:
@@ -169,9 +181,16 @@ class PipedLines:
         try:
             return line.decode("utf-8-sig" if self._number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError:
-            raise ValueError(
+            raise BadLineError(
                 f"Line {self._number} of the input is not UTF-8 ({shorten(repr(line))}): convert it, as with `iconv -t UTF-8`."
             ) from None
+
+
+def _checked(line: str) -> str:
+    # in place of a byte that it could not decode, Python puts a surrogate
+    if any("\ud800" <= letter <= "\udfff" for letter in line):
+        raise BadLineError(_NOT_DECODED)
+    return line
 
 
 def _escape(line: str) -> str:

@@ -17,7 +17,7 @@ from ..chat.live_feed import LiveFeed
 from ..chat.live_video import LiveVideo
 from ..viewing.shown_times import format_seconds
 from .progress import step
-from .terminal_text import harmless, is_terminal
+from .terminal_text import harmless, harmless_json, is_terminal
 
 
 # Dropped frames are said no more often.
@@ -165,7 +165,7 @@ class LiveLoop:
                     "num_frames": snapshot.metadata.total_num_frames,
                     "num_dropped_frames": self.feed.num_dropped,
                 }
-                typer.echo(json.dumps(line, ensure_ascii=False))
+                typer.echo(harmless_json(json.dumps(line, ensure_ascii=False)))
             else:
                 times = " - ".join(format_seconds(seconds, is_clock=True) for seconds in (start, end))
                 typer.echo(f"[{times}] ", nl=False)

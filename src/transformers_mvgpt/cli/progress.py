@@ -60,7 +60,7 @@ class _Step:
         self.start, self.is_announced = time.monotonic(), False
 
     def change(self, text: str) -> None:
-        self.text, self.reading = text, ""
+        self.text, self.reading, self.is_announced = text, "", False
 
     def tell_reading(self, unit: str, completed: int, total: int | None) -> None:
         self.reading = "" if completed == total else f": {_describe_amount(unit, completed, total)}"
@@ -174,8 +174,8 @@ class _Line:
         return 1
 
     def _announce(self, shown: _Step) -> None:
-        """On a terminal that cannot go back in a line: the text, once."""
-        if not shown.is_announced:
+        """On a terminal that cannot go back in a line: each text, once."""
+        if not shown.is_announced and shown.text:
             shown.is_announced = True
             self._write(f"{harmless_line(shown.text)} ...\n")
             self._terminal.flush()

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..compat.safetensors_files import full_disk_is_named
-from .terminal_text import harmless_line
+from ..video.limits import shorten
+from .terminal_text import harmless, harmless_line
 
 
 _MARKDOWN = (".md", ".markdown")
@@ -31,7 +32,7 @@ class SavedVisual:
     @property
     def name(self) -> str:
         """For people."""
-        name = self.source if self._is_address else os.path.basename(os.path.abspath(self.source))
+        name = shorten(self.source) if self._is_address else os.path.basename(os.path.abspath(self.source))
         return harmless_line(name)
 
     @property
@@ -69,7 +70,8 @@ def save_chat(path: Path, visual: SavedVisual, messages: list[dict[str, Any]]) -
     with full_disk_is_named(path):
         unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
         try:
-            unfinished.write_text(content, "utf-8", newline="\n")
+            # a name that is no UTF-8 has surrogates, which JSON writes in the same way
+            unfinished.write_bytes(content.encode("utf-8", "backslashreplace"))
             os.replace(unfinished, target)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -86,7 +88,8 @@ def _with_visual(visual: SavedVisual, messages: list[dict[str, Any]]) -> list[di
 def _to_markdown(visual: SavedVisual, messages: list[dict[str, Any]]) -> str:
     paragraphs = [f"# {visual.name}"]
     for message in messages:
-        text = message["content"].strip()
+        # who shows the file in a terminal is not to run it
+        text = harmless(message["content"].strip())
         # questions as quotes
         paragraphs.append(
             "\n".join(f"> {line}".rstrip() for line in text.split("\n")) if message["role"] == "user" else text

@@ -68,6 +68,13 @@ def harmless_line(text: str) -> str:
     return "".join(letter.encode("unicode_escape").decode() if _is_harmful(letter) else letter for letter in text)
 
 
+def harmless_json(text: str) -> str:
+    """A line of JSON, in which such characters are escaped."""
+    return "".join(
+        f"\\u{ord(letter):04x}" if _is_harmful(letter) and ord(letter) < 2**16 else letter for letter in text
+    )
+
+
 def _is_harmful(letter: str) -> bool:
     return unicodedata.category(letter) in _HARMFUL and letter not in _JOINERS
 

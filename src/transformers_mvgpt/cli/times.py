@@ -57,6 +57,6 @@ def check_segment(start_seconds: float | None, end_seconds: float | None) -> Non
     """
     if start_seconds is not None and end_seconds is not None and start_seconds >= end_seconds:
         raise typer.BadParameter(
-            f"it ends at {end_seconds:g} s, and does not begin before: --start-seconds is {start_seconds:g} s.",
+            f"the end ({end_seconds:g} s) is not after the start ({start_seconds:g} s, --start-seconds).",
             param_hint="'--end-seconds'",
         )

@@ -161,7 +161,12 @@ def find_matches(pattern: str) -> list[str]:
     start, rest = Path(*parts[:number]), list(parts[number:])
     if rest[-1] == "**":
         rest.append("*")
-    found = start.glob(os.path.join(*rest))
+    try:
+        found = list(start.glob(os.path.join(*rest)))
+    except ValueError as error:  # before Python 3.13
+        raise ValueError(
+            f"The pattern '{shorten(pattern)}' has `**` beside other letters: it stands alone between slashes, as in 'clips/**/*.mp4'."
+        ) from error
     shows_hidden = any(part.startswith(".") for part in rest)
     paths = (
         os.fspath(path)
