@@ -18,6 +18,7 @@ from live_sources import ffmpeg, served, wait_for_bytes
 from terminals import run_in_terminal
 from tiny_trained import MOBILEVLM, TINYLLAVA
 from transformers_mvgpt import demo
+from transformers_mvgpt.cli.live_loop import LiveLoop
 from transformers_mvgpt.cli.main import app
 from transformers_mvgpt.demo.drawn_clip import make_clip, write_clip
 
@@ -207,8 +208,6 @@ def test_the_end_of_a_pipe_is_not_the_end_of_a_repeated_question(clip):
 
 def test_an_answer_ends_with_the_command(clip, monkeypatch):
     """Also one that the encoder thread makes: it writes nothing more once the command is over."""
-    from transformers_mvgpt.cli.live_loop import LiveLoop
-
     monkeypatch.setattr(LiveLoop, "_report", lambda self, is_over=False: interrupt(self, is_over))
 
     def interrupt(loop, is_over: bool) -> None:
@@ -244,6 +243,16 @@ def test_an_adapter(clip, tmp_path, monkeypatch):
 
     monkeypatch.setattr("transformers_mvgpt.evaluation.pipeline_loading.load_pipeline", load)
     assert notes(run_live(clip, QUESTION, "--model", tmp_path, "--quiet")) == [f"Error: {tmp_path} is loaded."]
+
+
+def test_a_stream_that_jumps_far():
+    """As where a container's times are wrong: the next question is due after the frame, however far that is."""
+    options = {"waits": False, "as_json": False, "is_quiet": True, "generate_kwargs": {}}
+    loop = LiveLoop(None, lambda on_frame: None, question=QUESTION, every_seconds=0.1, **options)
+    for seconds in (0.0, 0.05, 0.25, 1e9, 1e16):
+        loop._on_frame(seconds)
+        assert seconds < loop._due_seconds <= seconds + 0.2 or seconds > 1e9
+    assert loop._due_seconds > 1e16
 
 
 def test_dropped_frames_are_said(clip, monkeypatch):
