@@ -249,6 +249,11 @@ def test_what_is_no_stream(folder, tmp_path):
     (tmp_path / "cut.ts").write_bytes((folder / "stream.ts").read_bytes()[: 188 * 3] * 10)
     with pytest.raises(ValueError, match="not one frame of it decodes"):
         read(tmp_path / "cut.ts")
+    for source in (str(tmp_path), ""):
+        with pytest.raises(
+            ValueError, match=f"The stream '{re.escape(source)}' is a folder, not a video: pass a file of it"
+        ):
+            check_source(source, options())
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="is a FIFO"):
         check_source(str(tmp_path / "pipe"), options())

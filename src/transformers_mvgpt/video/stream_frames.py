@@ -103,6 +103,8 @@ def check_source(source: str, options: StreamOptions) -> None:
             raise FileNotFoundError(
                 f"There is no video at '{shorten(source)}' ('{shorten(path)}'): check the path, or begin the recording first."
             )
+        if os.path.isdir(path):
+            raise ValueError(f"{title} is a folder, not a video: pass a file of it.")
         with open_regular(path, title) as file:
             if head := file.read(HEAD_BYTES):
                 _recognize(head, title)
