@@ -99,8 +99,8 @@ def test_a_stream_that_breaks_off(clip):
     assert result.exit_code == 1
     [line] = notes(result)
     assert line == (
-        f"Error: The stream 'tcp://127.0.0.1:{port}' has sent nothing for 1 seconds: check what sends it, or allow a longer silence with "
-        "`silence_seconds`."
+        f"Error: The stream 'tcp://127.0.0.1:{port}' has sent nothing for 1 seconds: check what sends it, or allow a longer silence, as with "
+        "`--silence-seconds 2`."
     )
 
 

@@ -116,7 +116,7 @@ class ByteStream:
                     break
                 raise StreamEnded(
                     f"The stream {self.name} has sent nothing for {self._silence_seconds:g} seconds: check what sends it, or allow a "
-                    "longer silence with `silence_seconds`."
+                    f"longer silence, as with `silence_seconds={2 * self._silence_seconds:g}`."
                 )
         return b""
 
