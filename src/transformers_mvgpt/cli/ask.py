@@ -3,7 +3,7 @@
 
 import functools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,15 @@ from .extras import require_decoder
 from .interruption import interruptible
 from .limits import LimitOption, parse_limits
 from .model_checks import check_device, check_image, check_model
-from .model_options import DeviceOption, DtypeOption, PrecisionOption, ProviderOption, QuantizationOption
+from .model_options import (
+    DeviceOption,
+    DtypeOption,
+    PrecisionOption,
+    ProviderOption,
+    QuantizationOption,
+    SamplingOption,
+    VideoBackendOption,
+)
 from .progress import step
 from .questions import split_arguments
 from .shown_frames import FrameSelectionOption
@@ -53,12 +61,7 @@ def ask(
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
     start_seconds: StartSecondsOption = None,
     end_seconds: EndSecondsOption = None,
-    sampling: Annotated[
-        Literal["frames", "time"] | None,
-        typer.Option(
-            help="What frames are spread over; at a variable frame rate that is not the same. By default as published: frames."
-        ),
-    ] = None,
+    sampling: SamplingOption = None,
     think: Annotated[
         bool,
         typer.Option("--think", help="Have TinyLLaVA-Video-R1 write down its thoughts, in tags, before its answer."),
@@ -66,10 +69,7 @@ def ask(
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
     quantization: QuantizationOption = None,
-    video_backend: Annotated[
-        Literal["pyav", "torchcodec", "opencv", "decord"] | None,
-        typer.Option(help="Video decoder; by default the first of these that is installed."),
-    ] = None,
+    video_backend: VideoBackendOption = None,
     frame_selection: FrameSelectionOption = None,
     show_frames: Annotated[
         bool,

@@ -11,7 +11,7 @@ from .error_lines import EXIT_UNREAD
 from .extras import require, require_decoder
 from .limits import LimitOption, parse_limits
 from .model_checks import check_device, check_model
-from .model_options import DeviceOption, DtypeOption, QuantizationOption
+from .model_options import DeviceOption, DtypeOption, QuantizationOption, VideoBackendOption
 from .progress import step
 from .times import EndSecondsOption, StartSecondsOption, check_segment
 
@@ -44,10 +44,7 @@ def caption(
         Literal["frames", "time"] | None,
         typer.Option(help="What frames are spread over. By default as published: frames."),
     ] = None,
-    video_backend: Annotated[
-        Literal["pyav", "torchcodec", "opencv", "decord"] | None,
-        typer.Option(help="Video decoder; by default the first of these that is installed."),
-    ] = None,
+    video_backend: VideoBackendOption = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Videos that are answered together.")] = 4,
     workers: Annotated[int, typer.Option(min=0, help="Processes that decode the next videos.")] = 1,
     device: DeviceOption = None,

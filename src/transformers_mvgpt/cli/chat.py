@@ -3,14 +3,23 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .default_model import model_or_default
 from .extras import require_decoder
 from .limits import LimitOption, parse_limits
-from .model_options import DeviceOption, DtypeOption, QuantizationOption
+from .model_options import (
+    DeviceOption,
+    DtypeOption,
+    ModelOption,
+    PrecisionOption,
+    ProviderOption,
+    QuantizationOption,
+    SamplingOption,
+    VideoBackendOption,
+)
 from .shown_frames import FrameSelectionOption
 from .times import EndSecondsOption, StartSecondsOption, check_segment
 
@@ -28,12 +37,7 @@ def chat(
             help="Path or address of a video, or a folder of frames; of an image, with a model that takes images alone.",
         ),
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", "-m", help="Folder, or repository on the Hugging Face Hub; by default the package's small one."
-        ),
-    ] = None,
+    model: ModelOption = None,
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
     single_questions: Annotated[
         bool | None,
@@ -45,30 +49,14 @@ def chat(
     ] = None,
     start_seconds: StartSecondsOption = None,
     end_seconds: EndSecondsOption = None,
-    sampling: Annotated[
-        Literal["frames", "time"] | None,
-        typer.Option(
-            help="What frames are spread over; at a variable frame rate that is not the same. By default as published: frames."
-        ),
-    ] = None,
+    sampling: SamplingOption = None,
     frame_selection: FrameSelectionOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
     quantization: QuantizationOption = None,
-    video_backend: Annotated[
-        Literal["pyav", "torchcodec", "opencv", "decord"] | None,
-        typer.Option(help="Video decoder; by default the first of these that is installed."),
-    ] = None,
-    precision: Annotated[
-        Literal["fp32", "fp16", "int8", "q4"] | None,
-        typer.Option(help="Of an exported model, the language model's; by default the first there is."),
-    ] = None,
-    provider: Annotated[
-        str | None,
-        typer.Option(
-            help="Of an exported model, what computes: cpu, cuda, coreml, directml, openvino, ...; by default cpu."
-        ),
-    ] = None,
+    video_backend: VideoBackendOption = None,
+    precision: PrecisionOption = None,
+    provider: ProviderOption = None,
     limit: LimitOption = None,
 ) -> None:
     """

@@ -9,7 +9,7 @@ import typer
 from .default_model import model_or_default
 from .extras import require
 from .limits import LimitOption, parse_limits
-from .model_options import DeviceOption, DtypeOption
+from .model_options import DeviceOption, DtypeOption, ModelOption, VideoBackendOption
 from .shown_frames import FrameSelectionOption, ThemeOption, show_selection
 from .times import EndSecondsOption, StartSecondsOption, check_segment
 
@@ -29,12 +29,7 @@ def frames(
             help="Path or address of a video, or a folder of frames; of an image, with a model that takes images alone.",
         ),
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", "-m", help="Folder, or repository on the Hugging Face Hub; by default the package's small one."
-        ),
-    ] = None,
+    model: ModelOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -50,10 +45,7 @@ def frames(
     theme: ThemeOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
-    video_backend: Annotated[
-        Literal["pyav", "torchcodec", "opencv", "decord"] | None,
-        typer.Option(help="Video decoder; by default the first of these that is installed."),
-    ] = None,
+    video_backend: VideoBackendOption = None,
     limit: LimitOption = None,
 ) -> None:
     """Show which frames of a video a model looks at, and how it scored them."""

@@ -8,7 +8,7 @@ import typer
 
 from .default_model import model_or_default
 from .limits import LimitOption, parse_limits
-from .model_options import DeviceOption, DtypeOption, QuantizationOption
+from .model_options import DeviceOption, DtypeOption, ModelOption, QuantizationOption
 from .shown_frames import FrameSelectionOption
 
 
@@ -31,12 +31,7 @@ def live(
         str | None,
         typer.Argument(metavar="QUESTION", help="What to ask again and again. Others can be typed at any time."),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", "-m", help="Folder, or repository on the Hugging Face Hub; by default the package's small one."
-        ),
-    ] = None,
+    model: ModelOption = None,
     every: Annotated[
         float | None,
         typer.Option(

@@ -1,11 +1,27 @@
 # Copyright 2026 The transformers-mvgpt authors. Licensed under the Apache License, Version 2.0.
-"""Options of commands that load a model: where it runs, and in which precision."""
+"""Options that several commands have: the model, where it runs and in which precision, and how it is given videos."""
 
 from typing import Annotated, Literal
 
 import typer
 
 
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", help="Folder, or repository on the Hugging Face Hub; by default the package's small one."
+    ),
+]
+SamplingOption = Annotated[
+    Literal["frames", "time"] | None,
+    typer.Option(
+        help="What frames are spread over; at a variable frame rate that is not the same. By default as published: frames."
+    ),
+]
+VideoBackendOption = Annotated[
+    Literal["pyav", "torchcodec", "opencv", "decord"] | None,
+    typer.Option(help="Video decoder; by default the first of these that is installed."),
+]
 DeviceOption = Annotated[
     str | None, typer.Option(help="Device, such as cpu, cuda, cuda:1 or mps; by default a GPU if there is one.")
 ]
