@@ -75,6 +75,29 @@ def test_contradictions_and_unknown_names_are_refused(model):
         encode(model, frame_selection="best")
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"frame_selection": "best"}, "`frame_selection` .'best'. must be one of"),
+        (
+            {"frame_selection": "uniform", "select_most_attended": False},
+            "'uniform'. contradicts `select_most_attended`",
+        ),
+    ],
+    ids=["unknown", "contradiction"],
+)
+def test_fields_that_are_set_later_are_checked(tmp_path, fields, message):
+    """Before they are used, and before a folder is written that could not be loaded."""
+    model = tiny_model(tiny_config())
+    for name, value in fields.items():
+        setattr(model.config, name, value)
+    with pytest.raises(ValueError, match=message):
+        encode(model)
+    with pytest.raises(ValueError, match=message):
+        model.save_pretrained(tmp_path / "model")
+    assert not list(tmp_path.rglob("*.*"))
+
+
 def test_saved_and_loaded(tmp_path):
     tiny_model(tiny_config(frame_selection="uniform")).save_pretrained(tmp_path)
     assert AutoModelForImageTextToText.from_pretrained(tmp_path).config.resolve_frame_selection() == "uniform"

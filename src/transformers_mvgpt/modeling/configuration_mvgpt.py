@@ -152,14 +152,30 @@ class MobileVideoGPTConfig(VisionLanguageConfig):
             given (`str`, *optional*): what the call itself asks for.
 
         Raises:
-            ConfigError: a `ValueError`, if it is none of them.
+            ConfigError: a `ValueError`, if it is none of them, or the config's own fields have come to contradict each other.
         """
-        if given is None:
-            return self.frame_selection or ("scores" if self.select_most_attended else "rarest")
-        if given not in FRAME_SELECTIONS:
+        if given is None and self.frame_selection is None:
+            return "scores" if self.select_most_attended else "rarest"
+        chosen = self.frame_selection if given is None else given
+        if chosen not in FRAME_SELECTIONS:
             known = ", ".join(map(repr, FRAME_SELECTIONS))
-            raise ConfigError(f"`frame_selection` ({short(given)}) must be one of {known}.")
-        return given
+            raise ConfigError(f"`frame_selection` ({short(chosen)}) must be one of {known}.")
+        if given is None:
+            self._check_one_selection()
+        return chosen
+
+    def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
+        """As [`~PreTrainedConfig.save_pretrained`], of what can be loaded again."""
+        self.resolve_frame_selection()
+        super().save_pretrained(*args, **kwargs)
+
+    def _check_one_selection(self) -> None:
+        # a config's fields can also be set after it was validated
+        if not self.select_most_attended and self.frame_selection not in (None, "rarest"):
+            raise ConfigError(
+                f"`frame_selection` ({self.frame_selection!r}) contradicts `select_most_attended` (false), which keeps the frames that "
+                "draw the least attention: leave one of both out."
+            )
 
     def reads_weight(self, name: str) -> bool:
         return super().reads_weight(name) and not re.search(r"\bvideo_tower\.clip_decoder\.", name)
@@ -213,12 +229,7 @@ class MobileVideoGPTConfig(VisionLanguageConfig):
                 f"`num_frames` = {video.num_frames * chunk / selected:g} or `video_config.num_frames` = "
                 f"{self.num_chunks * selected} would fit."
             )
-
-        if not self.select_most_attended and self.frame_selection not in (None, "rarest"):
-            raise ValueError(
-                f"`frame_selection` ({self.frame_selection!r}) contradicts `select_most_attended` (false), which keeps the frames that "
-                "draw the least attention: leave one of both out."
-            )
+        self._check_one_selection()
 
     def _validate_grids(self):
         vision = self.vision_config
