@@ -66,11 +66,8 @@ def test_a_folder_of_frames_is_one_video():
 def test_a_folder_of_both():
     touch("mixed/1.png", "mixed/a.mp4", "mixed/b.mp4")
     found = find_visuals(["mixed"], lambda: "video")
-    assert (found.paths, found.are_several) == (["mixed"], False)
-    assert found.notes == [
-        "'mixed' holds images, so that it is one video, of these frames. Left out: 2 videos in it; to ask about them, name them, as in "
-        "'mixed/*.mp4'."
-    ]
+    assert (found.paths, found.are_several) == (["mixed/a.mp4", "mixed/b.mp4"], True)
+    assert found.notes == ["In 'mixed': Left out: 1 file that is no video (.png 1)."]
 
 
 def test_of_a_model_that_takes_images_a_folder_is_its_images():

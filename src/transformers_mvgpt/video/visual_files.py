@@ -79,14 +79,10 @@ def _is_video(folder: str, get_kind: Callable[[], str]) -> bool:
 
 def _add_folder(folder: str, kind: str, found: FoundVisuals) -> None:
     names = _list(folder)
-    if kind == "video" and frame_names(names):
+    # a picture beside videos, such as a thumbnail, does not make frames of one video of them
+    holds_videos = any(kind_of_name(name, ("image",)) == "video" and not name.startswith(".") for name in names)
+    if kind == "video" and frame_names(names) and not holds_videos:
         found.paths.append(folder)
-        videos = sum(kind_of_name(name, ("image",)) == "video" and not name.startswith(".") for name in names)
-        if videos:
-            found.notes.append(
-                f"'{shorten(folder)}' holds images, so that it is one video, of these frames. Left out: {videos} "
-                f"{'video' if videos == 1 else 'videos'} in it; to ask about them, name them, as in '{shorten(os.path.join(folder, '*.mp4'))}'."
-            )
         return
     left_out: Counter[str] = Counter()
     files = list(find_files(Path(folder), kind, left_out))
