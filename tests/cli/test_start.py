@@ -68,6 +68,22 @@ def test_help_and_usage_errors_load_little(arguments, code, large):
     assert process["seconds"] < 1.5
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ask", "nothing.mp4", "What is it?"], "There is no video at 'nothing.mp4'"),
+        (["ask", str(CLIP), " "], "The question is missing: the text is empty."),
+        (["chat", "nothing.mp4"], "There is no video at 'nothing.mp4'"),
+        (["frames", "nothing.mp4"], "There is no video at 'nothing.mp4'"),
+    ],
+)
+def test_mistakes_are_said_before_torch_is_imported(arguments, message):
+    result = run_script(SCRIPT, arguments)
+    error, process = result.stderr.splitlines()
+    assert (result.returncode, error.startswith(f"Error: {message}")) == (1, True), error
+    assert not {"torch", "transformers"} & set(json.loads(process)["modules"])
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="it is how POSIX shells close streams")
 def test_closed_streams():
     """`<&-` and `2>&-`: nothing is read, what is written goes nowhere, and no file gets their numbers."""

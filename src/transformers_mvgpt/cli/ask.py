@@ -92,12 +92,18 @@ def ask(
     Answer a question about a video or image. The answer goes to stdout, and nothing else does; of several videos, each line begins with its
     file. Exit code 3: some of several videos could not be read, and have an error on stderr.
     """
+    from ..processing.chat_messages import check_question
     from ..runtime.onnx_folder import is_exported_folder
+    from ..video.source_checks import check_video
+    from ..video.visual_files import is_named
     from .main import with_models
 
     videos, question = split_arguments(arguments)
     check_segment(start_seconds, end_seconds)
     limits = parse_limits(limit)
+    check_question(question)
+    if len(videos) == 1 and not as_json and is_named(videos[0]):
+        check_video(videos[0], limits)  # before the seconds that PyTorch takes
     model = model_or_default(model, is_quiet=quiet)
     is_exported = is_exported_folder(model)
     check_exported_options(model, locals(), is_exported)
@@ -142,12 +148,8 @@ def _ask(
     from ..conversion.loading import find_family
     from ..evaluation.pipeline_loading import load_pipeline
     from ..evaluation.quantization import check_quantization
-    from ..processing.chat_messages import check_question
     from ..scale.visual_checks import check_family, check_images, check_videos
     from ..video.visual_files import find_visuals
-
-    # all that can be wrong before a large model is loaded in vain
-    check_question(question)
 
     @functools.cache
     def family() -> Any:
@@ -158,6 +160,7 @@ def _ask(
     def kind() -> str:
         return check_family(family(), options)
 
+    # all that can be wrong before a large model is loaded in vain
     found = find_visuals(videos, kind)
     is_alone = not (found.are_several or as_json)
     problems = check_videos(found.paths, limits, raises=is_alone)

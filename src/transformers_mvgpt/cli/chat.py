@@ -64,11 +64,13 @@ def chat(
     through a pipe are questions too.
     """
     from ..runtime.onnx_folder import is_exported_folder
+    from ..video.source_checks import check_video
     from .ask_exported import check_exported_options
     from .main import with_models
 
     check_segment(start_seconds, end_seconds)
     limits = parse_limits(limit)
+    check_video(video, limits)
     model = model_or_default(model)
     is_exported = is_exported_folder(model)
     check_exported_options(model, locals(), is_exported)
@@ -104,13 +106,12 @@ def _chat(
     """With PyTorch."""
     from ..evaluation.pipeline_loading import load_pipeline
     from ..evaluation.quantization import check_quantization
-    from ..scale.visual_checks import check_video, visuals_for
+    from ..scale.visual_checks import visuals_for
     from .chat_visuals import OpensVisuals
     from .model_checks import check_device, check_model
     from .progress import step
 
     # all that can be wrong before a large model is loaded in vain
-    check_video(video, limits)
     check_model(model)
     check_device(loading["device"])
     require_decoder(backend.get("video_backend"))

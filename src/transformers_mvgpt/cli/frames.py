@@ -49,10 +49,12 @@ def frames(
     limit: LimitOption = None,
 ) -> None:
     """Show which frames of a video a model looks at, and how it scored them."""
+    from ..video.source_checks import check_video
     from .main import with_models
 
     check_segment(start_seconds, end_seconds)
     limits = parse_limits(limit)
+    check_video(video, limits)
     if out is not None:
         _check_picture(out)
     options = {
@@ -92,14 +94,13 @@ def _frames(
 ) -> None:
     from ..conversion.written_files import check_new_file
     from ..evaluation.pipeline_loading import load_pipeline
-    from ..scale.visual_checks import check_video, visuals_for
+    from ..scale.visual_checks import visuals_for
     from ..viewing import encode_with_frames
     from .model_checks import check_device, check_model
     from .progress import step
 
     if out is not None:
         check_new_file(out, overwrite)
-    check_video(video, limits)
     check_model(model)
     check_device(device)
     visuals = visuals_for(model, video, [], options, limits)

@@ -9,24 +9,13 @@ from ..families import Family
 from ..processing.image_inputs import read_image
 from ..video.error_text import describe_error
 from ..video.limits import UntrustedInput, shorten
-from ..video.sources import resolve_source
+from ..video.source_checks import check_video, is_elsewhere
 
 
 # Options of the pipeline that say how a video is read.
 _OF_VIDEOS = ("start_seconds", "end_seconds", "sampling", "video_backend")
 # Those that need a model which selects frames, and what commands call them.
 _OF_SELECTED_FRAMES = {"frame_selection": "--frame-selection", "return_selected_frames": "--show-frames"}
-
-
-def check_video(video: str, limits: UntrustedInput) -> None:
-    """
-    Raises:
-        ValueError, OSError: if this is a path, and there is no video or folder at it.
-    """
-    if not _is_elsewhere(video):
-        source = resolve_source(video, limits)
-        if not source.is_folder:
-            source.container()  # refuses a playlist
 
 
 def check_videos(paths: Sequence[str], limits: UntrustedInput, *, raises: bool) -> dict[str, str]:
@@ -48,7 +37,7 @@ def check_images(paths: Sequence[str], limits: UntrustedInput, *, family: Family
     """As [`check_videos`], of a model that takes images alone."""
 
     def check(path: str) -> None:
-        if not _is_elsewhere(path):
+        if not is_elsewhere(path):
             _read_image(path, limits, family)
 
     return _collect(paths, check, raises)
@@ -110,10 +99,6 @@ def _read_image(image: str, limits: UntrustedInput, family: Family) -> Any:
             f"{family.name} takes images, no videos: pass an image as VIDEO, others with `--image`, or use a model for videos. "
             f"{shorten(str(error))}"
         ) from error
-
-
-def _is_elsewhere(path: str) -> bool:
-    return path.lower().startswith(("http:", "https:"))
 
 
 def _collect(paths: Sequence[str], check: Callable[[str], None], raises: bool) -> dict[str, str]:

@@ -44,7 +44,7 @@ def find_visuals(arguments: Sequence[str], get_kind: Callable[[], str]) -> Found
     The videos, or with a model that takes images alone the images, that the arguments of a command name.
 
     An argument is a path or address; a pattern such as `"clips/**/*.mp4"`; or a folder. To a model that takes videos, a folder that holds
-    images is one video, of these frames; of any other folder, the videos are meant, those in its folders included. A file whose name
+    images and no videos is one video, of these frames; of any other folder, the videos are meant, those in its folders included. A file whose name
     holds `*`, `?` or `[` comes before the pattern. All are in the natural order of their names: `take 2` before `take 10`.
 
     Args:
@@ -71,6 +71,11 @@ def find_visuals(arguments: Sequence[str], get_kind: Callable[[], str]) -> Found
             found.paths += matches
             found.are_several = True
     return found
+
+
+def is_named(argument: str) -> bool:
+    """Whether an argument names one file or address itself, be it there or not: it is no folder, and no pattern."""
+    return not os.path.isdir(argument) and (os.path.lexists(argument) or not glob.has_magic(argument))
 
 
 def _is_video(folder: str, get_kind: Callable[[], str]) -> bool:
