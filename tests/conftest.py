@@ -8,6 +8,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is 
 
 import logging
 import random
+import signal
 from collections.abc import Iterator
 
 import numpy as np
@@ -40,6 +41,10 @@ class FailOnDeprecation(logging.Handler):
 
 
 logging.getLogger("transformers").addHandler(FailOnDeprecation(logging.WARNING))
+
+# Where the tests run in the background of a script, Ctrl-C is ignored, by what they start too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # the workers share the cores
