@@ -56,8 +56,6 @@ def show_answer_frames(record: Mapping[str, Any], video: str, limits: "Untrusted
         video (`str`): path or address of its video. An address is not fetched again: of it there is a list.
         limits ([`UntrustedInput`], *optional*): the limits on the file.
     """
-    from ..viewing import FrameSelection
-
     is_address = video.lower().startswith(("http:", "https:", "data:"))
     protocol = None if is_address or len(record.get("frame_selections", ())) != 1 else _protocol(sys.stderr)
     if protocol is None:
@@ -65,11 +63,18 @@ def show_answer_frames(record: Mapping[str, Any], video: str, limits: "Untrusted
         # of a video so short that zero frames alone were chosen, an empty list would say nothing
         for described in record.get("frame_selections", ()):
             if not any(frame["is_selected"] for frame in described["frames"]):
-                typer.echo(
-                    FrameSelection.from_description(described, [None] * len(described["frames"])).describe(), err=True
-                )
+                typer.echo(_selection_of(described), err=True)
         return
+    from ..viewing import FrameSelection  # which loads torch: exported models have no such frames
+
     _draw(FrameSelection.from_record(record, video, untrusted_input=limits), protocol, None, sys.stderr)
+
+
+def _selection_of(described: dict[str, Any]) -> str:
+    """What was chosen, in words."""
+    from ..viewing import FrameSelection
+
+    return FrameSelection.from_description(described, [None] * len(described["frames"])).describe()
 
 
 def show_selection(selection: "FrameSelection", theme: Literal["light", "dark"] | None = None) -> None:
