@@ -50,7 +50,7 @@ def test_train_and_merge(tmp_path, recipe):
     [
         (("learning_rat=1",), "has an unknown key `learning_rat`; the nearest known one is `learning_rate`."),
         (("data=nowhere.json",), "There is no data at nowhere.json."),
-        (("model=/nowhere",), "There is no folder /nowhere."),
+        (("model=/nowhere",), "There is no model folder '/nowhere'."),
         (("--limit", "max_pixels_per_frame=50"), "; at most 50 are taken."),
     ],
 )
