@@ -46,7 +46,9 @@ def test_commands_options_and_choices():
 def test_files_are_left_to_the_shell():
     """Which completes them where the command names nothing."""
     assert complete("ask", "cli") == [""]
-    script, process = run({}, "--show-completion", "bash")
+    # otherwise it would be that of the shell around the tests, which may be none that has completion
+    named = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    script, process = run(named, "--show-completion", "bash")
     assert "complete -o default -F _mvgpt_completion mvgpt" in script and not process["torch"]
     zsh, _ = run({"_MVGPT_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "mvgpt ask cli"})
     assert zsh == ["_files"]
